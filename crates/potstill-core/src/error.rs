@@ -1,0 +1,88 @@
+//! The one error type of the crate: where it happened, what was wrong, what to do, on one line.
+
+use std::path::{Path, PathBuf};
+
+/// `Result` with [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong while reading, checking or writing data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused: missing file, no permission, full disk, …
+    #[error("{}: {doing}: {source}", path.display())]
+    Io {
+        /// The file that was being used.
+        path: PathBuf,
+        /// What was being done, as a verb phrase (`cannot open`, `cannot write`).
+        doing: &'static str,
+        /// The operating system's own words.
+        source: std::io::Error,
+    },
+    /// A file whose contents are wrong as a whole.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The offending file.
+        path: PathBuf,
+        /// What was wrong and what to do.
+        message: String,
+    },
+    /// One line (1-based) of a text file is wrong.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The offending file.
+        path: PathBuf,
+        /// Line number, counted from 1.
+        line: usize,
+        /// What was wrong and what to do.
+        message: String,
+    },
+    /// One system (0-based index in its dataset) is wrong.
+    #[error("system {index}{}: {message}", name.as_ref().map(|n| format!(" ({n})")).unwrap_or_default())]
+    System {
+        /// Index in the dataset or batch, counted from 0.
+        index: usize,
+        /// The system's own name, when it has one.
+        name: Option<String>,
+        /// What was wrong and what to do.
+        message: String,
+    },
+    /// A setting is unusable.
+    #[error("{key}: {message}")]
+    Setting {
+        /// The key as the user writes it, for example `model.cutoff`.
+        key: String,
+        /// What was wrong and what to do.
+        message: String,
+    },
+    /// Anything that has no single place.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`.
+    pub fn io(path: impl AsRef<Path>, doing: &'static str, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().into(), doing, source }
+    }
+
+    /// An [`Error::File`] for `path`.
+    pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().into(), message: message.into() }
+    }
+
+    /// An [`Error::Line`] for line `line` (from 1) of `path`.
+    pub fn line(path: impl AsRef<Path>, line: usize, message: impl Into<String>) -> Self {
+        Self::Line { path: path.as_ref().into(), line, message: message.into() }
+    }
+
+    /// An [`Error::System`] for the system with that index.
+    pub fn system(index: usize, message: impl Into<String>) -> Self {
+        Self::System { index, name: None, message: message.into() }
+    }
+
+    /// An [`Error::Setting`] for a configuration key.
+    pub fn setting(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Setting { key: key.into(), message: message.into() }
+    }
+}

@@ -1,0 +1,17 @@
+//! Systems of atoms, their neighbour graphs, the files they come from, and the metrics that judge a potential.
+//!
+//! Plain arrays in f64 and nothing that prints: every other crate of potstill builds on this one.
+//! Units are eV and Å everywhere; see `CONVENTIONS.md` for signs and index order.
+
+pub mod dataset;
+pub mod elements;
+pub mod error;
+pub mod graph;
+pub mod io;
+pub mod metrics;
+pub mod potential;
+pub mod system;
+
+pub use error::{Error, Result};
+pub use potential::{Potential, Prediction};
+pub use system::System;
