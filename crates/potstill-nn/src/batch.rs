@@ -1,0 +1,106 @@
+//! A neighbour graph as tensors, in the precision of the network that will use it.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use potstill_core::graph::Graph;
+
+/// A batch of systems on a device: what every network reads.
+///
+/// Geometry enters as constants: forces come from explicit adjoints (`∂E/∂displacement`), so that one
+/// reverse sweep of the framework differentiates a loss on energies *and* forces.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Number of systems.
+    pub n_systems: usize,
+    /// Number of atoms of all systems.
+    pub n_atoms: usize,
+    /// Number of directed edges.
+    pub n_edges: usize,
+    /// Nuclear charges. Shape: `[n_atoms]`.
+    pub atomic_numbers: Tensor<1, Int>,
+    /// System of each atom. Shape: `[n_atoms]`.
+    pub system_index: Tensor<1, Int>,
+    /// Source atom of each edge. Shape: `[n_edges]`.
+    pub source: Tensor<1, Int>,
+    /// Target atom of each edge. Shape: `[n_edges]`.
+    pub target: Tensor<1, Int>,
+    /// System of each edge. Shape: `[n_edges]`.
+    pub edge_system: Tensor<1, Int>,
+    /// `positions[source] + shift·cell − positions[target]` in Å. Shape: `[n_edges, 3]`.
+    pub displacement: Tensor<2>,
+    /// Length of each edge in Å. Shape: `[n_edges, 1]`.
+    pub distance: Tensor<2>,
+    /// Unit vector from target to source. Shape: `[n_edges, 3]`.
+    pub direction: Tensor<2>,
+    /// Device of all tensors.
+    pub device: Device,
+    /// Floating-point type of all tensors.
+    pub dtype: DType,
+}
+
+impl Batch {
+    /// Copies `graph` to `device`; distances and directions are computed in f64 first.
+    pub fn new(graph: &Graph, device: &Device, dtype: DType) -> Self {
+        let n_edges = graph.n_edges();
+        let mut distance = Vec::with_capacity(n_edges);
+        let mut direction = Vec::with_capacity(3 * n_edges);
+        let mut displacement = Vec::with_capacity(3 * n_edges);
+        for d in &graph.displacement {
+            let length = (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).sqrt();
+            distance.push(length);
+            direction.extend(d.map(|component| component / length));
+            displacement.extend(d);
+        }
+        let edge_system: Vec<i32> = graph.target.iter().map(|&t| graph.system_index[t as usize] as i32).collect();
+        let int = |values: Vec<i32>| int_tensor(values, device);
+        Self {
+            n_systems: graph.n_systems(),
+            n_atoms: graph.n_atoms(),
+            n_edges,
+            atomic_numbers: int(graph.atomic_numbers.iter().map(|&z| i32::from(z)).collect()),
+            system_index: int(graph.system_index.iter().map(|&s| s as i32).collect()),
+            source: int(graph.source.iter().map(|&s| s as i32).collect()),
+            target: int(graph.target.iter().map(|&t| t as i32).collect()),
+            edge_system: int(edge_system),
+            displacement: float_tensor(displacement, [n_edges, 3], device, dtype),
+            distance: float_tensor(distance, [n_edges, 1], device, dtype),
+            direction: float_tensor(direction, [n_edges, 3], device, dtype),
+            device: device.clone(),
+            dtype,
+        }
+    }
+
+    /// Zeros in the batch's precision.
+    pub fn zeros<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
+        Tensor::zeros(shape, (&self.device, self.dtype))
+    }
+
+    /// Sums rows of `values` (one per atom) over the atoms of each system. Shape: `[n_systems, c]`.
+    pub fn sum_over_systems(&self, values: Tensor<2>) -> Tensor<2> {
+        crate::layers::scatter::sum_rows(values, self.system_index.clone(), self.n_systems)
+    }
+}
+
+/// An integer tensor from host values.
+pub fn int_tensor(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
+}
+
+/// A floating-point tensor of type `dtype` from host values.
+pub fn float_tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device, dtype: DType) -> Tensor<D> {
+    // Narrow here: handing f64 to a conversion inside the framework costs another pass.
+    let data = match dtype {
+        DType::F64 => TensorData::new(values, shape),
+        _ => TensorData::new(values.iter().map(|&v| v as f32).collect::<Vec<_>>(), shape),
+    };
+    Tensor::from_data(data, (device, dtype))
+}
+
+/// Host copy of a tensor in f64, row-major.
+pub fn to_host<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    let data = tensor.to_data();
+    match data.dtype() {
+        DType::F64 => data.as_slice::<f64>().map(<[f64]>::to_vec).unwrap_or_default(),
+        _ => data.as_slice::<f32>().map(|s| s.iter().map(|&v| f64::from(v)).collect()).unwrap_or_default(),
+    }
+}

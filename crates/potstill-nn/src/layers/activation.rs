@@ -1,0 +1,31 @@
+//! Activation functions and their derivatives.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_sigmoid, sigmoid};
+
+/// Gain of [`scaled_silu`]: keeps the variance of a unit normal input near one.
+const SILU_GAIN: f64 = 1.0 / 0.6;
+
+/// `x · sigmoid(x) / 0.6` (Gasteiger et al., GemNet, arXiv 2106.08903).
+pub fn scaled_silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let s = sigmoid(x.clone());
+    (x * s).mul_scalar(SILU_GAIN)
+}
+
+/// Derivative of [`scaled_silu`].
+pub fn scaled_silu_derivative<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let s = sigmoid(x.clone());
+    // s + x s (1 - s) = s (1 + x (1 - s))
+    let one_minus = s.clone().neg().add_scalar(1.0);
+    (s * (x * one_minus).add_scalar(1.0)).mul_scalar(SILU_GAIN)
+}
+
+/// `ln(½ eˣ + ½)`, zero at zero (Schütt et al., SchNet, arXiv 1706.08566).
+pub fn shifted_softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    log_sigmoid(x.neg()).neg().sub_scalar(std::f64::consts::LN_2)
+}
+
+/// Derivative of [`shifted_softplus`].
+pub fn shifted_softplus_derivative<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    sigmoid(x)
+}

@@ -1,0 +1,10 @@
+//! Layers that the networks share, each with a `forward` and, where a conservative network needs it, an `adjoint`.
+
+pub mod activation;
+pub mod dense;
+pub mod norm;
+pub mod radial;
+pub mod scatter;
+
+pub use dense::{Dense, Embedding};
+pub use norm::LayerNorm;

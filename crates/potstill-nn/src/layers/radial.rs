@@ -1,0 +1,105 @@
+//! Radial bases and cutoff functions of a distance, with derivatives.
+//!
+//! Inputs are constants of the graph, so these run without recording anything for differentiation.
+
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::batch::float_tensor;
+
+/// Gaussians on a regular grid: `exp(−γ (x − μ_k)²)`, `γ = ½ / Δ²`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GaussianBasis {
+    /// Centres `μ_k`, rounded to f32 as in published checkpoints.
+    pub offsets: Vec<f64>,
+    /// `−γ`; from the f32 difference of the first two centres, as PyTorch Geometric computes it.
+    pub coefficient: f64,
+}
+
+impl GaussianBasis {
+    /// `n` centres from `start` to `stop`; `n` is at least 2.
+    pub fn new(start: f64, stop: f64, n: usize) -> Self {
+        let offsets = linspace(start as f32, stop as f32, n);
+        let delta = f64::from(offsets[1] - offsets[0]);
+        Self { offsets: offsets.into_iter().map(f64::from).collect(), coefficient: -0.5 / (delta * delta) }
+    }
+
+    /// Values for each distance. Shape: `[n_edges, 1]` to `[n_edges, n]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.centered(x).powi_scalar(2).mul_scalar(self.coefficient).exp()
+    }
+
+    /// Derivatives with respect to the distance, given the values. Shape: `[n_edges, n]`.
+    pub fn derivative(&self, x: Tensor<2>, values: Tensor<2>) -> Tensor<2> {
+        values * self.centered(x).mul_scalar(2.0 * self.coefficient)
+    }
+
+    fn centered(&self, x: Tensor<2>) -> Tensor<2> {
+        let n = self.offsets.len();
+        x.clone() - self.offsets_tensor(&x.device(), x.dtype()).reshape([1, n])
+    }
+
+    fn offsets_tensor(&self, device: &Device, dtype: DType) -> Tensor<1> {
+        float_tensor(self.offsets.clone(), [self.offsets.len()], device, dtype)
+    }
+}
+
+/// Evenly spaced f32 values by PyTorch's rule: counted from the nearer end.
+fn linspace(start: f32, stop: f32, n: usize) -> Vec<f32> {
+    let step = (stop - start) / (n - 1) as f32;
+    (0..n)
+        .map(|i| if i < n / 2 { step.mul_add(i as f32, start) } else { step.mul_add(-((n - 1 - i) as f32), stop) })
+        .collect()
+}
+
+/// `½ (cos(π d / cutoff) + 1)`, SchNet's cutoff function; not clamped, edges end at the cutoff.
+pub fn cosine_cutoff(distance: Tensor<2>, cutoff: f64) -> Tensor<2> {
+    distance.mul_scalar(std::f64::consts::PI / cutoff).cos().add_scalar(1.0).mul_scalar(0.5)
+}
+
+/// Derivative of [`cosine_cutoff`] with respect to the distance.
+pub fn cosine_cutoff_derivative(distance: Tensor<2>, cutoff: f64) -> Tensor<2> {
+    let k = std::f64::consts::PI / cutoff;
+    distance.mul_scalar(k).sin().mul_scalar(-0.5 * k)
+}
+
+/// Polynomial envelope `u(x) = 1 + a xᵖ + b xᵖ⁺¹ + c xᵖ⁺²`, zero with two derivatives at `x = 1`
+/// (Gasteiger et al., DimeNet, arXiv 2003.03123, eq. 8).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolynomialEnvelope {
+    exponent: i32,
+}
+
+impl PolynomialEnvelope {
+    /// Envelope of exponent `p`.
+    pub fn new(exponent: u32) -> Self {
+        Self { exponent: exponent as i32 }
+    }
+
+    fn coefficients(self) -> (f64, f64, f64) {
+        let p = f64::from(self.exponent);
+        (-(p + 1.0) * (p + 2.0) / 2.0, p * (p + 2.0), -p * (p + 1.0) / 2.0)
+    }
+
+    /// Values at scaled distances `x = d / cutoff`. Shape kept.
+    pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
+        let (a, b, c) = self.coefficients();
+        let inside = inside(x.clone());
+        let tail = x.clone().mul_scalar(c).add_scalar(b) * x.clone();
+        (tail.add_scalar(a) * x.powi_scalar(self.exponent)).add_scalar(1.0) * inside
+    }
+
+    /// Derivatives with respect to `x`. Shape kept.
+    pub fn derivative(self, x: Tensor<2>) -> Tensor<2> {
+        let (a, b, c) = self.coefficients();
+        let p = f64::from(self.exponent);
+        let inside = inside(x.clone());
+        let tail = x.clone().mul_scalar(c * (p + 2.0)).add_scalar(b * (p + 1.0)) * x.clone();
+        tail.add_scalar(a * p) * x.powi_scalar(self.exponent - 1) * inside
+    }
+}
+
+/// 1 where `x < 1`, else 0.
+fn inside(x: Tensor<2>) -> Tensor<2> {
+    let dtype = x.dtype();
+    x.lower_elem(1.0).float().cast(dtype)
+}

@@ -1,0 +1,257 @@
+//! PaiNN: equivariant message passing with scalar and vector features.
+//!
+//! K. T. Schütt, O. T. Unke, M. Gastegger, *Equivariant message passing for the prediction of tensorial properties
+//! and molecular spectra*, ICML 2021, arXiv 2102.03150.
+//!
+//! | here | in the paper | shape |
+//! |---|---|---|
+//! | `scalar` | s | `[n_atoms, h]` |
+//! | `vector` | v⃗, all channels of x, then y, then z | `[n_atoms, 3·h]` |
+//! | `radial` | f_cut · rbf | `[n_edges, n_radial]` |
+//! | `direction` | r⃗_ij / ‖r⃗_ij‖ | `[n_edges, 3]` |
+//!
+//! Departures, all shared with the Open Catalyst implementation whose checkpoints this network reads: layer norm
+//! before the message, scaled SiLU, `1/√2` and `1/√h` factors, Gaussians times a polynomial envelope of which the
+//! filter is an affine function (so its bias survives at the cutoff), an optional constant factor after each update.
+
+mod direct_forces;
+mod message;
+mod update;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use potstill_core::graph::Neighbors;
+use potstill_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use self::direct_forces::DirectForces;
+use self::message::{Message, MessageSaved};
+use self::update::{Update, UpdateSaved};
+use crate::batch::Batch;
+use crate::features::{Features, Tap};
+use crate::init::{Init, Initializer};
+use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
+use crate::layers::radial::{GaussianBasis, PolynomialEnvelope};
+use crate::layers::{Dense, Embedding};
+use crate::network::{Forces, Output};
+
+/// Rows of the embedding: hydrogen to bismuth.
+const EMBEDDING_ROWS: usize = 83;
+
+/// Sizes of a [`PaiNN`]; the default is the small COLL setting of the distillation paper, with gradient forces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaiNNConfig {
+    /// Width of scalar and vector features, even. Default 128.
+    pub hidden_channels: usize,
+    /// Number of message and update layers. Default 4.
+    pub n_layers: usize,
+    /// Number of Gaussians that expand a distance. Default 128.
+    pub n_radial: usize,
+    /// Largest distance in Å at which two atoms see each other. Default 12.
+    pub cutoff: f64,
+    /// Exponent of the polynomial envelope. Default 5.
+    pub envelope_exponent: u32,
+    /// `"all"` within the cutoff (smooth, the default), or `{ nearest = 50 }`, the reference's rule.
+    pub neighbors: Neighbors,
+    /// `"gradient"` (energy is conserved, the default) or `"direct"` (a head of their own, as in the paper).
+    pub forces: Forces,
+    /// Constant factor on the scalars after each update, one per layer. Default: none, all 1.
+    pub update_scales: Vec<f64>,
+}
+
+impl Default for PaiNNConfig {
+    fn default() -> Self {
+        Self {
+            hidden_channels: 128,
+            n_layers: 4,
+            n_radial: 128,
+            cutoff: 12.0,
+            envelope_exponent: 5,
+            neighbors: Neighbors::All,
+            forces: Forces::Gradient,
+            update_scales: Vec::new(),
+        }
+    }
+}
+
+impl PaiNNConfig {
+    /// Checks that a network can be built.
+    ///
+    /// # Errors
+    /// Names the setting that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let h = self.hidden_channels;
+        if h < 2 || h % 2 == 1 {
+            return Err(Error::setting("model.hidden_channels", format!("{h} must be even and at least 2")));
+        }
+        if self.n_layers == 0 {
+            return Err(Error::setting("model.n_layers", "must be at least 1"));
+        }
+        if self.n_radial < 2 {
+            return Err(Error::setting("model.n_radial", "must be at least 2"));
+        }
+        if self.envelope_exponent < 2 {
+            return Err(Error::setting("model.envelope_exponent", "must be at least 2 for smooth forces; 5 is usual"));
+        }
+        if !self.update_scales.is_empty() && self.update_scales.len() != self.n_layers {
+            let found = self.update_scales.len();
+            let message = format!("expected {} factors, one per layer, or none; found {found}", self.n_layers);
+            return Err(Error::setting("model.update_scales", message));
+        }
+        crate::network::validate_neighbors(self.neighbors)?;
+        crate::network::validate_cutoff(self.cutoff)
+    }
+
+    /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
+    pub fn init(&self, rng: &mut Initializer) -> PaiNN {
+        let h = self.hidden_channels;
+        let xavier = Init::XavierUniform;
+        let embedding = Embedding::new(EMBEDDING_ROWS, h, Init::Uniform(3.0_f64.sqrt()), rng);
+        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, rng)).collect();
+        let updates = (0..self.n_layers)
+            .map(|i| Update::new(h, self.update_scales.get(i).copied().unwrap_or(1.0), rng))
+            .collect();
+        PaiNN {
+            embedding,
+            messages,
+            updates,
+            energy_in: Dense::new(h, h / 2, true, xavier, rng),
+            energy_out: Dense::new(h / 2, 1, true, xavier, rng),
+            direct_forces: (self.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
+            cutoff: self.cutoff,
+            basis: GaussianBasis::new(0.0, 1.0, self.n_radial),
+            envelope: PolynomialEnvelope::new(self.envelope_exponent),
+        }
+    }
+}
+
+/// The network.
+#[derive(Module, Debug)]
+pub struct PaiNN {
+    /// Row `Z − 1` starts the scalars of element `Z`. Shape: `[83, h]`.
+    pub embedding: Embedding,
+    /// Message layers, first to last.
+    pub messages: Vec<Message>,
+    /// Update layers, first to last.
+    pub updates: Vec<Update>,
+    /// `h → h/2` of the energy head.
+    pub energy_in: Dense,
+    /// `h/2 → 1` of the energy head.
+    pub energy_out: Dense,
+    /// Head of direct forces, when the configuration asks for it.
+    pub direct_forces: Option<DirectForces>,
+    #[module(skip)]
+    cutoff: f64,
+    #[module(skip)]
+    basis: GaussianBasis,
+    #[module(skip)]
+    envelope: PolynomialEnvelope,
+}
+
+impl PaiNN {
+    /// Taps of a network with that many layers, first to last.
+    pub fn taps(n_layers: usize) -> Vec<Tap> {
+        (1..=n_layers).flat_map(|i| [Tap::Message(i), Tap::Update(i)]).collect()
+    }
+
+    /// Energies, forces when asked, and the features at `taps`, in normalised units.
+    ///
+    /// Direct forces need a network that was built with that head; without one they are absent.
+    pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
+        let radial = self.radial(batch);
+        let index = batch.atomic_numbers.clone().sub_scalar(1);
+        let mut scalar = self.embedding.forward(index);
+        let mut vector = None;
+        let mut features = Vec::new();
+        let mut saved = Vec::new();
+        for (i, (message, update)) in self.messages.iter().zip(&self.updates).enumerate() {
+            let (sent, message_saved) = message.forward(batch, &radial, scalar, vector);
+            push_features(&mut features, taps, Tap::Message(i + 1), &sent);
+            let (updated, update_saved) = update.forward(sent);
+            push_features(&mut features, taps, Tap::Update(i + 1), &updated);
+            saved.push((message_saved, update_saved));
+            scalar = updated.scalar;
+            vector = Some(updated.vector);
+        }
+        let hidden = self.energy_in.forward(scalar.clone());
+        let atomic_energies = self.energy_out.forward(scaled_silu(hidden.clone()));
+        let mut output = Output::new(batch, atomic_energies, features);
+        match (forces, &self.direct_forces) {
+            (Forces::Gradient, _) => {
+                output.set_edge_gradient(batch, self.edge_gradient(batch, &radial, hidden, saved));
+            }
+            (Forces::Direct, Some(head)) => output.forces = vector.map(|vector| head.forward(scalar, vector)),
+            _ => {}
+        }
+        output
+    }
+
+    fn radial(&self, batch: &Batch) -> Tensor<2> {
+        let x = batch.distance.clone().div_scalar(self.cutoff);
+        self.envelope.forward(x.clone()) * self.basis.forward(x)
+    }
+
+    /// Derivative of the radial basis with respect to the distance. Shape: `[n_edges, n_radial]`.
+    fn radial_slope(&self, batch: &Batch) -> Tensor<2> {
+        let x = batch.distance.clone().div_scalar(self.cutoff);
+        let gaussians = self.basis.forward(x.clone());
+        let slope = self.basis.derivative(x.clone(), gaussians.clone());
+        let slope = self.envelope.derivative(x.clone()) * gaussians + self.envelope.forward(x) * slope;
+        slope.div_scalar(self.cutoff)
+    }
+
+    /// `∂E/∂displacement` of each edge, by running the layers backwards. Shape: `[n_edges, 3]`.
+    fn edge_gradient(
+        &self,
+        batch: &Batch,
+        radial: &Tensor<2>,
+        hidden: Tensor<2>,
+        saved: Vec<(MessageSaved, UpdateSaved)>,
+    ) -> Tensor<2> {
+        if batch.n_edges == 0 {
+            return batch.zeros([0, 3]);
+        }
+        let ones = batch.zeros([batch.n_atoms, 1]).add_scalar(1.0);
+        let hidden_bar = self.energy_out.adjoint(ones) * scaled_silu_derivative(hidden);
+        let mut scalar_bar = self.energy_in.adjoint(hidden_bar);
+        let mut vector_bar = None;
+        let mut radial_bar = batch.zeros(radial.dims());
+        let mut direction_bar = batch.zeros([batch.n_edges, 3]);
+        let layers = self.messages.iter().zip(&self.updates);
+        for ((message, update), (message_saved, update_saved)) in layers.zip(saved).rev() {
+            let (s, v) = update.adjoint(update_saved, scalar_bar, vector_bar);
+            let adjoint = message.adjoint(batch, message_saved, s, v);
+            radial_bar = radial_bar + adjoint.radial;
+            direction_bar = direction_bar + adjoint.direction;
+            scalar_bar = adjoint.scalar;
+            vector_bar = adjoint.vector;
+        }
+        let distance_bar = (radial_bar * self.radial_slope(batch)).sum_dim(1);
+        // direction = displacement / distance, whose derivative is (1 − direction ⊗ direction) / distance.
+        let direction = batch.direction.clone();
+        let along = (direction_bar.clone() * direction.clone()).sum_dim(1);
+        let across = (direction_bar - direction.clone() * along) / batch.distance.clone();
+        direction * distance_bar + across
+    }
+}
+
+/// Scalars and vectors between two layers.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    /// Shape: `[n_atoms, h]`.
+    pub scalar: Tensor<2>,
+    /// Shape: `[n_atoms, 3·h]`.
+    pub vector: Tensor<2>,
+}
+
+fn push_features(features: &mut Vec<Features>, taps: &[Tap], tap: Tap, state: &State) {
+    if taps.contains(&tap) {
+        features.push(Features { tap, node: state.scalar.clone(), vector: Some(state.vector.clone()) });
+    }
+}
+
+/// Columns `[part·width, (part+1)·width)`.
+fn columns(x: &Tensor<2>, part: usize, width: usize) -> Tensor<2> {
+    x.clone().narrow(1, part * width, width)
+}

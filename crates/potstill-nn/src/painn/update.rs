@@ -1,0 +1,105 @@
+//! The update layer of PaiNN (paper, eqs. 9 and 10) and its adjoint.
+
+use std::f64::consts::SQRT_2;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{State, columns};
+use crate::init::{Init, Initializer};
+use crate::layers::Dense;
+use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
+
+/// Keeps the norm of a zero vector differentiable.
+const NORM_EPSILON: f64 = 1e-8;
+
+/// Mixes scalars and vectors of one atom.
+#[derive(Module, Debug)]
+pub struct Update {
+    /// `h → 2h` on each component of the vectors, no bias: the paper's V and U.
+    pub vector_mix: Dense,
+    /// `2h → h`.
+    pub gate_in: Dense,
+    /// `h → 3h`: change of the scalars, weight of the dot product, gate of the vectors.
+    pub gate_out: Dense,
+    #[module(skip)]
+    scale: f64,
+}
+
+/// What the adjoint needs of the forward pass.
+#[derive(Debug, Clone)]
+pub struct UpdateSaved {
+    first: Tensor<3>,
+    second: Tensor<3>,
+    dot: Tensor<2>,
+    norm: Tensor<2>,
+    hidden: Tensor<2>,
+    gates: Tensor<2>,
+}
+
+impl Update {
+    pub(crate) fn new(h: usize, scale: f64, rng: &mut Initializer) -> Self {
+        let xavier = Init::XavierUniform;
+        Self {
+            vector_mix: Dense::new(h, 2 * h, false, xavier, rng),
+            gate_in: Dense::new(2 * h, h, true, xavier, rng),
+            gate_out: Dense::new(h, 3 * h, true, xavier, rng),
+            scale,
+        }
+    }
+
+    pub(crate) fn forward(&self, State { scalar, vector }: State) -> (State, UpdateSaved) {
+        let [n, h] = scalar.dims();
+        let mixed = self.vector_mix.forward(vector.clone().reshape([3 * n, h]));
+        let first = columns(&mixed, 0, h).reshape([n, 3, h]);
+        let second = columns(&mixed, 1, h).reshape([n, 3, h]);
+        let dot = (first.clone() * second.clone()).sum_dim(1).reshape([n, h]).div_scalar((h as f64).sqrt());
+        let norm = second.clone().powi_scalar(2).sum_dim(1).reshape([n, h]).add_scalar(NORM_EPSILON).sqrt();
+        let hidden = self.gate_in.forward(Tensor::cat(vec![scalar.clone(), norm.clone()], 1));
+        let gates = self.gate_out.forward(scaled_silu(hidden.clone()));
+
+        let change = columns(&gates, 0, h) + columns(&gates, 1, h) * dot.clone();
+        let scalar = (scalar + change.div_scalar(SQRT_2)).mul_scalar(self.scale);
+        let gate = columns(&gates, 2, h).reshape([n, 1, h]);
+        let vector = vector + (first.clone() * gate).reshape([n, 3 * h]);
+        (State { scalar, vector }, UpdateSaved { first, second, dot, norm, hidden, gates })
+    }
+
+    /// Gradients with respect to the layer's inputs, given those of its outputs; `vector_bar` is absent when nothing
+    /// after the layer reads the vectors.
+    pub(crate) fn adjoint(
+        &self,
+        saved: UpdateSaved,
+        scalar_bar: Tensor<2>,
+        vector_bar: Option<Tensor<2>>,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let [n, h] = scalar_bar.dims();
+        let scalar_bar = scalar_bar.mul_scalar(self.scale);
+        let change_bar = scalar_bar.clone().div_scalar(SQRT_2);
+        let dot_bar = (change_bar.clone() * columns(&saved.gates, 1, h)).div_scalar((h as f64).sqrt());
+        let dot_bar = dot_bar.reshape([n, 1, h]);
+        let vector_3d = vector_bar.clone().map(|v| v.reshape([n, 3, h]));
+
+        let gate_bar = match &vector_3d {
+            Some(v) => (v.clone() * saved.first.clone()).sum_dim(1).reshape([n, h]),
+            None => change_bar.zeros_like(),
+        };
+        let gates_bar = Tensor::cat(vec![change_bar.clone(), change_bar * saved.dot, gate_bar], 1);
+        let hidden_bar = self.gate_out.adjoint(gates_bar) * scaled_silu_derivative(saved.hidden);
+        let input_bar = self.gate_in.adjoint(hidden_bar);
+        let norm_bar = (columns(&input_bar, 1, h) / saved.norm).reshape([n, 1, h]);
+
+        let mut first_bar = saved.second.clone() * dot_bar.clone();
+        if let Some(v) = vector_3d {
+            first_bar = first_bar + v * columns(&saved.gates, 2, h).reshape([n, 1, h]);
+        }
+        let second_bar = saved.first * dot_bar + saved.second * norm_bar;
+        let mixed_bar = Tensor::cat(vec![first_bar.reshape([3 * n, h]), second_bar.reshape([3 * n, h])], 1);
+        let through_mix = self.vector_mix.adjoint(mixed_bar).reshape([n, 3 * h]);
+        let vector = match vector_bar {
+            Some(v) => v + through_mix,
+            None => through_mix,
+        };
+        (scalar_bar + columns(&input_bar, 0, h), vector)
+    }
+}

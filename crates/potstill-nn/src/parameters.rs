@@ -1,0 +1,152 @@
+//! Parameters of a module as one flat host vector, and back.
+//!
+//! Training keeps its weights here: every thread loads the same vector into a network of its own, and gradients
+//! are added in a fixed order. Order is that of the fields of the module.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Element, Gradients, Tensor, TensorData};
+
+/// Name, shape and place of one parameter in the flat vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterInfo {
+    /// Path of the parameter in the module, `messages.0.filter.weight`.
+    pub name: String,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+    /// First element in the flat vector.
+    pub offset: usize,
+}
+
+impl ParameterInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Elements in the flat vector.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// A scalar type that parameters can have on the host.
+pub trait Scalar: Element + Copy + Default + Send + Sync + bytemuck::Pod {
+    /// The framework's name of the type.
+    const DTYPE: DType;
+}
+
+impl Scalar for f32 {
+    const DTYPE: DType = DType::F32;
+}
+
+impl Scalar for f64 {
+    const DTYPE: DType = DType::F64;
+}
+
+/// Names, shapes and offsets of all parameters.
+pub fn describe<M: Module>(module: &M) -> Vec<ParameterInfo> {
+    let mut visitor = Describe { path: Vec::new(), infos: Vec::new(), offset: 0 };
+    module.visit(&mut visitor);
+    visitor.infos
+}
+
+struct Describe {
+    path: Vec<String>,
+    infos: Vec<ParameterInfo>,
+    offset: usize,
+}
+
+impl Describe {
+    fn name(&self) -> String {
+        let parts: Vec<&str> = self.path.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        parts.join(".")
+    }
+}
+
+impl ModuleVisitor for Describe {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape: Vec<usize> = param.val().dims().to_vec();
+        let info = ParameterInfo { name: self.name(), shape, offset: self.offset };
+        self.offset += info.len();
+        self.infos.push(info);
+    }
+
+    fn enter_module(&mut self, name: &str, container: &str) {
+        // The variant of an enum is not part of a weight's name.
+        self.path.push(if container.starts_with("Enum") { String::new() } else { name.to_owned() });
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+}
+
+/// Copies all parameters into one vector.
+pub fn to_vector<M: Module, T: Scalar>(module: &M) -> Vec<T> {
+    let mut visitor = Collect { values: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.values
+}
+
+struct Collect<T> {
+    values: Vec<T>,
+}
+
+impl<T: Scalar> ModuleVisitor for Collect<T> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.values.extend(param.val().to_data_as::<T>().iter::<T>());
+    }
+}
+
+/// The same module with the values of `vector`, on `device`; leaves that record gradients when it is an autodiff device.
+///
+/// `vector` must hold exactly the module's parameters.
+pub fn with_vector<M: Module, T: Scalar>(module: M, vector: &[T], device: &Device) -> M {
+    module.map(&mut Load { vector, offset: 0, device })
+}
+
+struct Load<'a, T> {
+    vector: &'a [T],
+    offset: usize,
+    device: &'a Device,
+}
+
+impl<T: Scalar> ModuleMapper for Load<'_, T> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.val().dims();
+        let n: usize = shape.iter().product();
+        let values = self.vector[self.offset..self.offset + n].to_vec();
+        self.offset += n;
+        let tensor = Tensor::from_data(TensorData::new(values, shape), (self.device, T::DTYPE));
+        let tensor = if self.device.is_autodiff() { tensor.require_grad() } else { tensor };
+        Param::initialized(param.id, tensor)
+    }
+}
+
+/// Gradients of all parameters in the order of [`to_vector`]; zero where the loss does not depend on one.
+pub fn gradients_to_vector<M: Module, T: Scalar>(module: &M, gradients: &mut Gradients, out: &mut Vec<T>) {
+    module.visit(&mut CollectGradients { gradients, out });
+}
+
+struct CollectGradients<'a, T> {
+    gradients: &'a mut Gradients,
+    out: &'a mut Vec<T>,
+}
+
+impl<T: Scalar> ModuleVisitor for CollectGradients<'_, T> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val();
+        match value.grad_remove(self.gradients) {
+            Some(gradient) => match gradient.into_data().as_slice::<T>() {
+                Ok(values) => self.out.extend_from_slice(values),
+                Err(_) => self.out.extend(std::iter::repeat_n(T::default(), value.shape().num_elements())),
+            },
+            None => self.out.extend(std::iter::repeat_n(T::default(), value.shape().num_elements())),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Outputs, features and parameter gradients of the reference implementation, case by case.
+
+mod support;
+
+use burn::tensor::{DType, Device};
+use potstill_nn::batch::to_host;
+use potstill_nn::features::edge_features;
+use potstill_nn::network::Forces;
+use potstill_testkit::golden::{self, Golden};
+use support::{Case, MODEL_CASES, build_batch, check};
+
+#[test]
+fn outputs_in_f64() {
+    for name in MODEL_CASES {
+        let Some(case) = Case::open(name) else { continue };
+        for structure in case.structures() {
+            let expected = case.golden(&format!("out_{structure}.safetensors"));
+            let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F64);
+            let taps = case.taps();
+            let output = case.network(DType::F64).forward(&batch, case.forces(), &taps);
+            check(name, &structure, "energy", &expected["f64.energy"], &output.energy, 1e-9);
+            check(name, &structure, "per_atom_energy", &expected["f64.per_atom_energy"], &output.atomic_energies, 1e-9);
+            let forces = expected.get("f64.forces_energy_grad").unwrap_or(&expected["f64.forces"]);
+            check(name, &structure, "forces", forces, output.forces.as_ref().unwrap(), 1e-9);
+
+            let joined = case.joined(&output);
+            check(name, &structure, "raw.node", &expected["f64.raw.node"], &joined.node, 1e-9);
+            if let Some(vector) = &joined.vector {
+                check(name, &structure, "raw.vector", &expected["f64.raw.vector"], vector, 1e-9);
+                let rows = case.reference_edge_rows(&structure, &[&structure]);
+                let edges = to_host(&edge_features(vector, &batch));
+                let edges = support::reorder(&edges, &rows, joined.node.dims()[1]);
+                let difference = expected["f64.raw.edge"].relative_difference(&edges);
+                let limit = if expected["f64.raw.edge"].exact { 1e-9 } else { 1e-6 };
+                assert!(difference <= limit, "{name} {structure} raw.edge: {difference:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn outputs_in_f32() {
+    for name in MODEL_CASES {
+        let Some(case) = Case::open(name) else { continue };
+        for structure in case.structures() {
+            let expected = case.golden(&format!("out_{structure}.safetensors"));
+            let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F32);
+            let output = case.network(DType::F32).forward(&batch, case.forces(), &[]);
+            check(name, &structure, "energy", &expected["f32.energy"], &output.energy, 2e-5);
+            let forces = expected.get("f32.forces_energy_grad").unwrap_or(&expected["f32.forces"]);
+            check(name, &structure, "forces", forces, output.forces.as_ref().unwrap(), 2e-5);
+        }
+    }
+}
+
+#[test]
+fn one_batch_of_all_structures() {
+    for name in MODEL_CASES {
+        let Some(case) = Case::open(name) else { continue };
+        let structures = case.structures();
+        let names: Vec<&String> = structures.iter().collect();
+        let expected = case.golden("batch.safetensors");
+        let batch = build_batch(&case, &names, &Device::flex(), DType::F64);
+        let output = case.network(DType::F64).forward(&batch, case.forces(), &[]);
+        check(name, "batch", "energy", &expected["f64.energy"], &output.energy, 1e-9);
+        if let Some(forces) = expected.get("f64.forces_energy_grad") {
+            check(name, "batch", "forces", forces, output.forces.as_ref().unwrap(), 1e-9);
+        } else if case.forces() == Forces::Direct || name.starts_with("schnet") {
+            check(name, "batch", "forces", &expected["f64.forces"], output.forces.as_ref().unwrap(), 1e-9);
+        }
+    }
+}
+
+/// The published layouts at full size, with procedural weights.
+#[test]
+fn paper_size() {
+    let Some(folder) = golden::fixtures("paper_size") else { return };
+    let config = golden::json(&folder.join("config.json"));
+    for (name, case) in config["cases"].as_object().unwrap() {
+        let model = &case["model"];
+        if model["name"] == "gemnet_oc" || !folder.join(format!("{name}.safetensors")).exists() {
+            continue;
+        }
+        let case = Case::procedural(name, case);
+        let parameters = potstill_nn::parameters::describe(&case.network(DType::F32));
+        let count: usize = parameters.iter().map(|p| p.len()).sum();
+        assert_eq!(Some(count as u64), case.config["num_params_without_projections"].as_u64(), "{name}");
+        let structures = case.structures();
+        let names: Vec<&String> = structures.iter().collect();
+        let expected = golden::read(&folder.join(format!("{name}.safetensors")));
+        for (dtype, key, limit) in [(DType::F64, "f64", 1e-9), (DType::F32, "f32", 2e-5)] {
+            let batch = build_batch(&case, &names, &Device::flex(), dtype);
+            let output = case.network(dtype).forward(&batch, case.forces(), &[]);
+            check(name, key, "energy", &expected[&format!("{key}.energy")], &output.energy, limit);
+            check(name, key, "forces", &expected[&format!("{key}.forces")], output.forces.as_ref().unwrap(), limit);
+        }
+    }
+}
+
+/// Every parameter's gradient of a training-like loss, forces included (so SchNet's second derivatives too).
+#[test]
+fn parameter_gradients() {
+    for name in MODEL_CASES {
+        let Some(case) = Case::open(name) else { continue };
+        let expected = case.golden("grads.safetensors");
+        let (loss, gradients) = support::training_like_gradients(&case, &expected);
+        let golden_loss: &Golden = &expected["loss_total"];
+        let difference = golden_loss.relative_difference(&[loss]);
+        assert!(difference < 1e-9, "{name} loss_total {loss}: {difference:e}");
+        let mut seen = 0;
+        for (parameter, values) in &gradients {
+            let Some(golden) = expected.get(&format!("grad.{parameter}")) else { continue };
+            let limit = if golden.exact { 1e-9 } else { 1e-6 };
+            let difference = golden.relative_difference(values);
+            assert!(difference <= limit, "{name} {parameter}: {difference:e}");
+            seen += 1;
+        }
+        assert!(seen > 20, "{name}: only {seen} gradients were compared");
+    }
+}

@@ -1,0 +1,213 @@
+//! Settings of a training run, as a TOML file holds them.
+
+use std::path::PathBuf;
+
+use potstill_core::dataset::{Normalization, ReferenceEnergies};
+use potstill_core::{Error, Result};
+use potstill_nn::Architecture;
+use serde::{Deserialize, Serialize};
+
+use crate::distill::DistillConfig;
+use crate::loss::{EnergyLoss, ForceLoss};
+use crate::optimizer::AdamWConfig;
+use crate::schedule::ScheduleConfig;
+
+/// Everything that `potstill train` and `potstill distill` need to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seed of initial weights and of the order of systems. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// Files and labels.
+    pub data: DataConfig,
+    /// The network, tagged by `architecture = "schnet" | "painn"`.
+    pub model: Architecture,
+    /// Optimisation.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// Teacher and strategies; only for `potstill distill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillConfig>,
+}
+
+/// Which systems to learn from, and what their labels are called.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Files to train on; paths are relative to the configuration file.
+    pub train: Vec<PathBuf>,
+    /// Files that choose the best checkpoint and end training early; never trained on.
+    #[serde(default)]
+    pub validation: Vec<PathBuf>,
+    /// Use only the first that many training systems. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_train_systems: Option<usize>,
+    /// Key of the energy. Default: the first of the usual names that the file has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_key: Option<String>,
+    /// Name of the forces column. Default: the first of the usual names that the file has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forces_key: Option<String>,
+    /// Per-element energies taken off the labels: `"none"`, `"isolated_atoms"`, `"least_squares"` or a table in eV.
+    /// Default: `"least_squares"`.
+    #[serde(default = "least_squares")]
+    pub reference_energies: ReferenceEnergies,
+    /// Shift and scale of the labels: `"none"`, `"energy"`, `"forces"` or a table. Default: `"forces"`.
+    #[serde(default = "by_forces")]
+    pub normalization: Normalization,
+}
+
+fn least_squares() -> ReferenceEnergies {
+    ReferenceEnergies::LeastSquares
+}
+
+fn by_forces() -> Normalization {
+    Normalization::Forces
+}
+
+/// Floating-point type of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Single precision, the default.
+    #[default]
+    F32,
+    /// Double precision, about twice as slow; for tests.
+    F64,
+}
+
+/// What decides which checkpoint is the best one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BestBy {
+    /// The training loss on validation systems, without distillation terms. The default.
+    #[default]
+    Loss,
+    /// Energy MAE in eV.
+    EnergyMae,
+    /// Force MAE in eV/Å.
+    ForcesMae,
+}
+
+/// Optimisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Systems per step. Default 32.
+    pub batch_size: usize,
+    /// Batches hold systems of similar size, which wastes nothing and balances threads. Default false.
+    pub similar_sizes: bool,
+    /// Passes over the training systems. Default 100.
+    pub epochs: u64,
+    /// Steps after which training ends, whatever `epochs` says. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Minutes after which training ends, counted over all resumed parts. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_minutes: Option<f64>,
+    /// Learning rate before the schedule. Default 1e-3.
+    pub learning_rate: f64,
+    /// How the learning rate changes. Default: constant.
+    pub schedule: ScheduleConfig,
+    /// AdamW.
+    pub optimizer: AdamWConfig,
+    /// Largest global gradient norm; longer gradients are shortened. Default 10; 0 switches it off.
+    pub clip_norm: f64,
+    /// Decay of the averaged weights, which are validated and shipped. Default 0.999; 0 switches it off.
+    pub ema_decay: f64,
+    /// Weight of the energy loss. Default 1.
+    pub energy_weight: f64,
+    /// Weight of the force loss. Default 100.
+    pub force_weight: f64,
+    /// Energy loss. Default mae.
+    pub energy_loss: EnergyLoss,
+    /// Force loss. Default l2mae.
+    pub force_loss: ForceLoss,
+    /// Epochs between two validations. Default 1.
+    pub validate_every: u64,
+    /// Steps between two checkpoints of the training state, besides those at each validation. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_steps: Option<u64>,
+    /// End after that many validations without a better one. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// What decides which checkpoint is the best: `"loss"` (default), `"energy_mae"` or `"forces_mae"`.
+    pub best_by: BestBy,
+    /// `"f32"` (default) or `"f64"`.
+    pub dtype: Dtype,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 32,
+            similar_sizes: false,
+            epochs: 100,
+            max_steps: None,
+            max_minutes: None,
+            learning_rate: 1e-3,
+            schedule: ScheduleConfig::default(),
+            optimizer: AdamWConfig::default(),
+            clip_norm: 10.0,
+            ema_decay: 0.999,
+            energy_weight: 1.0,
+            force_weight: 100.0,
+            energy_loss: EnergyLoss::default(),
+            force_loss: ForceLoss::default(),
+            validate_every: 1,
+            checkpoint_steps: None,
+            patience: None,
+            best_by: BestBy::default(),
+            dtype: Dtype::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// Names the setting, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.training.validate()?;
+        if self.data.train.is_empty() {
+            return Err(Error::setting("data.train", "names no file; give at least one"));
+        }
+        match &self.distill {
+            Some(distill) => distill.validate(&self.model),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TrainingConfig {
+    fn validate(&self) -> Result<()> {
+        let key = |name: &str| format!("training.{name}");
+        for (name, value) in [
+            ("energy_weight", self.energy_weight),
+            ("force_weight", self.force_weight),
+            ("clip_norm", self.clip_norm),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
+            }
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return Err(Error::setting(key("learning_rate"), format!("is {}; it must be positive", self.learning_rate)));
+        }
+        if !(0.0..1.0).contains(&self.ema_decay) {
+            return Err(Error::setting(key("ema_decay"), format!("is {}; it must be in [0, 1)", self.ema_decay)));
+        }
+        for (name, value) in [("batch_size", self.batch_size as u64), ("epochs", self.epochs), ("validate_every", self.validate_every)] {
+            if value == 0 {
+                return Err(Error::setting(key(name), "is 0; it must be at least 1"));
+            }
+        }
+        if self.max_minutes.is_some_and(|m| !(m > 0.0)) {
+            return Err(Error::setting(key("max_minutes"), "must be positive"));
+        }
+        self.schedule.validate()
+    }
+}

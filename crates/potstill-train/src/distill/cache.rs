@@ -1,0 +1,455 @@
+//! What a teacher says of a dataset, asked once and kept in files.
+//!
+//! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
+//! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
+//! each tap that was asked for, `node.<tap>` `[n_atoms, c]` and `vector.<tap>` `[n_atoms, 3·c]` in f16 or f32.
+//! The index names the dataset and the teacher by hash. Any program can write the same files.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use memmap2::Mmap;
+use potstill_core::dataset::structure_hash;
+use potstill_core::io::write_atomically;
+use potstill_core::{Error, Result, System};
+use potstill_nn::Tap;
+use potstill_nn::batch::to_host;
+use potstill_nn::checkpoint::{Tensors, write_tensors};
+use potstill_nn::model::Model;
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+/// Version of the layout.
+const FORMAT_VERSION: u64 = 1;
+/// Atoms of one shard, about; bounds what a killed labelling loses.
+const ATOMS_PER_SHARD: usize = 40_000;
+/// Atoms of one forward pass of the teacher.
+const ATOMS_PER_BATCH: usize = 400;
+/// Largest finite f16.
+const F16_MAX: f64 = 65504.0;
+
+/// Precision of cached features; energies and forces are always kept in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Half precision: half the size, relative error 5e-4. The default.
+    #[default]
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// Features of one tap that a cache holds or shall hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where in the teacher.
+    pub tap: Tap,
+    /// Scalar features.
+    pub node: bool,
+    /// Vector features.
+    pub vector: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    format_version: u64,
+    structure_hash: String,
+    teacher_hash: String,
+    precision: Precision,
+    taps: Vec<IndexTap>,
+    shards: Vec<IndexShard>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexTap {
+    tap: String,
+    channels: usize,
+    node: bool,
+    vector: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexShard {
+    file: String,
+    n_systems: usize,
+    n_atoms: usize,
+}
+
+/// An open cache.
+#[derive(Debug)]
+pub struct TeacherCache {
+    index: Index,
+    shards: Vec<Shard>,
+    /// Shard, row of the system in it, first atom in it, number of atoms.
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    shard: usize,
+    system: usize,
+    first_atom: usize,
+    n_atoms: usize,
+}
+
+/// Energy and forces of one system as the teacher sees them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TeacherLabels {
+    /// In eV.
+    pub energy: f64,
+    /// In eV. Shape: `[n_atoms]`.
+    pub atomic_energies: Vec<f64>,
+    /// In eV/Å. Shape: `[n_atoms, 3]`.
+    pub forces: Vec<[f64; 3]>,
+}
+
+/// Whether a cache was found or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was there and fits.
+    Reused,
+    /// The teacher was evaluated.
+    Made,
+}
+
+/// Opens the cache in `folder` when it fits, else asks the teacher and writes it.
+///
+/// `progress` hears how many systems are done. A killed run keeps its finished shards.
+///
+/// # Errors
+/// A cache of another dataset or teacher, elements that the teacher does not know, features too large for f16, and
+/// what the file system says.
+pub fn open_or_make(
+    folder: &Path,
+    teacher: &Model,
+    systems: &[System],
+    wanted: &[Wanted],
+    precision: Precision,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<(TeacherCache, Origin)> {
+    let index = plan(teacher, systems, wanted, precision);
+    if folder.join("index.json").exists() {
+        let found = read_index(folder)?;
+        check_same(folder, &found, &index)?;
+        if covers(&found, &index) {
+            return Ok((TeacherCache::open(folder, found, systems)?, Origin::Reused));
+        }
+    }
+    make(folder, teacher, systems, wanted, &index, progress)?;
+    Ok((TeacherCache::open(folder, index, systems)?, Origin::Made))
+}
+
+fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Precision) -> Index {
+    let channels = teacher.header().model.channels();
+    let taps = wanted
+        .iter()
+        .map(|w| IndexTap { tap: w.tap.to_string(), channels, node: w.node, vector: w.vector })
+        .collect();
+    let mut shards: Vec<IndexShard> = Vec::new();
+    for system in systems {
+        match shards.last_mut() {
+            Some(shard) if shard.n_atoms + system.n_atoms() <= ATOMS_PER_SHARD => {
+                shard.n_systems += 1;
+                shard.n_atoms += system.n_atoms();
+            }
+            _ => {
+                let file = format!("shard-{:05}.safetensors", shards.len());
+                shards.push(IndexShard { file, n_systems: 1, n_atoms: system.n_atoms() });
+            }
+        }
+    }
+    Index {
+        format_version: FORMAT_VERSION,
+        structure_hash: structure_hash(systems),
+        teacher_hash: teacher.hash().to_owned(),
+        precision,
+        taps,
+        shards,
+    }
+}
+
+fn read_index(folder: &Path) -> Result<Index> {
+    let path = folder.join("index.json");
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "cannot open", e))?;
+    let index: Index = serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("not the index of a teacher cache: {e}; delete the folder")))?;
+    if index.format_version > FORMAT_VERSION {
+        let message = format!("format version {} is newer than {FORMAT_VERSION}; update potstill", index.format_version);
+        return Err(Error::file(&path, message));
+    }
+    Ok(index)
+}
+
+fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let other = |what: &str, found: &str, expected: &str| {
+        let message = format!(
+            "holds what a teacher said of {what} {}, not {}; give another folder as `distill.cache` or delete this one",
+            short(found),
+            short(expected)
+        );
+        Err(Error::file(folder, message))
+    };
+    if found.structure_hash != wanted.structure_hash {
+        return other("dataset", &found.structure_hash, &wanted.structure_hash);
+    }
+    if found.teacher_hash != wanted.teacher_hash {
+        return other("this dataset by teacher", &found.teacher_hash, &wanted.teacher_hash);
+    }
+    Ok(())
+}
+
+/// Whether everything that `wanted` asks for is in `found`, in the same precision.
+fn covers(found: &Index, wanted: &Index) -> bool {
+    found.precision == wanted.precision
+        && wanted.taps.iter().all(|w| {
+            found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector))
+        })
+}
+
+fn make(
+    folder: &Path,
+    teacher: &Model,
+    systems: &[System],
+    wanted: &[Wanted],
+    index: &Index,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
+    // An index that no longer tells the truth would outlive a killed run.
+    let index_path = folder.join("index.json");
+    if index_path.exists() {
+        std::fs::remove_file(&index_path).map_err(|e| Error::io(&index_path, "cannot replace", e))?;
+    }
+    let key = serde_json::to_string(index).map_err(|e| Error::file(&index_path, e.to_string()))?;
+    let key = blake3::hash(key.as_bytes()).to_hex().to_string();
+    let mut first = 0;
+    for shard in &index.shards {
+        let part = &systems[first..first + shard.n_systems];
+        let path = folder.join(&shard.file);
+        if !is_finished(&path, &key) {
+            let tensors = evaluate_shard(teacher, part, first, wanted, index.precision)?;
+            write_tensors(&path, "plan", &key, &tensors)?;
+        }
+        first += shard.n_systems;
+        progress(first);
+    }
+    write_atomically(&index_path, |writer| Ok(serde_json::to_writer_pretty(writer, index)?))
+}
+
+/// Whether an earlier, killed run of the same plan finished this shard.
+fn is_finished(path: &Path, key: &str) -> bool {
+    let Ok(bytes) = std::fs::read(path) else { return false };
+    SafeTensors::read_metadata(&bytes)
+        .is_ok_and(|(_, m)| m.metadata().as_ref().and_then(|m| m.get("plan")).is_some_and(|k| k == key))
+}
+
+/// Host copies of what one forward pass gave.
+struct Part {
+    labels: potstill_core::Prediction,
+    features: Vec<(String, usize, Vec<f64>)>,
+}
+
+fn evaluate_shard(
+    teacher: &Model,
+    systems: &[System],
+    first: usize,
+    wanted: &[Wanted],
+    precision: Precision,
+) -> Result<Tensors> {
+    let taps: Vec<Tap> = wanted.iter().map(|w| w.tap).collect();
+    let mut batches: Vec<Vec<&System>> = Vec::new();
+    let mut atoms = usize::MAX;
+    for system in systems {
+        if atoms.saturating_add(system.n_atoms()) > ATOMS_PER_BATCH {
+            batches.push(Vec::new());
+            atoms = 0;
+        }
+        atoms += system.n_atoms();
+        if let Some(batch) = batches.last_mut() {
+            batch.push(system);
+        }
+    }
+    let parts: Vec<Part> = batches
+        .par_iter()
+        .map(|batch| {
+            let (_, output) = teacher.forward(batch, &taps)?;
+            let labels = teacher.to_prediction(batch, &output)?;
+            let mut features = Vec::new();
+            for w in wanted {
+                let Some(found) = output.features.iter().find(|f| f.tap == w.tap) else { continue };
+                if w.node {
+                    features.push((format!("node.{}", w.tap), found.node.dims()[1], to_host(&found.node)));
+                }
+                if let (true, Some(vector)) = (w.vector, &found.vector) {
+                    features.push((format!("vector.{}", w.tap), vector.dims()[1], to_host(vector)));
+                }
+            }
+            Ok(Part { labels, features })
+        })
+        .collect::<Result<_>>()
+        .map_err(|e| renumber(e, first))?;
+    pack(parts, precision)
+}
+
+/// Batches count from their own start; the user counts from that of the dataset.
+fn renumber(error: Error, first: usize) -> Error {
+    match error {
+        Error::System { index, name, message } => {
+            Error::Other(format!("teacher, among systems {first} to {}: {}{message}", first + index, name.map(|n| format!("({n}) ")).unwrap_or_default()))
+        }
+        other => other,
+    }
+}
+
+fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
+    let energy: Vec<f64> = parts.iter().flat_map(|p| p.labels.energy.iter().copied()).collect();
+    let atomic: Vec<f64> = parts.iter().flat_map(|p| p.labels.atomic_energies.iter().copied()).collect();
+    let forces: Vec<f32> = parts.iter().flat_map(|p| p.labels.forces.iter().flatten().map(|&c| c as f32)).collect();
+    let n_atoms = atomic.len();
+    let mut tensors: Tensors = vec![
+        ("energy".into(), Dtype::F64, vec![energy.len()], bytemuck::cast_slice(&energy).to_vec()),
+        ("atomic_energies".into(), Dtype::F64, vec![n_atoms], bytemuck::cast_slice(&atomic).to_vec()),
+        ("forces".into(), Dtype::F32, vec![forces.len() / 3, 3], bytemuck::cast_slice(&forces).to_vec()),
+    ];
+    let Some(first) = parts.first() else { return Ok(tensors) };
+    for (k, (name, width, _)) in first.features.iter().enumerate() {
+        let values = parts.iter().flat_map(|p| p.features[k].2.iter().copied());
+        let (dtype, bytes) = match precision {
+            Precision::F32 => {
+                let narrow: Vec<f32> = values.map(|v| v as f32).collect();
+                (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())
+            }
+            Precision::F16 => {
+                let values: Vec<f64> = values.collect();
+                if let Some(large) = values.iter().find(|v| v.abs() > F16_MAX) {
+                    let message = format!("teacher feature {large:e} at {name} does not fit into f16; use `f32`");
+                    return Err(Error::setting("distill.feature_precision", message));
+                }
+                (Dtype::F16, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
+            }
+        };
+        tensors.push((name.clone(), dtype, vec![n_atoms, *width], bytes));
+    }
+    Ok(tensors)
+}
+
+impl TeacherCache {
+    fn open(folder: &Path, index: Index, systems: &[System]) -> Result<Self> {
+        let mut shards = Vec::new();
+        let mut places = Vec::with_capacity(systems.len());
+        for (k, shard) in index.shards.iter().enumerate() {
+            let path = folder.join(&shard.file);
+            let mut first_atom = 0;
+            for system in 0..shard.n_systems {
+                let Some(n_atoms) = systems.get(places.len()).map(System::n_atoms) else { break };
+                places.push(Place { shard: k, system, first_atom, n_atoms });
+                first_atom += n_atoms;
+            }
+            let map = map_file(&path)?;
+            check_shard(&path, &map, shard, first_atom)?;
+            shards.push(Shard { path, map });
+        }
+        if places.len() != systems.len() {
+            let message = format!("covers {} of {} systems; delete the folder to make it anew", places.len(), systems.len());
+            return Err(Error::file(folder, message));
+        }
+        Ok(Self { index, shards, places })
+    }
+
+    /// Channels of the features at a tap, absent when the cache does not hold it.
+    pub fn channels(&self, tap: Tap) -> Option<usize> {
+        let name = tap.to_string();
+        self.index.taps.iter().find(|t| t.tap == name).map(|t| t.channels)
+    }
+
+    /// Bytes of all shards.
+    pub fn n_bytes(&self) -> usize {
+        self.shards.iter().map(|s| s.map.len()).sum()
+    }
+
+    /// Energy and forces of system `i`.
+    ///
+    /// # Errors
+    /// A shard that lacks a tensor.
+    pub fn labels(&self, i: usize) -> Result<TeacherLabels> {
+        let place = self.places[i];
+        let atoms = place.first_atom..place.first_atom + place.n_atoms;
+        let energy = self.rows(place.shard, "energy", place.system..place.system + 1)?;
+        let atomic_energies = self.rows(place.shard, "atomic_energies", atoms.clone())?;
+        let forces = self.rows(place.shard, "forces", atoms)?;
+        Ok(TeacherLabels {
+            energy: energy[0],
+            atomic_energies,
+            forces: forces.chunks_exact(3).map(|f| [f[0], f[1], f[2]]).collect(),
+        })
+    }
+
+    /// Features of the systems `indices`, one after the other, row-major. `kind` is `node` or `vector`.
+    ///
+    /// # Errors
+    /// A shard that lacks a tensor.
+    pub fn features(&self, kind: &str, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
+        let name = format!("{kind}.{tap}");
+        let mut values = Vec::new();
+        for &i in indices {
+            let place = self.places[i];
+            values.extend(self.rows(place.shard, &name, place.first_atom..place.first_atom + place.n_atoms)?);
+        }
+        Ok(values)
+    }
+
+    /// Rows of a tensor in f64.
+    fn rows(&self, shard: usize, name: &str, rows: std::ops::Range<usize>) -> Result<Vec<f64>> {
+        let shard = &self.shards[shard];
+        let broken = |e: safetensors::SafeTensorError| Error::file(&shard.path, format!("{name}: {e}; delete the cache"));
+        let tensors = SafeTensors::deserialize(&shard.map).map_err(broken)?;
+        let view = tensors.tensor(name).map_err(broken)?;
+        let width: usize = view.shape().iter().skip(1).product();
+        let size = match view.dtype() {
+            Dtype::F64 => 8,
+            Dtype::F32 => 4,
+            _ => 2,
+        };
+        let bytes = view
+            .data()
+            .get(rows.start * width * size..rows.end * width * size)
+            .ok_or_else(|| Error::file(&shard.path, format!("{name} has too few rows; delete the cache")))?;
+        Ok(match view.dtype() {
+            Dtype::F64 => bytes.chunks_exact(8).map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])).collect(),
+            Dtype::F32 => bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
+            _ => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
+        })
+    }
+}
+
+fn check_shard(path: &Path, bytes: &[u8], shard: &IndexShard, n_atoms: usize) -> Result<()> {
+    let wrong = |m: String| Error::file(path, format!("{m}; delete the cache to make it anew"));
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("not a complete shard ({e})")))?;
+    let rows = |name: &str| tensors.tensor(name).ok().and_then(|t| t.shape().first().copied());
+    for (name, expected) in [("energy", shard.n_systems), ("atomic_energies", n_atoms), ("forces", n_atoms)] {
+        if rows(name) != Some(expected) {
+            return Err(wrong(format!("{name}: expected {expected} rows, found {:?}", rows(name))));
+        }
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "memory mapping is unsafe where another program may change the file meanwhile")]
+fn map_file(path: &Path) -> Result<Mmap> {
+    let file = File::open(path).map_err(|e| Error::io(path, "cannot open", e))?;
+    // SAFETY: the bytes are only read, every access is bounds-checked, and any bit pattern is a valid number. A
+    // cache that is overwritten while it is mapped gives other numbers; potstill itself replaces files by renaming.
+    unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, "cannot map", e))
+}

@@ -1,0 +1,195 @@
+//! Knowledge distillation: which terms a student's loss gets from a teacher, and what they need.
+//!
+//! F. Ekström Kelvinius, D. Georgiev, A. P. Toshev, J. Gasteiger, *Accelerating Molecular Graph Neural Networks via
+//! Knowledge Distillation*, NeurIPS 2023, arXiv 2306.14818. The student does not know: terms, projections and
+//! targets live here and leave no trace in the shipped model.
+
+pub mod cache;
+pub mod projection;
+pub mod terms;
+
+use std::path::PathBuf;
+
+use potstill_core::{Error, Result};
+use potstill_nn::{Architecture, Tap};
+use serde::{Deserialize, Serialize};
+
+use crate::loss::FeatureLoss;
+pub use cache::{Origin, Precision, TeacherCache, Wanted};
+pub use projection::Projection;
+
+/// Teacher and strategies of a distillation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistillConfig {
+    /// Model file of the teacher; relative to the configuration file.
+    pub teacher: PathBuf,
+    /// Folder of the teacher's targets; made when absent, reused when it fits. Default: `teacher-cache` in the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+    /// Precision of cached features: `"f16"` (default) or `"f32"`.
+    #[serde(default)]
+    pub feature_precision: Precision,
+    /// Terms that are added to the loss.
+    pub terms: Vec<Term>,
+}
+
+/// One term of the loss. `weight` is the paper's λ; a term of weight 0 is left out altogether.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "strategy", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Term {
+    /// Teacher energies and forces as extra targets, with the losses of the training section.
+    Vanilla {
+        /// Weight of the energies. Default 1.
+        #[serde(default = "one")]
+        energy_weight: f64,
+        /// Weight of the forces. Default 100.
+        #[serde(default = "hundred")]
+        force_weight: f64,
+    },
+    /// Energies of single atoms, with the energy loss of the training section.
+    #[serde(alias = "pae")]
+    AtomicEnergy {
+        /// λ.
+        weight: f64,
+    },
+    /// Scalar features of each atom.
+    #[serde(alias = "n2n")]
+    NodeToNode(FeatureTerm),
+    /// The teacher's edge features, summed at each atom, for the student's scalar features. A teacher without edge
+    /// features shows its scalar ones.
+    #[serde(alias = "e2n")]
+    EdgeToNode(FeatureTerm),
+    /// Vector features of each atom.
+    #[serde(alias = "v2v")]
+    VectorToVector(FeatureTerm),
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn hundred() -> f64 {
+    100.0
+}
+
+/// Settings of a term that compares features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureTerm {
+    /// λ.
+    pub weight: f64,
+    /// `"mse"` (default), `"mae"` or `{ huber = { delta = 1.0 } }`.
+    #[serde(default)]
+    pub loss: FeatureLoss,
+    /// Where in the teacher, for example `"U6"`. Default: the last layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_tap: Option<String>,
+    /// Where in the student. Default: the last layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student_tap: Option<String>,
+}
+
+impl Term {
+    /// The settings of a feature term.
+    pub fn feature(&self) -> Option<&FeatureTerm> {
+        match self {
+            Self::NodeToNode(term) | Self::EdgeToNode(term) | Self::VectorToVector(term) => Some(term),
+            _ => None,
+        }
+    }
+
+    /// Name of the strategy, as configurations write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Vanilla { .. } => "vanilla",
+            Self::AtomicEnergy { .. } => "atomic_energy",
+            Self::NodeToNode(_) => "node_to_node",
+            Self::EdgeToNode(_) => "edge_to_node",
+            Self::VectorToVector(_) => "vector_to_vector",
+        }
+    }
+
+    /// Whether the term adds anything.
+    pub fn is_active(&self) -> bool {
+        self.weights().iter().any(|&w| w > 0.0)
+    }
+
+    fn weights(&self) -> Vec<f64> {
+        match self {
+            Self::Vanilla { energy_weight, force_weight } => vec![*energy_weight, *force_weight],
+            Self::AtomicEnergy { weight } => vec![*weight],
+            Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::VectorToVector(t) => vec![t.weight],
+        }
+    }
+}
+
+impl DistillConfig {
+    /// Checks weights and the student's taps.
+    ///
+    /// # Errors
+    /// Names the term and what it may be.
+    pub fn validate(&self, student: &Architecture) -> Result<()> {
+        if self.terms.is_empty() {
+            return Err(Error::setting("distill.terms", "is empty; give at least one [[distill.terms]] with a strategy"));
+        }
+        for term in &self.terms {
+            let key = format!("distill.terms ({})", term.name());
+            if let Some(weight) = term.weights().iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+                return Err(Error::setting(key, format!("weight {weight} must be zero or a positive number")));
+            }
+            if let Some(feature) = term.feature() {
+                resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
+                check_vectors(&key, term, student, "student")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the cache of this teacher must hold.
+    ///
+    /// # Errors
+    /// A tap that the teacher does not have, vector features of a teacher without vectors.
+    pub fn wanted(&self, teacher: &Architecture) -> Result<Vec<Wanted>> {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for term in self.terms.iter().filter(|t| t.is_active()) {
+            let Some(feature) = term.feature() else { continue };
+            let key = format!("distill.terms ({})", term.name());
+            check_vectors(&key, term, teacher, "teacher")?;
+            let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
+            let vector = matches!(term, Term::VectorToVector(_));
+            match wanted.iter_mut().find(|w| w.tap == tap) {
+                Some(w) => {
+                    w.node |= !vector;
+                    w.vector |= vector;
+                }
+                None => wanted.push(Wanted { tap, node: !vector, vector }),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// The tap of that name, or the last one of the network.
+pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture, whose: &str) -> Result<Tap> {
+    let taps = network.taps();
+    let list = || taps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match name {
+        None => taps.last().copied().ok_or_else(|| Error::setting(key, format!("the {whose} has no layer"))),
+        Some(name) => {
+            let tap = name.parse::<Tap>().ok().filter(|tap| taps.contains(tap));
+            tap.ok_or_else(|| Error::setting(key, format!("the {whose} has no tap `{name}`; it has {}", list())))
+        }
+    }
+}
+
+fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {
+    if matches!(term, Term::VectorToVector(_)) && !network.has_vectors() {
+        let message = format!(
+            "a {} {whose} has no vector features; it offers vanilla, atomic_energy, node_to_node and edge_to_node",
+            network.name()
+        );
+        return Err(Error::setting(key, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What a run tells whoever watches it. Libraries do not print.
+
+use potstill_core::metrics::Metrics;
+use serde::Serialize;
+
+/// One optimisation step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Steps done, counted from 1.
+    pub step: u64,
+    /// Epoch, counted from 0.
+    pub epoch: u64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Loss with all terms, in normalised units.
+    pub loss: f64,
+    /// Weighted energy loss.
+    pub energy_loss: f64,
+    /// Weighted force loss.
+    pub force_loss: f64,
+    /// Weighted distillation terms, in the order of the configuration.
+    pub distill_losses: Vec<f64>,
+    /// Gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// Systems in the batch.
+    #[serde(skip)]
+    pub n_systems: usize,
+    /// Seconds since the start, over all resumed parts.
+    pub seconds: f64,
+}
+
+/// Metrics of the averaged weights on the validation systems.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ValidationReport {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// The training loss without distillation terms.
+    pub validation_loss: f64,
+    /// In eV and Å.
+    pub validation: Metrics,
+    /// Whether this is the best so far.
+    pub best: bool,
+    /// Seconds since the start, over all resumed parts.
+    pub seconds: f64,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All epochs or steps are done.
+    Finished,
+    /// The time that was given is over.
+    OutOfTime,
+    /// No better validation for as long as the configuration allows.
+    NoProgress,
+    /// The user interrupted; the state is saved.
+    Interrupted,
+}
+
+/// Hears of a run's progress.
+pub trait Observer {
+    /// The size of the run, once known: steps of all epochs.
+    fn start(&mut self, total_steps: u64, resumed_at: u64) {
+        let _ = (total_steps, resumed_at);
+    }
+    /// After each step.
+    fn step(&mut self, report: &StepReport) {
+        let _ = report;
+    }
+    /// After each validation.
+    fn validation(&mut self, report: &ValidationReport) {
+        let _ = report;
+    }
+}
+
+/// Watches nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

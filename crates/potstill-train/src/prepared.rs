@@ -1,0 +1,72 @@
+//! Systems made ready for training: graphs drawn once, labels in the network's units.
+
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::graph::{Graph, GraphRule};
+use potstill_core::{Error, Result, System};
+use rayon::prelude::*;
+
+/// One system, ready.
+#[derive(Debug, Clone)]
+pub struct PreparedSystem {
+    /// Its neighbour graph.
+    pub graph: Graph,
+    /// Energy less reference energies, normalised.
+    pub energy: Option<f64>,
+    /// Forces, normalised. Shape: `[n_atoms, 3]`.
+    pub forces: Option<Vec<[f64; 3]>>,
+    /// Whether each atom may move. Shape: `[n_atoms]`.
+    pub free: Vec<bool>,
+    /// What errors call the system.
+    pub label: String,
+}
+
+impl PreparedSystem {
+    /// Number of atoms that enter the force loss.
+    pub fn n_free(&self) -> usize {
+        self.free.iter().filter(|&&f| f).count()
+    }
+
+    /// Cost of a step on this system, for dividing a batch among threads.
+    pub fn cost(&self) -> usize {
+        self.graph.n_edges() + 8 * self.graph.n_atoms()
+    }
+}
+
+/// Draws graphs in parallel and normalises labels.
+///
+/// # Errors
+/// See [`GraphRule::build`]; names the system by its index in `systems`.
+pub fn prepare(
+    systems: &[System],
+    rule: &GraphRule,
+    references: &ElementEnergies,
+    normalizer: &Normalizer,
+) -> Result<Vec<PreparedSystem>> {
+    systems
+        .par_iter()
+        .enumerate()
+        .map(|(index, system)| {
+            let graph = rule.build(&[system]).map_err(|e| at(index, e))?;
+            let energy = match system.energy {
+                Some(energy) => Some(normalizer.normalize_energy(energy - references.total(&system.atomic_numbers)?)),
+                None => None,
+            };
+            let normalize = |f: &[f64; 3]| f.map(|c| normalizer.normalize_force(c));
+            let label = system.name().map_or_else(|| index.to_string(), |name| format!("{index} ({name})"));
+            Ok(PreparedSystem {
+                graph,
+                energy,
+                forces: system.forces.as_ref().map(|forces| forces.iter().map(normalize).collect()),
+                free: (0..system.n_atoms()).map(|i| system.is_free(i)).collect(),
+                label,
+            })
+        })
+        .collect()
+}
+
+fn at(index: usize, error: Error) -> Error {
+    match error {
+        Error::System { name, message, .. } => Error::System { index, name, message },
+        other => other,
+    }
+}
