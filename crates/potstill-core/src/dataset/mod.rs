@@ -1,1 +1,104 @@
-//! wip
+//! Sets of systems: checks, statistics, splits, batches, reference energies, normalisation.
+//!
+//! Functions here take `&[impl Borrow<System>]`, so that they work on owned systems and on a selection of references.
+
+use std::borrow::Borrow;
+
+use crate::error::Error;
+use crate::system::System;
+
+mod hash;
+mod keyword;
+mod normalizer;
+mod pseudo_inverse;
+mod reference_energies;
+mod sampler;
+mod split;
+mod statistics;
+mod validate;
+
+pub use hash::{content_hash, structure_hash};
+pub use normalizer::{Normalization, Normalizer};
+pub use reference_energies::{ElementEnergies, ReferenceEnergies, ReferenceFit};
+pub use sampler::{BatchSize, Order, Sampler, shards};
+pub use split::{Part, Size, split};
+pub use statistics::{ForceSummary, KeySummary, LargestForce, Statistics, Summary};
+pub use validate::{LabelNeeds, Need, validate};
+
+/// Systems in memory, in the order of their files.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dataset {
+    /// The systems.
+    pub systems: Vec<System>,
+}
+
+impl Dataset {
+    /// Number of systems.
+    pub fn len(&self) -> usize {
+        self.systems.len()
+    }
+
+    /// Whether there is no system.
+    pub fn is_empty(&self) -> bool {
+        self.systems.is_empty()
+    }
+
+    /// The systems with these indices, in that order; an index out of range is left out.
+    pub fn select(&self, indices: &[usize]) -> Vec<&System> {
+        indices.iter().filter_map(|&i| self.systems.get(i)).collect()
+    }
+
+    /// Number of atoms of each system. Shape: `[n_systems]`.
+    pub fn atom_counts(&self) -> Vec<usize> {
+        self.systems.iter().map(System::n_atoms).collect()
+    }
+}
+
+/// Atomic numbers that occur in `systems`, ascending.
+pub fn elements(systems: &[impl Borrow<System>]) -> Vec<u8> {
+    let mut present = [false; 256];
+    for system in systems {
+        for &z in &system.borrow().atomic_numbers {
+            present[usize::from(z)] = true;
+        }
+    }
+    (0..=u8::MAX).filter(|&z| present[usize::from(z)]).collect()
+}
+
+/// An error about one system, with its name.
+fn error_at(index: usize, system: &System, message: impl Into<String>) -> Error {
+    Error::System { index, name: system.name(), message: message.into() }
+}
+
+/// Symbol of an element, or `Z=…` for a number that has none.
+fn symbol_of(z: u8) -> String {
+    crate::elements::symbol(z).map_or_else(|| format!("Z={z}"), str::to_owned)
+}
+
+/// `H, C, O`, or `none`.
+fn list_elements(elements: impl IntoIterator<Item = u8>) -> String {
+    let symbols: Vec<String> = elements.into_iter().map(symbol_of).collect();
+    if symbols.is_empty() { "none".into() } else { symbols.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_distinct_and_ascending() {
+        let water = System { atomic_numbers: vec![8, 1, 1], ..System::default() };
+        let copper = System { atomic_numbers: vec![29], ..System::default() };
+        assert_eq!(elements(&[&copper, &water]), [1, 8, 29]);
+        assert!(elements(&[] as &[System]).is_empty());
+    }
+
+    #[test]
+    fn a_selection_keeps_the_order_asked_for() {
+        let of_size = |n| System { atomic_numbers: vec![1; n], ..System::default() };
+        let data = Dataset { systems: vec![of_size(1), of_size(2), of_size(3)] };
+        assert_eq!(data.atom_counts(), [1, 2, 3]);
+        let sizes: Vec<usize> = data.select(&[2, 0, 9]).iter().map(|s| s.n_atoms()).collect();
+        assert_eq!(sizes, [3, 1]);
+    }
+}

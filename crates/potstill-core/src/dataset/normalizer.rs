@@ -1,0 +1,309 @@
+//! Shift and scale between labels and what a network predicts.
+
+use std::borrow::Borrow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::error_at;
+use super::keyword::{KeywordOr, keyword_or_table};
+use super::reference_energies::ElementEnergies;
+use super::statistics::Running;
+use crate::error::{Error, Result};
+use crate::system::System;
+
+/// The setting that errors here speak of.
+const KEY: &str = "normalization";
+const WORDS: [&str; 3] = ["none", "energy", "forces"];
+
+/// Shift and scale of energies, scale of forces: `(E − energy_mean) / energy_std` and `F / force_std`.
+///
+/// `E` is the total energy less the reference energies of the elements. The mean is taken off each *system*, however
+/// many atoms it has, as in the Open Catalyst code; a mean that shall grow with the system belongs into the reference
+/// energies. Forces have no mean: one would point somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalizer {
+    /// Energy taken off each system in eV. Default: 0.
+    #[serde(default)]
+    pub energy_mean: f64,
+    /// Unit of normalised energies in eV. Default: 1.
+    #[serde(default = "one")]
+    pub energy_std: f64,
+    /// Unit of normalised forces in eV/Å. Default: 1. Gradient forces need `force_std = energy_std`.
+    #[serde(default = "one")]
+    pub force_std: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Default for Normalizer {
+    fn default() -> Self {
+        Self { energy_mean: 0.0, energy_std: 1.0, force_std: 1.0 }
+    }
+}
+
+impl Normalizer {
+    /// Normalised energy of a system from its energy less reference energies in eV.
+    pub fn normalize_energy(&self, energy: f64) -> f64 {
+        (energy - self.energy_mean) / self.energy_std
+    }
+
+    /// Inverse of [`Self::normalize_energy`].
+    pub fn denormalize_energy(&self, normalized: f64) -> f64 {
+        normalized * self.energy_std + self.energy_mean
+    }
+
+    /// Normalised force component from one in eV/Å.
+    pub fn normalize_force(&self, force: f64) -> f64 {
+        force / self.force_std
+    }
+
+    /// Inverse of [`Self::normalize_force`].
+    pub fn denormalize_force(&self, normalized: f64) -> f64 {
+        normalized * self.force_std
+    }
+
+    /// Checks that the numbers can be used; `gradient_forces` when forces are derivatives of the energy.
+    ///
+    /// # Errors
+    /// A number that is not finite, a scale that is not positive, or two scales for an energy and its own gradient.
+    pub fn validate(&self, gradient_forces: bool) -> Result<()> {
+        if !self.energy_mean.is_finite() {
+            return Err(setting("energy_mean", format!("is {}; it must be finite", self.energy_mean)));
+        }
+        for (name, value) in [("energy_std", self.energy_std), ("force_std", self.force_std)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(setting(name, format!("is {value}; it must be positive and finite")));
+            }
+        }
+        if gradient_forces && self.energy_std != self.force_std {
+            let message = format!(
+                "is {}, but energy_std is {}; forces that are gradients of the energy need the same number twice",
+                self.force_std, self.energy_std
+            );
+            return Err(setting("force_std", message));
+        }
+        Ok(())
+    }
+}
+
+fn setting(name: &str, message: String) -> Error {
+    Error::setting(format!("{KEY}.{name}"), message)
+}
+
+/// Where the [`Normalizer`] comes from.
+///
+/// In TOML: `"none"`, `"energy"`, `"forces"`, or a table such as `{ energy_mean = -0.76, energy_std = 2.9, force_std = 2.9 }`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Normalization {
+    /// Mean 0, scales 1.
+    #[default]
+    None,
+    /// Mean and standard deviation (divided by the count) of energies less reference energies, the latter for forces too.
+    Energy,
+    /// Root mean square of the force components of free atoms for both scales, mean 0: leaves total energies
+    /// proportional to size. Meant for use with reference energies.
+    Forces,
+    /// Given.
+    Given(Normalizer),
+}
+
+impl Normalization {
+    /// Finds the numbers for `systems`, which should be the training set and already validated: labels that are NaN or
+    /// infinite are passed over.
+    ///
+    /// # Errors
+    /// No labels to fit to, labels without spread, an element that `references` lacks, given numbers that are unusable.
+    pub fn fit(&self, systems: &[impl Borrow<System>], references: &ElementEnergies) -> Result<Normalizer> {
+        let normalizer = match self {
+            Self::None => Normalizer::default(),
+            Self::Given(normalizer) => *normalizer,
+            Self::Energy => {
+                let (mean, std) = energy_spread(systems, references)?;
+                Normalizer { energy_mean: mean, energy_std: std, force_std: std }
+            }
+            Self::Forces => {
+                let rms = force_rms(systems)?;
+                Normalizer { energy_mean: 0.0, energy_std: rms, force_std: rms }
+            }
+        };
+        normalizer.validate(false)?;
+        Ok(normalizer)
+    }
+}
+
+/// Mean and standard deviation of energies less reference energies.
+fn energy_spread(systems: &[impl Borrow<System>], references: &ElementEnergies) -> Result<(f64, f64)> {
+    let mut running = Running::new();
+    for (index, system) in systems.iter().enumerate() {
+        let system = system.borrow();
+        if let Some(energy) = system.energy {
+            let total = references.total(&system.atomic_numbers).map_err(|e| error_at(index, system, e.to_string()))?;
+            running.add(energy - total);
+        }
+    }
+    let summary = running.summary();
+    match (summary.mean, summary.standard_deviation) {
+        // Rounding of large total energies alone leaves a relative spread of about 1e-16.
+        (Some(mean), Some(std)) if std > 1e-12 * mean.abs() => Ok((mean, std)),
+        (Some(mean), _) => {
+            Err(Error::setting(KEY, format!("every energy is {mean} eV; use \"forces\", \"none\" or a table")))
+        }
+        _ => Err(Error::setting(KEY, "no energies to fit to; use \"forces\", \"none\" or a table")),
+    }
+}
+
+/// Root mean square of the force components of free atoms.
+fn force_rms(systems: &[impl Borrow<System>]) -> Result<f64> {
+    let mut running = Running::new();
+    for system in systems {
+        let system = system.borrow();
+        let forces = system.forces.iter().flatten().enumerate();
+        let is_fixed = |atom: usize| system.fixed.as_ref().and_then(|f| f.get(atom)) == Some(&true);
+        let free = forces.filter(|&(atom, _)| !is_fixed(atom));
+        free.flat_map(|(_, force)| force).for_each(|&f| running.add(f));
+    }
+    match running.rms() {
+        Some(rms) if rms > 0.0 => Ok(rms),
+        Some(_) => Err(Error::setting(KEY, "every force is 0; use \"energy\", \"none\" or a table")),
+        None => Err(Error::setting(KEY, "no forces to fit to; use \"energy\", \"none\" or a table")),
+    }
+}
+
+impl Serialize for Normalization {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => output.serialize_str(WORDS[0]),
+            Self::Energy => output.serialize_str(WORDS[1]),
+            Self::Forces => output.serialize_str(WORDS[2]),
+            Self::Given(normalizer) => normalizer.serialize(output),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Normalization {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Ok(match keyword_or_table(input, &WORDS)? {
+            KeywordOr::Keyword(1) => Self::Energy,
+            KeywordOr::Keyword(2) => Self::Forces,
+            KeywordOr::Keyword(_) => Self::None,
+            KeywordOr::Table(normalizer) => Self::Given(normalizer),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn systems() -> Vec<System> {
+        let make = |energy, force: f64| System {
+            atomic_numbers: vec![1, 1],
+            positions: vec![[0.0; 3]; 2],
+            energy: Some(energy),
+            forces: Some(vec![[force, -force, force], [100.0; 3]]),
+            fixed: Some(vec![false, true]),
+            ..System::default()
+        };
+        vec![make(-31.0, 1.0), make(-35.0, 7.0)]
+    }
+
+    fn hydrogen() -> ElementEnergies {
+        ElementEnergies::new([(1, -15.0)])
+    }
+
+    fn complaint(mode: Normalization, systems: &[System]) -> String {
+        mode.fit(systems, &hydrogen()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn energy_uses_mean_and_spread_after_references() {
+        let fitted = Normalization::Energy.fit(&systems(), &hydrogen()).unwrap();
+        assert_eq!(fitted, Normalizer { energy_mean: -3.0, energy_std: 2.0, force_std: 2.0 });
+        assert_eq!(fitted.normalize_energy(-1.0), 1.0);
+        assert_eq!(fitted.denormalize_energy(1.0), -1.0);
+        assert_eq!(fitted.denormalize_force(fitted.normalize_force(3.0)), 3.0);
+    }
+
+    #[test]
+    fn forces_use_free_atoms_alone() {
+        let fitted = Normalization::Forces.fit(&systems(), &hydrogen()).unwrap();
+        assert!((fitted.force_std - 5.0).abs() < 1e-12);
+        assert_eq!((fitted.energy_mean, fitted.energy_std), (0.0, fitted.force_std));
+        fitted.validate(true).unwrap();
+    }
+
+    #[test]
+    fn nothing_to_fit_to_is_an_error() {
+        let mut bare = systems();
+        bare.iter_mut().for_each(|s| (s.energy, s.forces) = (None, None));
+        let end = "\"none\" or a table";
+        assert_eq!(
+            complaint(Normalization::Energy, &bare),
+            format!("normalization: no energies to fit to; use \"forces\", {end}")
+        );
+        assert_eq!(
+            complaint(Normalization::Forces, &bare),
+            format!("normalization: no forces to fit to; use \"energy\", {end}")
+        );
+        let one = &systems()[..1];
+        assert_eq!(
+            complaint(Normalization::Energy, one),
+            format!("normalization: every energy is -1 eV; use \"forces\", {end}")
+        );
+        let mut flat = systems();
+        flat.iter_mut().for_each(|s| s.forces = Some(vec![[0.0; 3]; 2]));
+        assert_eq!(
+            complaint(Normalization::Forces, &flat),
+            format!("normalization: every force is 0; use \"energy\", {end}")
+        );
+        let mut other = systems();
+        other[1].atomic_numbers[0] = 8;
+        assert_eq!(complaint(Normalization::Energy, &other), "system 1: no reference energy for O; known: H");
+    }
+
+    #[test]
+    fn unusable_numbers_are_named() {
+        let zero = Normalizer { energy_std: 0.0, ..Normalizer::default() };
+        assert_eq!(
+            complaint(Normalization::Given(zero), &systems()),
+            "normalization.energy_std: is 0; it must be positive and finite"
+        );
+        let shifted = Normalizer { energy_mean: f64::NAN, ..Normalizer::default() };
+        assert_eq!(
+            shifted.validate(false).unwrap_err().to_string(),
+            "normalization.energy_mean: is NaN; it must be finite"
+        );
+        let two = Normalizer { energy_mean: 0.0, energy_std: 2.0, force_std: 3.0 };
+        two.validate(false).unwrap();
+        assert_eq!(
+            two.validate(true).unwrap_err().to_string(),
+            "normalization.force_std: is 3, but energy_std is 2; \
+             forces that are gradients of the energy need the same number twice"
+        );
+    }
+
+    #[test]
+    fn toml_takes_a_word_or_a_table() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Config {
+            normalization: Normalization,
+        }
+        let read = |text: &str| toml::from_str::<Config>(&format!("normalization = {text}"));
+        let given = Normalization::Given(Normalizer { energy_mean: -0.5, energy_std: 2.0, force_std: 1.0 });
+        for (text, value) in [
+            ("\"none\"", Normalization::None),
+            ("\"energy\"", Normalization::Energy),
+            ("\"forces\"", Normalization::Forces),
+            ("{ energy_mean = -0.5, energy_std = 2 }", given),
+        ] {
+            let config = Config { normalization: value };
+            assert_eq!(read(text).unwrap(), config);
+            assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+        }
+        assert_eq!(read("\"force\"").unwrap_err().message(), "unknown word \"force\"; did you mean \"forces\"?");
+        assert!(read("{ energy_sdt = 1.0 }").unwrap_err().message().contains("unknown field `energy_sdt`"));
+    }
+}

@@ -1,0 +1,259 @@
+//! Energies of the elements, subtracted from total energies before a network sees them.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::keyword::{KeywordOr, keyword_or_table};
+use super::pseudo_inverse::PseudoInverse;
+use super::{elements, error_at, list_elements, symbol_of};
+use crate::elements::atomic_number;
+use crate::error::{Error, Result};
+use crate::system::System;
+
+/// The setting that errors here speak of.
+const KEY: &str = "reference_energies";
+const WORDS: [&str; 3] = ["none", "isolated_atoms", "least_squares"];
+/// Two isolated atoms of one element may differ by this much in eV: the rounding of a printed energy.
+const SAME_ENERGY: f64 = 1e-5;
+
+/// Where the energy of each element comes from.
+///
+/// In TOML: `"none"`, `"isolated_atoms"`, `"least_squares"`, or a table such as `{ H = -13.57, C = -1026.85 }` in eV.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum ReferenceEnergies {
+    /// Zero for every element.
+    #[default]
+    None,
+    /// From systems of one atom that are not periodic, or whose `config_type` is `isolated_atom`.
+    IsolatedAtoms,
+    /// The energies that, summed over atoms, come nearest to the total energies; the shortest such vector when the
+    /// compositions leave a choice.
+    LeastSquares,
+    /// Given.
+    Table(ElementEnergies),
+}
+
+/// Energy of an atom of each element in eV; serialised as a map from symbols.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, f64>", into = "BTreeMap<String, f64>")]
+pub struct ElementEnergies {
+    by_number: BTreeMap<u8, f64>,
+}
+
+/// Element energies and how they were found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReferenceFit {
+    /// The energies, at least one for every element of the data.
+    pub energies: ElementEnergies,
+    /// Indices of the isolated-atom systems that were used, ascending; empty for other sources.
+    pub isolated_systems: Vec<usize>,
+    /// Whether the compositions leave a choice (least squares only): totals are right, single elements arbitrary.
+    pub underdetermined: bool,
+}
+
+impl ReferenceEnergies {
+    /// Finds an energy for every element of `systems`.
+    ///
+    /// # Errors
+    /// Elements without a table entry, an isolated atom or any labelled system, all of them listed; isolated atoms
+    /// of one element that disagree; labels that are not finite.
+    pub fn fit(&self, systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
+        match self {
+            Self::None => {
+                let by_number = elements(systems).into_iter().map(|z| (z, 0.0)).collect();
+                Ok(ReferenceFit { energies: ElementEnergies { by_number }, ..Default::default() })
+            }
+            Self::Table(energies) => {
+                let advice = "add them to the table, or use \"least_squares\"";
+                energies.require(systems, "no energy for", advice)?;
+                Ok(ReferenceFit { energies: energies.clone(), ..Default::default() })
+            }
+            Self::IsolatedAtoms => fit_isolated_atoms(systems),
+            Self::LeastSquares => fit_least_squares(systems),
+        }
+    }
+}
+
+fn fit_isolated_atoms(systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
+    let mut fit = ReferenceFit::default();
+    let mut first_of: BTreeMap<u8, usize> = BTreeMap::new();
+    for (index, system) in systems.iter().enumerate() {
+        let system = system.borrow();
+        let (Some(z), Some(energy)) = (isolated_atom(system), finite_energy(index, system)?) else { continue };
+        let first = *first_of.entry(z).or_insert(index);
+        let known = *fit.energies.by_number.entry(z).or_insert(energy);
+        if (known - energy).abs() > SAME_ENERGY {
+            let symbol = symbol_of(z);
+            let message = format!("isolated {symbol} has {energy} eV, but {known} eV in system {first}; keep one");
+            return Err(error_at(index, system, message));
+        }
+        fit.isolated_systems.push(index);
+    }
+    let advice = "add systems of one atom with an energy and without pbc, or use \"least_squares\" or a table";
+    fit.energies.require(systems, "no isolated atom of", advice)?;
+    Ok(fit)
+}
+
+/// Atomic number of the only atom, if that atom is alone in space.
+fn isolated_atom(system: &System) -> Option<u8> {
+    let [z] = system.atomic_numbers[..] else { return None };
+    let declared = system.metadata.get("config_type").is_some_and(|value| {
+        let plain: String = value.to_string().chars().filter(|c| c.is_alphanumeric()).collect();
+        plain.eq_ignore_ascii_case("isolatedatom")
+    });
+    // One atom in a periodic cell is a crystal unless the file says otherwise.
+    (declared || !system.is_periodic()).then_some(z)
+}
+
+fn fit_least_squares(systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
+    let mut labelled = Vec::new();
+    for (index, system) in systems.iter().enumerate() {
+        let system = system.borrow();
+        if let Some(energy) = finite_energy(index, system)? {
+            labelled.push((system, energy));
+        }
+    }
+    let references: Vec<&System> = labelled.iter().map(|&(system, _)| system).collect();
+    let elements = elements(&references);
+    let mut column = [usize::MAX; 256];
+    elements.iter().enumerate().for_each(|(c, &z)| column[usize::from(z)] = c);
+    let (energies, rank) = solve_compositions(&labelled, &column, elements.len());
+    let fit = ReferenceFit {
+        underdetermined: rank < elements.len(),
+        energies: ElementEnergies { by_number: elements.into_iter().zip(energies).collect() },
+        ..Default::default()
+    };
+    fit.energies.require(systems, "no system with an energy holds", "give energies, or use \"none\" or a table")?;
+    Ok(fit)
+}
+
+/// Minimum-norm least squares of energies on element counts, and the rank of the counts.
+fn solve_compositions(labelled: &[(&System, f64)], column: &[usize; 256], n: usize) -> (Vec<f64>, usize) {
+    let counts = |system: &System| {
+        let mut row = vec![0.0; n];
+        system.atomic_numbers.iter().for_each(|&z| row[column[usize::from(z)]] += 1.0);
+        row
+    };
+    let mut gram = vec![0.0; n * n];
+    for (system, _) in labelled {
+        let row = counts(system);
+        for i in (0..n).filter(|&i| row[i] != 0.0) {
+            (0..n).for_each(|j| gram[i * n + j] += row[i] * row[j]);
+        }
+    }
+    let inverse = PseudoInverse::new(gram, n);
+    let mut energies = vec![0.0; n];
+    // The second pass solves for what rounding left of the first: normal equations square the condition number.
+    for _ in 0..2 {
+        let mut right = vec![0.0; n];
+        for (system, energy) in labelled {
+            let row = counts(system);
+            let residual = energy - row.iter().zip(&energies).map(|(c, e)| c * e).sum::<f64>();
+            right.iter_mut().zip(&row).for_each(|(r, c)| *r += c * residual);
+        }
+        energies.iter_mut().zip(inverse.solve(&right)).for_each(|(e, correction)| *e += correction);
+    }
+    (energies, inverse.rank())
+}
+
+fn finite_energy(index: usize, system: &System) -> Result<Option<f64>> {
+    match system.energy {
+        Some(energy) if !energy.is_finite() => {
+            Err(error_at(index, system, format!("energy is {energy}; correct the label or remove it")))
+        }
+        energy => Ok(energy),
+    }
+}
+
+impl ElementEnergies {
+    /// Energies from pairs of atomic number and eV.
+    pub fn new(energies: impl IntoIterator<Item = (u8, f64)>) -> Self {
+        Self { by_number: energies.into_iter().collect() }
+    }
+
+    /// Energy of one element in eV.
+    pub fn get(&self, atomic_number: u8) -> Option<f64> {
+        self.by_number.get(&atomic_number).copied()
+    }
+
+    /// Atomic numbers with an energy, ascending.
+    pub fn elements(&self) -> impl Iterator<Item = u8> + '_ {
+        self.by_number.keys().copied()
+    }
+
+    /// Sum over the atoms of a system in eV; it does not depend on the order of the atoms, not even by rounding.
+    ///
+    /// # Errors
+    /// Names the first element without an energy.
+    pub fn total(&self, atomic_numbers: &[u8]) -> Result<f64> {
+        let mut counts = [0u32; 256];
+        atomic_numbers.iter().for_each(|&z| counts[usize::from(z)] += 1);
+        let mut total = 0.0;
+        for z in (0..=u8::MAX).filter(|&z| counts[usize::from(z)] > 0) {
+            let energy = self.get(z).ok_or_else(|| {
+                let known = list_elements(self.elements());
+                Error::Other(format!("no reference energy for {}; known: {known}", symbol_of(z)))
+            })?;
+            total += f64::from(counts[usize::from(z)]) * energy;
+        }
+        Ok(total)
+    }
+
+    /// Every element of `systems` must have an energy; lists those that lack one.
+    fn require(&self, systems: &[impl Borrow<System>], what: &str, advice: &str) -> Result<()> {
+        let lacking: Vec<u8> = elements(systems).into_iter().filter(|&z| self.get(z).is_none()).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(Error::setting(KEY, format!("{what} {}, found in the data; {advice}", list_elements(lacking))))
+    }
+}
+
+impl TryFrom<BTreeMap<String, f64>> for ElementEnergies {
+    type Error = String;
+
+    fn try_from(by_symbol: BTreeMap<String, f64>) -> Result<Self, String> {
+        let mut by_number = BTreeMap::new();
+        for (symbol, energy) in by_symbol {
+            let z = atomic_number(&symbol).ok_or_else(|| format!("unknown element `{symbol}`"))?;
+            if !energy.is_finite() {
+                return Err(format!("energy of {symbol} is {energy}; it must be finite"));
+            }
+            by_number.insert(z, energy);
+        }
+        Ok(Self { by_number })
+    }
+}
+
+impl From<ElementEnergies> for BTreeMap<String, f64> {
+    fn from(energies: ElementEnergies) -> Self {
+        energies.by_number.into_iter().map(|(z, energy)| (symbol_of(z), energy)).collect()
+    }
+}
+
+impl Serialize for ReferenceEnergies {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => output.serialize_str(WORDS[0]),
+            Self::IsolatedAtoms => output.serialize_str(WORDS[1]),
+            Self::LeastSquares => output.serialize_str(WORDS[2]),
+            Self::Table(energies) => energies.serialize(output),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReferenceEnergies {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Ok(match keyword_or_table(input, &WORDS)? {
+            KeywordOr::Keyword(1) => Self::IsolatedAtoms,
+            KeywordOr::Keyword(2) => Self::LeastSquares,
+            KeywordOr::Keyword(_) => Self::None,
+            KeywordOr::Table(energies) => Self::Table(energies),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
