@@ -1,9 +1,37 @@
 //! Neighbour graphs of batches of systems.
+//!
+//! [`GraphRule::build`] finds all pairs within a cutoff in time linear in the number of atoms, for any cell and any
+//! mix of periodic and free directions, and keeps the edges that the rule asks for:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `frame` | the periodic directions completed to a basis; heights, fractional coordinates |
+//! | `cell_list` | atoms sorted into bins; candidates around one atom |
+//! | `build` | from candidates to edges: exact distances, the rules, threads, batches |
+//! | `edges` | the growing edge arrays, symmetrisation |
+//! | `reverse` | reverse edges, edges of each target, distances |
+//! | `check` | what is refused before any work is done |
+//!
+//! Departures from the Open Catalyst Project (OCP) code, whose nearest-k rule and symmetrisation this follows:
+//! - OCP never reads `pbc` and makes no images along the third lattice vector. Here each axis obeys its `pbc` flag.
+//! - OCP does not wrap positions, so that an atom written outside its cell loses edges, depending on batch mates.
+//!   Here positions are wrapped internally and a system's edges never depend on its batch.
+//! - OCP silently drops pairs closer than 0.01 Å. Here only the atom itself is dropped; two atoms (or two images)
+//!   within 1e-4 Å of each other are an error.
+//! - OCP leaves ties at rank k to an unstable sort. Here the smaller source wins, then the smaller shift.
+
+mod build;
+mod cell_list;
+mod check;
+mod edges;
+mod frame;
+mod reverse;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::system::{System, Vec3};
+use crate::system::Vec3;
 
 /// Which pairs within the cutoff become edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -12,18 +40,22 @@ pub enum Neighbors {
     /// Every pair within the cutoff: smooth in the positions, the default.
     #[default]
     All,
-    /// At most that many nearest sources per target, the reference's rule (SPEC §1.1): not smooth, for parity.
+    /// At most that many nearest sources per target, the rule of OCP: not smooth, for parity with its checkpoints.
+    ///
+    /// Of equally distant sources the one with the smaller index stays, then the one with the smaller shift.
     Nearest(usize),
 }
 
 /// How to draw the graph of a system.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraphRule {
-    /// Largest length of an edge in Å.
+    /// Largest length of an edge in Å, inclusive.
     pub cutoff: f64,
     /// Which pairs within the cutoff become edges.
     pub neighbors: Neighbors,
-    /// Whether `Nearest` is followed by symmetrisation (SPEC §1.3). `All` is symmetric by itself.
+    /// Whether `Nearest` is followed by OCP's symmetrisation: a pair is kept, in both directions, if it is among the
+    /// nearest of its endpoint with the higher index (of an atom and its own image: if the edge with the
+    /// lexicographically negative shift is kept). Degrees may then differ from `k`. `All` is symmetric by itself.
     pub symmetric: bool,
 }
 
@@ -62,16 +94,5 @@ impl Graph {
     /// Number of directed edges.
     pub fn n_edges(&self) -> usize {
         self.source.len()
-    }
-}
-
-impl GraphRule {
-    /// Draws the graph of `systems` as one batch; the same edges as for each system alone.
-    ///
-    /// # Errors
-    /// Cutoff that is not positive and finite, non-finite position, periodic system without a cell or with zero
-    /// volume: names the system by its index.
-    pub fn build(&self, systems: &[&System]) -> Result<Graph> {
-        Err(crate::Error::Other(format!("no graph for {} systems yet", systems.len())))
     }
 }
