@@ -158,7 +158,9 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<Header> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
     let version = value["format_version"].as_u64().unwrap_or(0);
     if version > FORMAT_VERSION {
-        let message = format!("format version {version} is newer than {FORMAT_VERSION}, which this potstill reads; update potstill");
+        let message = format!(
+            "format version {version} is newer than {FORMAT_VERSION}, which this potstill reads; update potstill"
+        );
         return Err(Error::file(path, message));
     }
     let header: Header = serde_json::from_value(value).map_err(bad)?;
@@ -172,18 +174,25 @@ fn collect_weights(path: &Path, tensors: &SafeTensors<'_>, network: &Network) ->
     let mut left_over: BTreeMap<&str, ()> = tensors.names().into_iter().map(|n| (n, ())).collect();
     let mut values = Vec::new();
     for info in &infos {
-        let view = tensors
-            .tensor(&info.name)
-            .map_err(|_| Error::file(path, format!("weight {} is missing; the file does not fit its header", info.name)))?;
+        let view = tensors.tensor(&info.name).map_err(|_| {
+            Error::file(path, format!("weight {} is missing; the file does not fit its header", info.name))
+        })?;
         if view.shape() != info.shape {
             let message = format!("weight {}: expected shape {:?}, found {:?}", info.name, info.shape, view.shape());
             return Err(Error::file(path, message));
         }
         let start = values.len();
         match view.dtype() {
-            Dtype::F32 => values.extend(view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))),
-            Dtype::F64 => values.extend(view.data().chunks_exact(8).map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))),
-            other => return Err(Error::file(path, format!("weight {}: {other:?} numbers; expected F32 or F64", info.name))),
+            Dtype::F32 => values
+                .extend(view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))),
+            Dtype::F64 => values.extend(
+                view.data()
+                    .chunks_exact(8)
+                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])),
+            ),
+            other => {
+                return Err(Error::file(path, format!("weight {}: {other:?} numbers; expected F32 or F64", info.name)));
+            }
         }
         if values[start..].iter().any(|v| !v.is_finite()) {
             return Err(Error::file(path, format!("weight {} is not finite; use an older checkpoint", info.name)));

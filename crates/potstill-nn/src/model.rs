@@ -32,7 +32,8 @@ impl Model {
     pub fn new(header: Header, network: Network, device: &Device, dtype: DType, hash: String) -> Result<Self> {
         let mut elements = Vec::new();
         for name in &header.elements {
-            let z = atomic_number(name).ok_or_else(|| Error::setting("elements", format!("`{name}` is not an element")))?;
+            let z =
+                atomic_number(name).ok_or_else(|| Error::setting("elements", format!("`{name}` is not an element")))?;
             elements.push(z);
         }
         elements.sort_unstable();
@@ -122,12 +123,15 @@ impl Model {
         }
         if let Some(forces) = &output.forces {
             let scaled = to_host(forces);
-            prediction.forces = scaled.chunks_exact(3).map(|f| [f[0], f[1], f[2]].map(|c| normalizer.denormalize_force(c))).collect();
+            prediction.forces =
+                scaled.chunks_exact(3).map(|f| [f[0], f[1], f[2]].map(|c| normalizer.denormalize_force(c))).collect();
         }
         prediction.virial = output.virial.as_ref().map(|virial| {
             to_host(virial)
                 .chunks_exact(9)
-                .map(|v| -> Mat3 { std::array::from_fn(|i| std::array::from_fn(|j| v[3 * i + j] * normalizer.energy_std)) })
+                .map(|v| -> Mat3 {
+                    std::array::from_fn(|i| std::array::from_fn(|j| v[3 * i + j] * normalizer.energy_std))
+                })
                 .collect()
         });
         Ok(prediction)

@@ -20,9 +20,12 @@ pub fn scaled_silu_derivative<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     (s * (x * one_minus).add_scalar(1.0)).mul_scalar(SILU_GAIN)
 }
 
+/// ln 2 rounded to f32, as PyTorch Geometric computes it: published SchNets were trained with this number.
+const SOFTPLUS_SHIFT: f64 = std::f32::consts::LN_2 as f64;
+
 /// `ln(½ eˣ + ½)`, zero at zero (Schütt et al., SchNet, arXiv 1706.08566).
 pub fn shifted_softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    log_sigmoid(x.neg()).neg().sub_scalar(std::f64::consts::LN_2)
+    log_sigmoid(x.neg()).neg().sub_scalar(SOFTPLUS_SHIFT)
 }
 
 /// Derivative of [`shifted_softplus`].

@@ -96,7 +96,7 @@ impl Case {
     }
 
     pub fn load(&self, network: Network, dtype: DType, device: &Device) -> Network {
-        let mut values = Vec::new();
+        let mut values: Vec<f64> = Vec::new();
         for parameter in parameters::describe(&network) {
             let key = reference_name(&self.architecture, &parameter.name);
             let golden = self.weights.get(&key).unwrap_or_else(|| panic!("no weight {key} for {}", parameter.name));
@@ -260,7 +260,8 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
         })
     };
     let mut project = |mapping: &str, x: Tensor<2>| {
-        let layers: &[&str] = if case.weights.contains_key(&format!("{mapping}.0.weight")) { &[".0", ".2"] } else { &[""] };
+        let layers: &[&str] =
+            if case.weights.contains_key(&format!("{mapping}.0.weight")) { &[".0", ".2"] } else { &[""] };
         let mut x = x;
         for (i, layer) in layers.iter().enumerate() {
             let name = format!("{mapping}{layer}");
@@ -321,8 +322,10 @@ fn feature_sum_forces(network: &Network, batch: &Batch) -> Tensor<2> {
     let h = network.embedding.weight.val().dims()[1];
     let pairs = (0..h / 2).flat_map(|k| (0..h).map(move |c| if c / 2 == k { 1.0 } else { 0.0 })).collect();
     network.energy_in.weight = Param::from_tensor(float_tensor(pairs, [h / 2, h], &batch.device, batch.dtype));
-    network.energy_in.bias = Some(Param::from_tensor(float_tensor(vec![1e3; h / 2], [h / 2], &batch.device, batch.dtype)));
-    network.energy_out.weight = Param::from_tensor(float_tensor(vec![0.6; h / 2], [1, h / 2], &batch.device, batch.dtype));
+    network.energy_in.bias =
+        Some(Param::from_tensor(float_tensor(vec![1e3; h / 2], [h / 2], &batch.device, batch.dtype)));
+    network.energy_out.weight =
+        Param::from_tensor(float_tensor(vec![0.6; h / 2], [1, h / 2], &batch.device, batch.dtype));
     network.forward(batch, Forces::Gradient, &[]).forces.unwrap()
 }
 
