@@ -185,22 +185,25 @@ impl Config {
 impl TrainingConfig {
     fn validate(&self) -> Result<()> {
         let key = |name: &str| format!("training.{name}");
-        for (name, value) in [
-            ("energy_weight", self.energy_weight),
-            ("force_weight", self.force_weight),
-            ("clip_norm", self.clip_norm),
-        ] {
+        for (name, value) in
+            [("energy_weight", self.energy_weight), ("force_weight", self.force_weight), ("clip_norm", self.clip_norm)]
+        {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
             }
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(Error::setting(key("learning_rate"), format!("is {}; it must be positive", self.learning_rate)));
+            return Err(Error::setting(
+                key("learning_rate"),
+                format!("is {}; it must be positive", self.learning_rate),
+            ));
         }
         if !(0.0..1.0).contains(&self.ema_decay) {
             return Err(Error::setting(key("ema_decay"), format!("is {}; it must be in [0, 1)", self.ema_decay)));
         }
-        for (name, value) in [("batch_size", self.batch_size as u64), ("epochs", self.epochs), ("validate_every", self.validate_every)] {
+        for (name, value) in
+            [("batch_size", self.batch_size as u64), ("epochs", self.epochs), ("validate_every", self.validate_every)]
+        {
             if value == 0 {
                 return Err(Error::setting(key(name), "is 0; it must be at least 1"));
             }

@@ -1,1 +1,16 @@
-//! wip
+//! Training and distilling interatomic potentials.
+//!
+//! A run is a [`config::Config`] and a folder; [`trainer::Trainer`] does the rest and prints nothing.
+
+pub mod config;
+pub mod distill;
+pub mod loss;
+pub mod observer;
+pub mod optimizer;
+pub mod prepared;
+pub mod real;
+pub mod run;
+pub mod schedule;
+pub mod state;
+pub mod step;
+pub mod trainer;

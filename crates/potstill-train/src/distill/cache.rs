@@ -152,10 +152,8 @@ pub fn open_or_make(
 
 fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Precision) -> Index {
     let channels = teacher.header().model.channels();
-    let taps = wanted
-        .iter()
-        .map(|w| IndexTap { tap: w.tap.to_string(), channels, node: w.node, vector: w.vector })
-        .collect();
+    let taps =
+        wanted.iter().map(|w| IndexTap { tap: w.tap.to_string(), channels, node: w.node, vector: w.vector }).collect();
     let mut shards: Vec<IndexShard> = Vec::new();
     for system in systems {
         match shards.last_mut() {
@@ -185,7 +183,8 @@ fn read_index(folder: &Path) -> Result<Index> {
     let index: Index = serde_json::from_str(&text)
         .map_err(|e| Error::file(&path, format!("not the index of a teacher cache: {e}; delete the folder")))?;
     if index.format_version > FORMAT_VERSION {
-        let message = format!("format version {} is newer than {FORMAT_VERSION}; update potstill", index.format_version);
+        let message =
+            format!("format version {} is newer than {FORMAT_VERSION}; update potstill", index.format_version);
         return Err(Error::file(&path, message));
     }
     Ok(index)
@@ -213,9 +212,10 @@ fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
 /// Whether everything that `wanted` asks for is in `found`, in the same precision.
 fn covers(found: &Index, wanted: &Index) -> bool {
     found.precision == wanted.precision
-        && wanted.taps.iter().all(|w| {
-            found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector))
-        })
+        && wanted
+            .taps
+            .iter()
+            .all(|w| found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector)))
 }
 
 fn make(
@@ -306,9 +306,11 @@ fn evaluate_shard(
 /// Batches count from their own start; the user counts from that of the dataset.
 fn renumber(error: Error, first: usize) -> Error {
     match error {
-        Error::System { index, name, message } => {
-            Error::Other(format!("teacher, among systems {first} to {}: {}{message}", first + index, name.map(|n| format!("({n}) ")).unwrap_or_default()))
-        }
+        Error::System { index, name, message } => Error::Other(format!(
+            "teacher, among systems {first} to {}: {}{message}",
+            first + index,
+            name.map(|n| format!("({n}) ")).unwrap_or_default()
+        )),
         other => other,
     }
 }
@@ -362,7 +364,8 @@ impl TeacherCache {
             shards.push(Shard { path, map });
         }
         if places.len() != systems.len() {
-            let message = format!("covers {} of {} systems; delete the folder to make it anew", places.len(), systems.len());
+            let message =
+                format!("covers {} of {} systems; delete the folder to make it anew", places.len(), systems.len());
             return Err(Error::file(folder, message));
         }
         Ok(Self { index, shards, places })
@@ -413,7 +416,8 @@ impl TeacherCache {
     /// Rows of a tensor in f64.
     fn rows(&self, shard: usize, name: &str, rows: std::ops::Range<usize>) -> Result<Vec<f64>> {
         let shard = &self.shards[shard];
-        let broken = |e: safetensors::SafeTensorError| Error::file(&shard.path, format!("{name}: {e}; delete the cache"));
+        let broken =
+            |e: safetensors::SafeTensorError| Error::file(&shard.path, format!("{name}: {e}; delete the cache"));
         let tensors = SafeTensors::deserialize(&shard.map).map_err(broken)?;
         let view = tensors.tensor(name).map_err(broken)?;
         let width: usize = view.shape().iter().skip(1).product();
@@ -427,8 +431,13 @@ impl TeacherCache {
             .get(rows.start * width * size..rows.end * width * size)
             .ok_or_else(|| Error::file(&shard.path, format!("{name} has too few rows; delete the cache")))?;
         Ok(match view.dtype() {
-            Dtype::F64 => bytes.chunks_exact(8).map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])).collect(),
-            Dtype::F32 => bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
+            Dtype::F64 => bytes
+                .chunks_exact(8)
+                .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+                .collect(),
+            Dtype::F32 => {
+                bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+            }
             _ => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
         })
     }

@@ -131,7 +131,10 @@ impl DistillConfig {
     /// Names the term and what it may be.
     pub fn validate(&self, student: &Architecture) -> Result<()> {
         if self.terms.is_empty() {
-            return Err(Error::setting("distill.terms", "is empty; give at least one [[distill.terms]] with a strategy"));
+            return Err(Error::setting(
+                "distill.terms",
+                "is empty; give at least one [[distill.terms]] with a strategy",
+            ));
         }
         for term in &self.terms {
             let key = format!("distill.terms ({})", term.name());

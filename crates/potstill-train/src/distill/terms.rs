@@ -1,0 +1,240 @@
+//! Terms made ready for the steps: taps resolved, projections placed, teacher labels in the student's units.
+
+use burn::module::Module;
+use burn::tensor::{DType, Tensor};
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::{Result, System};
+use potstill_nn::batch::float_tensor;
+use potstill_nn::init::Initializer;
+use potstill_nn::{Architecture, Batch, Network, Output, Tap};
+
+use super::{DistillConfig, Projection, TeacherCache, Term, resolve_tap};
+use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+
+/// Seeds projections apart from the network, whose weights must not depend on the terms.
+const PROJECTION_SEED: u64 = 0x70726f6a;
+
+/// A network with the projections of its distillation; only the network is ever shipped.
+#[derive(Module, Debug)]
+pub struct Student {
+    /// What is being trained.
+    pub network: Network,
+    /// One for each feature term, in their order.
+    pub projections: Vec<Projection>,
+}
+
+/// What an active term does.
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Vanilla { energy_weight: f64, force_weight: f64 },
+    AtomicEnergy { weight: f64 },
+    Node { weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
+    Vector { weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
+}
+
+/// Teacher labels of one system in the student's normalised units.
+#[derive(Debug, Clone)]
+struct Labels {
+    energy: f64,
+    atomic_energies: Vec<f64>,
+    forces: Vec<[f64; 3]>,
+}
+
+/// All active terms with the teacher's targets.
+#[derive(Debug)]
+pub struct Terms {
+    kinds: Vec<Kind>,
+    cache: TeacherCache,
+    labels: Vec<Labels>,
+}
+
+/// Counts over the whole batch, by which sums over shards are divided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Systems.
+    pub systems: f64,
+    /// Atoms.
+    pub atoms: f64,
+    /// Atoms that may move.
+    pub free: f64,
+}
+
+impl Terms {
+    /// Resolves the active terms of `config` and draws their projections; inactive terms leave no trace.
+    ///
+    /// # Errors
+    /// A tap that a network does not have; a cache that lacks labels.
+    pub fn new(
+        config: &DistillConfig,
+        teacher: &Architecture,
+        student: &Architecture,
+        cache: TeacherCache,
+        systems: &[System],
+        references: &ElementEnergies,
+        normalizer: &Normalizer,
+    ) -> Result<Self> {
+        let mut kinds = Vec::new();
+        let mut projections = 0;
+        for term in config.terms.iter().filter(|t| t.is_active()) {
+            let key = format!("distill.terms ({})", term.name());
+            let kind = match (term, term.feature()) {
+                (_, Some(feature)) => {
+                    let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
+                    let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
+                    let (weight, loss, projection) = (feature.weight, feature.loss, projections);
+                    projections += 1;
+                    match term {
+                        Term::VectorToVector(_) => Kind::Vector { weight, loss, teacher, student, projection },
+                        _ => Kind::Node { weight, loss, teacher, student, projection },
+                    }
+                }
+                (Term::AtomicEnergy { weight }, _) => Kind::AtomicEnergy { weight: *weight },
+                (Term::Vanilla { energy_weight, force_weight }, _) => {
+                    Kind::Vanilla { energy_weight: *energy_weight, force_weight: *force_weight }
+                }
+                _ => continue,
+            };
+            kinds.push(kind);
+        }
+        let needs_labels = kinds.iter().any(|k| matches!(k, Kind::Vanilla { .. } | Kind::AtomicEnergy { .. }));
+        let labels = match needs_labels {
+            true => systems
+                .iter()
+                .enumerate()
+                .map(|(i, system)| normalized_labels(&cache, i, system, references, normalizer))
+                .collect::<Result<_>>()?,
+            false => Vec::new(),
+        };
+        Ok(Self { kinds, cache, labels })
+    }
+
+    /// Fresh projections for a student of that architecture.
+    pub fn projections(
+        &self,
+        student: &Architecture,
+        seed: u64,
+        device: &burn::tensor::Device,
+        dtype: DType,
+    ) -> Vec<Projection> {
+        let mut rng = Initializer::new(seed ^ PROJECTION_SEED, device, dtype);
+        let input = student.channels();
+        self.kinds
+            .iter()
+            .filter_map(|kind| match kind {
+                Kind::Node { teacher, .. } => Some((*teacher, true)),
+                Kind::Vector { teacher, .. } => Some((*teacher, false)),
+                _ => None,
+            })
+            .map(|(tap, bias)| Projection::new(input, self.cache.channels(tap).unwrap_or(input), bias, &mut rng))
+            .collect()
+    }
+
+    /// Taps of the student that the terms read.
+    pub fn student_taps(&self) -> Vec<Tap> {
+        let mut taps: Vec<Tap> = self
+            .kinds
+            .iter()
+            .filter_map(|kind| match kind {
+                Kind::Node { student, .. } | Kind::Vector { student, .. } => Some(*student),
+                _ => None,
+            })
+            .collect();
+        taps.sort_unstable();
+        taps.dedup();
+        taps
+    }
+
+    /// Weighted losses of the terms on one shard of a batch, whose systems are `indices`.
+    ///
+    /// # Errors
+    /// A cache that lacks a tensor.
+    pub fn evaluate(
+        &self,
+        student: &Student,
+        batch: &Batch,
+        output: &Output,
+        indices: &[usize],
+        free: &Tensor<2>,
+        counts: &Counts,
+        losses: (EnergyLoss, ForceLoss),
+    ) -> Result<Vec<Tensor<1>>> {
+        self.kinds.iter().map(|kind| self.one(kind, student, batch, output, indices, free, counts, losses)).collect()
+    }
+
+    fn one(
+        &self,
+        kind: &Kind,
+        student: &Student,
+        batch: &Batch,
+        output: &Output,
+        indices: &[usize],
+        free: &Tensor<2>,
+        counts: &Counts,
+        (energy_loss, force_loss): (EnergyLoss, ForceLoss),
+    ) -> Result<Tensor<1>> {
+        let column = |values: Vec<f64>, width: usize| {
+            let rows = values.len() / width;
+            float_tensor::<2>(values, [rows, width], &batch.device, batch.dtype)
+        };
+        let labels = || indices.iter().map(|&i| &self.labels[i]);
+        Ok(match kind {
+            Kind::Vanilla { energy_weight, force_weight } => {
+                let energy = column(labels().map(|l| l.energy).collect(), 1);
+                let loss = energy_loss.evaluate(output.energy.clone(), energy, energy_weight / counts.systems);
+                match &output.forces {
+                    Some(forces) if *force_weight > 0.0 => {
+                        let target = column(labels().flat_map(|l| l.forces.iter().flatten().copied()).collect(), 3);
+                        loss + force_loss.evaluate(
+                            forces.clone(),
+                            target,
+                            free.clone(),
+                            force_weight / counts.free.max(1.0),
+                        )
+                    }
+                    _ => loss,
+                }
+            }
+            Kind::AtomicEnergy { weight } => {
+                let target = column(labels().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
+                energy_loss.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
+            }
+            Kind::Node { weight, loss, teacher, student: tap, projection } => {
+                let channels = self.cache.channels(*teacher).unwrap_or(1);
+                let target = column(self.cache.features("node", *teacher, indices)?, channels);
+                let Some(features) = output.features.iter().find(|f| f.tap == *tap) else { return Ok(zero(batch)) };
+                let projected = student.projections[*projection].node(features.node.clone());
+                loss.evaluate(projected, target, weight / (counts.atoms * channels as f64))
+            }
+            Kind::Vector { weight, loss, teacher, student: tap, projection } => {
+                let width = 3 * self.cache.channels(*teacher).unwrap_or(1);
+                let target = column(self.cache.features("vector", *teacher, indices)?, width);
+                let vector = output.features.iter().find(|f| f.tap == *tap).and_then(|f| f.vector.clone());
+                let Some(vector) = vector else { return Ok(zero(batch)) };
+                let projected = student.projections[*projection].vector(vector);
+                loss.evaluate(projected, target, weight / (counts.atoms * width as f64))
+            }
+        })
+    }
+}
+
+fn zero(batch: &Batch) -> Tensor<1> {
+    batch.zeros([1])
+}
+
+fn normalized_labels(
+    cache: &TeacherCache,
+    index: usize,
+    system: &System,
+    references: &ElementEnergies,
+    normalizer: &Normalizer,
+) -> Result<Labels> {
+    let labels = cache.labels(index)?;
+    let total = references.total(&system.atomic_numbers)?;
+    let share = normalizer.energy_mean / system.n_atoms() as f64;
+    let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
+    Ok(Labels {
+        energy: normalizer.normalize_energy(labels.energy - total),
+        atomic_energies: system.atomic_numbers.iter().zip(&labels.atomic_energies).map(atomic).collect(),
+        forces: labels.forces.iter().map(|f| f.map(|c| normalizer.normalize_force(c))).collect(),
+    })
+}

@@ -1,0 +1,225 @@
+//! A run from its configuration and systems: reference energies, normalisation, teacher, then the loop.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::{DType, Device};
+use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, content_hash, elements, validate};
+use potstill_core::elements::symbol;
+use potstill_core::io::write_atomically;
+use potstill_core::{Error, Result, System};
+use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::model::Model;
+use potstill_nn::network::Forces;
+
+use crate::config::{Config, Dtype};
+use crate::distill::cache;
+use crate::distill::terms::Terms;
+use crate::distill::{DistillConfig, Origin};
+use crate::observer::Observer;
+use crate::prepared::prepare;
+use crate::real::Real;
+use crate::trainer::{Split, Summary, Trainer};
+
+/// Labelled systems of a run.
+#[derive(Debug, Default)]
+pub struct Data {
+    /// To learn from; may contain isolated atoms, which give reference energies and are then left out.
+    pub train: Vec<System>,
+    /// To choose the best weights; may be empty.
+    pub validation: Vec<System>,
+}
+
+/// What happened before the first step, for whoever tells the user.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prelude {
+    /// Reference energies were found; the last field tells whether compositions left a choice.
+    References(Vec<(String, f64)>, bool),
+    /// Isolated atoms that gave reference energies and are not trained on.
+    IsolatedAtoms(usize),
+    /// The teacher's targets: whether they were found, and how many bytes they take.
+    Cache(Origin, usize),
+    /// So many systems of so many are labelled.
+    Labelling(usize, usize),
+}
+
+/// Trains as `config` says and leaves everything in `folder`.
+///
+/// With `resume` the run goes on from its last checkpoint, exactly as if it had never stopped.
+///
+/// # Errors
+/// Unusable settings or labels, a teacher that does not fit, a loss that is not finite, and what the file system says.
+pub fn train(
+    config: &Config,
+    data: Data,
+    folder: &Path,
+    resume: bool,
+    interrupt: &AtomicBool,
+    observer: &mut dyn Observer,
+    tell: &(dyn Fn(Prelude) + Sync),
+) -> Result<Summary> {
+    config.validate()?;
+    match config.training.dtype {
+        Dtype::F32 => train_in::<f32>(config, data, folder, resume, interrupt, observer, tell),
+        Dtype::F64 => train_in::<f64>(config, data, folder, resume, interrupt, observer, tell),
+    }
+}
+
+fn train_in<T: Real>(
+    config: &Config,
+    data: Data,
+    folder: &Path,
+    resume: bool,
+    interrupt: &AtomicBool,
+    observer: &mut dyn Observer,
+    tell: &(dyn Fn(Prelude) + Sync),
+) -> Result<Summary> {
+    let fingerprint = fingerprint(config, &data)?;
+    let (train, header) = header(config, data.train, tell)?;
+    let validation = data.validation;
+    let known: Vec<u8> = elements(&train);
+    check_labels(config, &train, &known, "data.train")?;
+    if !validation.is_empty() {
+        check_labels(config, &validation, &known, "data.validation")?;
+    }
+    let checkpoints = folder.join("checkpoints");
+    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, "cannot create the folder", e))?;
+    write_atomically(&folder.join("environment.json"), |writer| {
+        Ok(serde_json::to_writer_pretty(writer, &environment())?)
+    })?;
+
+    let rule = config.model.graph_rule();
+    let split = |systems: Vec<System>| -> Result<Split> {
+        let prepared = prepare(&systems, &rule, &header.reference_energies, &header.normalizer)?;
+        Ok(Split { systems, prepared })
+    };
+    let (train, validation) = (split(train)?, split(validation)?);
+    let terms = match &config.distill {
+        Some(distill) if distill.terms.iter().any(|t| t.is_active()) => {
+            Some(make_terms(distill, config, &train, &header, folder, tell)?)
+        }
+        _ => None,
+    };
+    let mut trainer = Trainer::<T>::new(
+        &config.training,
+        &header,
+        (&train, &validation),
+        terms.as_ref(),
+        folder,
+        interrupt,
+        config.seed,
+        fingerprint,
+        resume,
+    )?;
+    trainer.run(observer)
+}
+
+fn check_labels(config: &Config, systems: &[System], known: &[u8], key: &str) -> Result<()> {
+    let needs = LabelNeeds {
+        energy: Need::weight("training.energy_weight", config.training.energy_weight),
+        forces: Need::weight("training.force_weight", config.training.force_weight),
+        stress: Need::Optional,
+    };
+    validate(systems, &needs, Some(known)).map_err(|e| Error::setting(key, e.to_string()))
+}
+
+/// Reference energies and normalisation from the training systems; returns those that are trained on.
+fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)) -> Result<(Vec<System>, Header)> {
+    if systems.is_empty() {
+        return Err(Error::setting("data.train", "holds no systems"));
+    }
+    let fit: ReferenceFit = config.data.reference_energies.fit(&systems)?;
+    let systems: Vec<System> = systems
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| fit.isolated_systems.binary_search(i).is_err())
+        .map(|(_, system)| system)
+        .collect();
+    if !fit.isolated_systems.is_empty() {
+        tell(Prelude::IsolatedAtoms(fit.isolated_systems.len()));
+    }
+    let named = |z: u8| symbol(z).unwrap_or("?").to_owned();
+    let pairs = fit.energies.elements().map(|z| (named(z), fit.energies.get(z).unwrap_or(0.0))).collect();
+    tell(Prelude::References(pairs, fit.underdetermined));
+    let normalizer = config.data.normalization.fit(&systems, &fit.energies)?;
+    normalizer.validate(config.model.forces() == Forces::Gradient)?;
+    let known = elements(&systems);
+    if let Some(z) = known.iter().find(|&&z| z > config.model.max_atomic_number()) {
+        let message = format!(
+            "{} has no embedding for {}; its last element is number {}",
+            config.model.name(),
+            named(*z),
+            config.model.max_atomic_number()
+        );
+        return Err(Error::setting("model.architecture", message));
+    }
+    let training = serde_json::json!({
+        "potstill": env!("CARGO_PKG_VERSION"),
+        "seed": config.seed,
+        "train_hash": content_hash(&systems),
+        "n_train_systems": systems.len(),
+        "training": config.training,
+        "distill": config.distill.as_ref().map(|d| &d.terms),
+    });
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        model: config.model.clone(),
+        elements: known.into_iter().map(named).collect(),
+        reference_energies: fit.energies,
+        normalizer,
+        units: Units::default(),
+        training,
+    };
+    Ok((systems, header))
+}
+
+fn make_terms(
+    distill: &DistillConfig,
+    config: &Config,
+    train: &Split,
+    header: &Header,
+    folder: &Path,
+    tell: &(dyn Fn(Prelude) + Sync),
+) -> Result<Terms> {
+    let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
+    let members: Vec<&System> = train.systems.iter().collect();
+    teacher.check_elements(&members).map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
+    let wanted = distill.wanted(&teacher.header().model)?;
+    let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
+    let total = train.systems.len();
+    let (cache, origin) =
+        cache::open_or_make(&cache_folder, &teacher, &train.systems, &wanted, distill.feature_precision, &|done| {
+            tell(Prelude::Labelling(done, total));
+        })?;
+    tell(Prelude::Cache(origin, cache.n_bytes()));
+    let (references, normalizer) = (&header.reference_energies, &header.normalizer);
+    Terms::new(distill, &teacher.header().model, &config.model, cache, &train.systems, references, normalizer)
+}
+
+/// Hash of everything that must stay the same between the parts of a resumed run.
+fn fingerprint(config: &Config, data: &Data) -> Result<String> {
+    let mut config = config.clone();
+    config.training.epochs = 0;
+    config.training.max_steps = None;
+    config.training.max_minutes = None;
+    config.training.patience = None;
+    config.training.checkpoint_steps = None;
+    config.data.train.clear();
+    config.data.validation.clear();
+    if let Some(distill) = &mut config.distill {
+        distill.cache = None;
+        distill.teacher = std::path::PathBuf::new();
+    }
+    let text = serde_json::to_string(&config).map_err(|e| Error::Other(e.to_string()))?;
+    let all = format!("{text}{}{}", content_hash(&data.train), content_hash(&data.validation));
+    Ok(blake3::hash(all.as_bytes()).to_hex().to_string())
+}
+
+fn environment() -> serde_json::Value {
+    serde_json::json!({
+        "potstill": env!("CARGO_PKG_VERSION"),
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "threads": rayon::current_num_threads(),
+    })
+}

@@ -1,0 +1,137 @@
+//! The training state: everything that a killed run needs to go on exactly.
+
+use std::path::Path;
+
+use potstill_core::{Error, Result};
+use potstill_nn::checkpoint::write_tensors;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::real::Real;
+use crate::schedule::PlateauState;
+
+/// Version of the layout.
+const FORMAT_VERSION: u64 = 1;
+const HEADER_KEY: &str = "potstill-training";
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Layout of the file.
+    pub format_version: u64,
+    /// What the run was started with; another configuration or dataset cannot go on from here.
+    pub fingerprint: String,
+    /// Epoch that is being run, counted from 0.
+    pub epoch: u64,
+    /// Batches of it that are done.
+    pub batch: usize,
+    /// Steps done.
+    pub step: u64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// Best validation so far.
+    pub best: Option<f64>,
+    /// Validations since.
+    pub waited: u64,
+    /// What a plateau schedule remembers.
+    pub plateau: PlateauState,
+}
+
+impl Progress {
+    /// The start of a run.
+    pub fn new(fingerprint: String, plateau: PlateauState) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            fingerprint,
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            seconds: 0.0,
+            best: None,
+            waited: 0,
+            plateau,
+        }
+    }
+}
+
+/// Flat vectors of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vectors<T> {
+    /// Weights of network and projections.
+    pub values: Vec<T>,
+    /// Their running average.
+    pub average: Vec<T>,
+    /// First moments of the optimiser.
+    pub first: Vec<T>,
+    /// Second moments.
+    pub second: Vec<T>,
+    /// Largest second moments.
+    pub largest: Vec<T>,
+}
+
+/// Writes a state through a temporary name.
+///
+/// # Errors
+/// What the file system says; the old state is then still there.
+pub fn save<T: Real>(path: &Path, progress: &Progress, vectors: &Vectors<T>) -> Result<()> {
+    let dtype = if size_of::<T>() == 8 { Dtype::F64 } else { Dtype::F32 };
+    let tensors = named(vectors)
+        .into_iter()
+        .map(|(name, values)| (name.to_owned(), dtype, vec![values.len()], bytemuck::cast_slice(values).to_vec()))
+        .collect();
+    let header = serde_json::to_string(progress).map_err(|e| Error::file(path, e.to_string()))?;
+    write_tensors(path, HEADER_KEY, &header, &tensors)
+}
+
+fn named<T>(vectors: &Vectors<T>) -> [(&'static str, &Vec<T>); 5] {
+    [
+        ("values", &vectors.values),
+        ("average", &vectors.average),
+        ("first", &vectors.first),
+        ("second", &vectors.second),
+        ("largest", &vectors.largest),
+    ]
+}
+
+/// Reads a state; `n` is the number of parameters that it must have.
+///
+/// # Errors
+/// A missing, truncated or foreign file, a newer format, another precision or number of parameters.
+pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("not a complete training state ({e}); start again with --overwrite"))
+    };
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)).ok_or_else(|| broken(&"no header"))?;
+    let progress: Progress = serde_json::from_str(text).map_err(|e| broken(&e))?;
+    if progress.format_version > FORMAT_VERSION {
+        let message =
+            format!("format version {} is newer than {FORMAT_VERSION}; update potstill", progress.format_version);
+        return Err(Error::file(path, message));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(&e))?;
+    let vector = |name: &str, may_be_empty: bool| -> Result<Vec<T>> {
+        let view = tensors.tensor(name).map_err(|e| broken(&e))?;
+        let values: Vec<T> = bytemuck::pod_collect_to_vec(view.data());
+        let fits = view.data().len() == size_of::<T>() * values.len()
+            && (values.len() == n || (may_be_empty && values.is_empty()));
+        match fits {
+            true => Ok(values),
+            false => Err(broken(&format!(
+                "{name}: expected {n} numbers of {} bytes, found {:?} {:?}",
+                size_of::<T>(),
+                view.shape(),
+                view.dtype()
+            ))),
+        }
+    };
+    let vectors = Vectors {
+        values: vector("values", false)?,
+        average: vector("average", false)?,
+        first: vector("first", false)?,
+        second: vector("second", false)?,
+        largest: vector("largest", true)?,
+    };
+    Ok((progress, vectors))
+}

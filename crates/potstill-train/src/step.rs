@@ -1,0 +1,163 @@
+//! One optimisation step's loss and gradient, shared among threads.
+//!
+//! A batch is cut into one shard per thread by cost; each thread runs forward and backward alone, with a network of
+//! its own that holds the same weights, and gradients are added in the order of the shards. The result is therefore
+//! the same for the same number of threads, and differs by rounding between numbers.
+
+use burn::tensor::{Device, Tensor};
+use potstill_core::dataset::shards;
+use potstill_core::graph::Graph;
+use potstill_core::{Error, Result};
+use potstill_nn::batch::{float_tensor, to_host};
+use potstill_nn::network::Forces;
+use potstill_nn::{Batch, Output, Tap, parameters};
+use rayon::prelude::*;
+
+use crate::config::TrainingConfig;
+use crate::distill::terms::{Counts, Student, Terms};
+use crate::prepared::PreparedSystem;
+use crate::real::Real;
+
+/// What every step needs and none changes.
+pub struct StepContext<'a> {
+    /// A student with any weights.
+    pub template: &'a Student,
+    /// Where its forces come from.
+    pub forces: Forces,
+    /// The systems that indices speak of.
+    pub systems: &'a [PreparedSystem],
+    /// Distillation terms, if any.
+    pub terms: Option<&'a Terms>,
+    /// Losses and weights.
+    pub training: &'a TrainingConfig,
+    /// Device without differentiation.
+    pub device: &'a Device,
+}
+
+/// Weighted losses of a batch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Losses {
+    /// Energy loss.
+    pub energy: f64,
+    /// Force loss.
+    pub forces: f64,
+    /// Distillation terms.
+    pub terms: Vec<f64>,
+}
+
+impl Losses {
+    /// Sum of all.
+    pub fn total(&self) -> f64 {
+        self.energy + self.forces + self.terms.iter().sum::<f64>()
+    }
+
+    /// Sum without the distillation terms.
+    pub fn main(&self) -> f64 {
+        self.energy + self.forces
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.energy += other.energy;
+        self.forces += other.forces;
+        self.terms.resize(other.terms.len(), 0.0);
+        self.terms.iter_mut().zip(&other.terms).for_each(|(a, b)| *a += b);
+    }
+}
+
+impl StepContext<'_> {
+    /// Loss and gradient of a batch at `values`.
+    ///
+    /// # Errors
+    /// A teacher cache that lacks a tensor.
+    pub fn gradient<T: Real>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+        let counts = self.counts(batch);
+        let weights: Vec<usize> = batch.iter().map(|&i| self.systems[i].cost()).collect();
+        let parts = shards(batch, &weights, rayon::current_num_threads());
+        let results: Vec<(Losses, Vec<T>)> =
+            parts.par_iter().map(|shard| self.shard(values, shard, &counts)).collect::<Result<_>>()?;
+        let mut results = results.into_iter();
+        let (mut losses, mut gradient) = results.next().ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
+        for (part_losses, part) in results {
+            losses.add(&part_losses);
+            gradient.iter_mut().zip(part).for_each(|(a, b)| *a += b);
+        }
+        Ok((losses, gradient))
+    }
+
+    fn shard<T: Real>(&self, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {
+        let device = self.device.clone().autodiff();
+        let student = parameters::with_vector(self.template.clone(), values, &device);
+        let batch = self.batch::<T>(shard, &device);
+        let taps = self.terms.map(Terms::student_taps).unwrap_or_default();
+        let (output, mut parts) = self.main_losses(&student, &batch, shard, counts, &taps);
+        if let Some(terms) = self.terms {
+            let losses = (self.training.energy_loss, self.training.force_loss);
+            let free = self.free_mask(shard, &batch);
+            parts.extend(terms.evaluate(&student, &batch, &output, shard, &free, counts, losses)?);
+        }
+        let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
+        let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec() };
+        let mut gradient = Vec::with_capacity(values.len());
+        let total = parts.into_iter().reduce(|a, b| a + b).filter(Tensor::is_tracked);
+        match total {
+            Some(total) => {
+                let mut gradients = total.backward();
+                parameters::gradients_to_vector(&student, &mut gradients, &mut gradient);
+            }
+            None => gradient.resize(values.len(), T::default()),
+        }
+        Ok((losses, gradient))
+    }
+
+    /// Energy and force losses of a shard, and the forward pass that they come from.
+    pub fn main_losses(
+        &self,
+        student: &Student,
+        batch: &Batch,
+        shard: &[usize],
+        counts: &Counts,
+        taps: &[Tap],
+    ) -> (Output, Vec<Tensor<1>>) {
+        let output = student.network.forward(batch, self.forces, taps);
+        let zero = || batch.zeros([1]);
+        let energies: Option<Vec<f64>> = shard.iter().map(|&i| self.systems[i].energy).collect();
+        let energy = match energies {
+            Some(energies) if self.training.energy_weight > 0.0 => {
+                let target = float_tensor(energies, [shard.len(), 1], &batch.device, batch.dtype);
+                let scale = self.training.energy_weight / counts.systems;
+                self.training.energy_loss.evaluate(output.energy.clone(), target, scale)
+            }
+            _ => zero(),
+        };
+        let labels: Option<Vec<&Vec<[f64; 3]>>> = shard.iter().map(|&i| self.systems[i].forces.as_ref()).collect();
+        let forces = match (labels, &output.forces) {
+            (Some(labels), Some(forces)) if self.training.force_weight > 0.0 => {
+                let values = labels.into_iter().flatten().flatten().copied().collect();
+                let target = float_tensor(values, [batch.n_atoms, 3], &batch.device, batch.dtype);
+                let scale = self.training.force_weight / counts.free.max(1.0);
+                self.training.force_loss.evaluate(forces.clone(), target, self.free_mask(shard, batch), scale)
+            }
+            _ => zero(),
+        };
+        (output, vec![energy, forces])
+    }
+
+    /// The graphs of some systems as one batch.
+    pub fn batch<T: Real>(&self, indices: &[usize], device: &Device) -> Batch {
+        let graphs: Vec<&Graph> = indices.iter().map(|&i| &self.systems[i].graph).collect();
+        Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE)
+    }
+
+    /// Counts of a batch, by which losses are divided.
+    pub fn counts(&self, batch: &[usize]) -> Counts {
+        let sum =
+            |count: fn(&PreparedSystem) -> usize| batch.iter().map(|&i| count(&self.systems[i])).sum::<usize>() as f64;
+        Counts { systems: batch.len() as f64, atoms: sum(|s| s.graph.n_atoms()), free: sum(PreparedSystem::n_free) }
+    }
+
+    fn free_mask(&self, shard: &[usize], batch: &Batch) -> Tensor<2> {
+        let free =
+            shard.iter().flat_map(|&i| self.systems[i].free.iter().map(|&f| if f { 1.0 } else { 0.0 })).collect();
+        float_tensor(free, [batch.n_atoms, 1], &batch.device, batch.dtype)
+    }
+}
