@@ -25,5 +25,7 @@ mod labels;
 mod reader;
 mod rows;
 mod value;
+mod writer;
 
 pub use reader::ExtxyzReader;
+pub use writer::ExtxyzWriter;
