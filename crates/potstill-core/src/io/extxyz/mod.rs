@@ -29,3 +29,6 @@ mod writer;
 
 pub use reader::ExtxyzReader;
 pub use writer::ExtxyzWriter;
+
+#[cfg(test)]
+mod tests;
