@@ -51,7 +51,7 @@ pub struct SystemReader(AnyReader);
 
 enum AnyReader {
     Extxyz(Box<ExtxyzReader<Box<dyn std::io::BufRead + Send>>>),
-    Npz(NpzReader),
+    Npz(Box<NpzReader>),
 }
 
 impl SystemReader {
@@ -82,7 +82,7 @@ impl Iterator for SystemReader {
 pub fn read(path: &Path, keys: &LabelKeys) -> Result<SystemReader> {
     Ok(SystemReader(match Format::of(path)? {
         Format::Extxyz => AnyReader::Extxyz(Box::new(ExtxyzReader::open(path, keys)?)),
-        Format::Npz => AnyReader::Npz(NpzReader::open(path, keys)?),
+        Format::Npz => AnyReader::Npz(Box::new(NpzReader::open(path, keys)?)),
     }))
 }
 
@@ -101,7 +101,7 @@ pub struct SystemWriter(AnyWriter);
 
 enum AnyWriter {
     Extxyz(Box<ExtxyzWriter>),
-    Npz(NpzWriter),
+    Npz(Box<NpzWriter>),
 }
 
 /// Opens a file for writing systems, in the format that its name says.
@@ -111,7 +111,7 @@ enum AnyWriter {
 pub fn write(path: &Path) -> Result<SystemWriter> {
     Ok(SystemWriter(match Format::of(path)? {
         Format::Extxyz => AnyWriter::Extxyz(Box::new(ExtxyzWriter::create(path)?)),
-        Format::Npz => AnyWriter::Npz(NpzWriter::create(path)?),
+        Format::Npz => AnyWriter::Npz(Box::new(NpzWriter::create(path)?)),
     }))
 }
 
@@ -135,6 +135,39 @@ impl SystemWriter {
         match self.0 {
             AnyWriter::Extxyz(writer) => writer.finish(),
             AnyWriter::Npz(writer) => writer.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_by_name() {
+        for name in ["a.xyz", "a.extxyz", "a.EXTXYZ.xz", "a.xyz.gz", "dir.x/a.xyz.zst"] {
+            assert_eq!(Format::of(Path::new(name)).unwrap(), Format::Extxyz);
+        }
+        assert_eq!(Format::of(Path::new("a.npz")).unwrap(), Format::Npz);
+        let known = "the name should end in .xyz or .extxyz (also with .gz, .xz, .zst behind it) or .npz";
+        let error = Format::of(Path::new("a.cif")).unwrap_err().to_string();
+        assert_eq!(error, format!("a.cif: unknown file format; {known}"));
+    }
+
+    #[test]
+    fn both_formats_round_trip() {
+        let folder = tempfile::tempdir().unwrap();
+        let forces = Some(vec![[0.5, 0.25, -1.0]]);
+        let positions = vec![[0.1, 0.2, 0.3]];
+        let system = System { atomic_numbers: vec![6], positions, energy: Some(-1.1), forces, ..System::default() };
+        for (name, energy_key) in [("a.extxyz.zst", "energy"), ("a.npz", "E")] {
+            let path = folder.path().join(name);
+            let mut writer = write(&path).unwrap();
+            writer.write(&system).unwrap();
+            writer.finish().unwrap();
+            let (systems, chosen) = read_all(&path, &LabelKeys::default()).unwrap();
+            assert_eq!(systems, std::slice::from_ref(&system));
+            assert_eq!(chosen.energy.as_deref(), Some(energy_key));
         }
     }
 }
