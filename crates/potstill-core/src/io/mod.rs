@@ -1,6 +1,6 @@
 //! Files of systems, in and out.
 //!
-//! [`read`] and [`write`] choose the [`Format`] by the file's name. Units are eV and Å: nothing is converted.
+//! [`read`] and [`write()`] choose the [`Format`] by the file's name. Units are eV and Å: nothing is converted.
 
 pub mod atomic;
 pub mod compression;
