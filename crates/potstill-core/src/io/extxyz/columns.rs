@@ -1,7 +1,7 @@
 //! `Properties=`: which column holds what.
 
 /// Most columns that a file may declare; more is a damaged line.
-const MAX_COLUMNS: usize = 100_000;
+pub const MAX_COLUMNS: usize = 100_000;
 
 /// Type letter of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,5 +25,10 @@ mod labels;
 mod reader;
 mod rows;
 mod value;
+mod writer;
 
 pub use reader::ExtxyzReader;
+pub use writer::ExtxyzWriter;
+
+#[cfg(test)]
+mod tests;

@@ -88,11 +88,12 @@ impl<'a> Entries<'a> {
         self.skip_blanks();
         let rest = &self.line[self.at..];
         // One pass finds the number and its end.
-        if let Ok((v, len)) = fast_float2::parse_partial::<f64, _>(rest) {
-            if v.is_finite() && rest.get(len).is_none_or(u8::is_ascii_whitespace) {
-                self.at += len;
-                return Ok(v);
-            }
+        if let Ok((v, len)) = fast_float2::parse_partial::<f64, _>(rest)
+            && v.is_finite()
+            && rest.get(len).is_none_or(u8::is_ascii_whitespace)
+        {
+            self.at += len;
+            return Ok(v);
         }
         self.odd_real(what)
     }

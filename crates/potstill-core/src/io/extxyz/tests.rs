@@ -1,0 +1,265 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::io::{LabelKeys, read_all};
+use crate::system::{System, Value};
+
+fn parse_with(text: &[u8], keys: &LabelKeys) -> crate::Result<Vec<System>> {
+    ExtxyzReader::from_reader(text, Path::new("t.xyz"), keys).collect()
+}
+
+fn parse(text: &str) -> System {
+    parse_with(text.as_bytes(), &LabelKeys::default()).unwrap().remove(0)
+}
+
+fn error(text: &str) -> String {
+    parse_with(text.as_bytes(), &LabelKeys::default()).unwrap_err().to_string()
+}
+
+const SLAB: &str = concat!(
+    "2\nLattice=\"2 0 0 0 3 0 0 0 4\" Properties=species:S:1:pos:R:3:move_mask:L:1:tags:I:1:q:R:1:forces:R:3 ",
+    "energy=-1.5 free_energy=-2 name=\"a b\" flag virial=\"24 0 0 0 0 0 0 0 0\" pbc=\"T T F\"\n",
+    "Cu 0 0 0 F 0 0.1 1 2 3\nH 1.0 -2e0 +.5 T 2 0.2 0 0 0\n\n"
+);
+
+#[test]
+fn everything_in_a_slab() {
+    let system = parse(SLAB);
+    assert_eq!(system.atomic_numbers, [29, 1]);
+    assert_eq!(system.positions[1], [1.0, -2.0, 0.5]);
+    assert_eq!(system.cell.unwrap(), [[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 4.0]]);
+    assert_eq!(system.pbc, [true, true, false]);
+    assert_eq!(system.energy, Some(-1.5));
+    assert_eq!(system.forces.unwrap()[0], [1.0, 2.0, 3.0]);
+    assert_eq!(system.tags.unwrap(), [0, 2]);
+    assert_eq!(system.fixed.unwrap(), [true, false]);
+    // virial 24 eV in 24 Å³: a compressed system, so the stress is negative.
+    assert_eq!(system.stress.unwrap()[0], [-1.0, -0.0, -0.0]);
+    assert_eq!(system.metadata.get("name"), Some(&Value::Text("a b".into())));
+    assert_eq!(system.metadata.get("flag"), Some(&Value::Bool(true)));
+    assert_eq!(system.metadata.get("free_energy"), Some(&Value::Int(-2)));
+    assert_eq!(system.metadata.len(), 3);
+}
+
+#[test]
+fn plain_xyz() {
+    let system = parse("2\nwater it's\nO 0 0 0 9 9\n1 0 0 1.0D+00\r\n");
+    assert_eq!(system.atomic_numbers, [8, 1]);
+    assert_eq!(system.positions[1], [0.0, 0.0, 1.0]);
+    assert_eq!(system.metadata.get("comment"), Some(&Value::Text("water it's".into())));
+    assert_eq!((system.pbc, system.energy, system.forces), ([false; 3], None, None));
+}
+
+#[test]
+fn masks_voigt_and_defaults() {
+    let text = "2\nLattice=\"1 0 0 0 1 0 0 0 1\" Properties=pos:R:3:Z:I:1:move_mask:L:3 stress=\"1 2 3 4 5 6\"\n";
+    let system = parse(&format!("{text}0 0 0 6 F F F\n0 0 0 1 F T F\n"));
+    assert_eq!(system.fixed.unwrap(), [true, false]);
+    assert_eq!(system.stress.unwrap(), [[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]]);
+    assert_eq!(system.pbc, [true; 3]);
+    let json = parse("1\nProperties=species:S:1:pos:R:3:fixed:I:1 stress=[[1,2,3],[4,5,6],[7,8,9]]\nH 0 0 0 1\n");
+    assert_eq!(json.stress.unwrap()[1], [4.0, 5.0, 6.0]);
+    assert_eq!(json.fixed.unwrap(), [true]);
+}
+
+#[test]
+fn keys_are_chosen_once() {
+    let rows = "H 0 0 0 1 2 3 4 5 6\n";
+    let head = "1\nProperties=species:S:1:pos:R:3:dft_forces:R:3:force:R:3 dft_energy=1 total_energy=2\n";
+    let text = format!("1\n\nH 0 0 0\n{head}{rows}1\nenergy=5\nH 0 0 0\n");
+    let mut reader = ExtxyzReader::from_reader(text.as_bytes(), Path::new("t"), &LabelKeys::default());
+    let systems: Vec<System> = reader.by_ref().map(Result::unwrap).collect();
+    let energies: Vec<_> = systems.iter().map(|s| s.energy).collect();
+    assert_eq!(energies, [None, Some(1.0), None]);
+    assert_eq!(systems[1].forces.as_deref(), Some(&[[1.0, 2.0, 3.0]][..]));
+    let chosen = reader.chosen();
+    assert_eq!((chosen.energy.as_deref(), chosen.forces.as_deref()), (Some("dft_energy"), Some("dft_forces")));
+    assert_eq!(
+        (&chosen.other_energies[..], &chosen.other_forces[..]),
+        (&["total_energy".into()][..], &["force".into()][..])
+    );
+    let keys = LabelKeys { energy: Some("total_energy".into()), forces: Some("force".into()), stress: None };
+    let system = parse_with(format!("{head}{rows}").as_bytes(), &keys).unwrap().remove(0);
+    assert_eq!((system.energy, system.forces.unwrap()[0]), (Some(2.0), [4.0, 5.0, 6.0]));
+}
+
+#[test]
+fn absent_keys_are_named_with_those_there() {
+    let of = |energy: Option<&str>, forces: Option<&str>, stress: Option<&str>| {
+        let [energy, forces, stress] = [energy, forces, stress].map(|k| k.map(str::to_owned));
+        parse_with(SLAB.as_bytes(), &LabelKeys { energy, forces, stress }).unwrap_err().to_string()
+    };
+    let keys = "Lattice, Properties, energy, free_energy, name, flag, virial, pbc";
+    assert_eq!(of(Some("e"), None, None), format!("t.xyz:2: no energy key `e`; here are {keys}"));
+    let columns = "species, pos, move_mask, tags, q, forces";
+    assert_eq!(of(None, Some("f"), None), format!("t.xyz:2: no forces column `f`; here are {columns}"));
+    assert_eq!(of(None, None, Some("s")), format!("t.xyz:2: no stress key `s`; here are {keys}"));
+    assert_eq!(of(None, Some("q"), None), "t.xyz:2: Properties: expected q:R:3, found q:R:1");
+}
+
+#[test]
+fn error_texts() {
+    let with_forces = "1\nProperties=species:S:1:pos:R:3:forces:R:3\n";
+    let cases = [
+        ("x\n", "t.xyz:1: expected an atom count, found `x`"),
+        ("-3\n", "t.xyz:1: expected an atom count, found `-3`"),
+        ("0\n\n", "t.xyz:1: a system needs at least one atom"),
+        ("2\n", "t.xyz:1: expected the comment line of a system, found end of file"),
+        ("1000000000000\n\nH 0 0 0\n", "t.xyz:3: expected 1000000000000 atoms, found 1 before end of file"),
+        ("2\n\nH 0 0 0\n\n \n", "t.xyz:5: expected 2 atoms, found 1 before end of file"),
+        ("1\n\nH 0 0\n", "t.xyz:3: expected at least 4 columns, found 3 (atom 1 of 1)"),
+        (
+            "2\na=1 Properties=species:S:1:pos:R:3\nH 0 0 0\n2\n",
+            "t.xyz:4: expected 4 columns, found 1 (atom 2 of 2); is the atom count on line 1 right?",
+        ),
+        ("1\nProperties=species:S:1:pos:R:3\nH 0 0 0 0\n", "t.xyz:3: expected 4 columns, found 5 (atom 1 of 1)"),
+        ("1\nProperties=species:S:1:pos:R:3\n0 0 0 H 1\n", "t.xyz:3: expected 4 columns, found 5 (atom 1 of 1)"),
+        ("1\n\nXx 0 0 0\n", "t.xyz:3: unknown element `Xx` (atom 1 of 1)"),
+        ("1\n\nCU 0 0 0\n", "t.xyz:3: unknown element `CU`; did you mean `Cu`? (atom 1 of 1)"),
+        ("1\n\nH 0 nan 0\n", "t.xyz:3: position is not finite: `nan`; repair or remove this system (atom 1 of 1)"),
+        ("1\n\nH 0 1e999 0\n", "t.xyz:3: position is not finite: `1e999`; repair or remove this system (atom 1 of 1)"),
+        ("1\n\nH 0 1x 0\n", "t.xyz:3: position: expected a number, found `1x` (atom 1 of 1)"),
+        ("1\nenergy=NaN\nH 0 0 0\n", "t.xyz:2: energy is not finite: `NaN`; repair or remove this system"),
+        ("1\nenergy=low\nH 0 0 0\n", "t.xyz:2: energy: expected a number, found `low`"),
+        ("1\nstress=\"1 2\"\nH 0 0 0\n", "t.xyz:2: stress: expected 9 numbers, or 6 (xx yy zz yz xz xy), found `1 2`"),
+        ("1\nLattice=\"1 2\"\nH 0 0 0\n", "t.xyz:2: Lattice: expected 9 numbers, found `1 2`"),
+        ("1\nLattice=\"1 0 0 0 1 0 0 0 inf\"\nH 0 0 0\n", "t.xyz:2: Lattice is not finite: `1 0 0 0 1 0 0 0 inf`"),
+        ("1\npbc=\"T X T\"\nH 0 0 0\n", "t.xyz:2: pbc: expected T or F three times, found `T X T`"),
+        ("1\nname=\"x\nH 0 0 0\n", "t.xyz:2: the \" opened at key `name` is never closed"),
+        ("1\nProperties=\nH 0 0 0\n", "t.xyz:2: Properties `` is not a list of name:type:count"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(error(text), expected);
+    }
+    assert_eq!(
+        error(&format!("{with_forces}H 0 0 0 0 0 -inf\n")),
+        "t.xyz:3: force is not finite: `-inf`; repair or remove this system (atom 1 of 1)"
+    );
+    let virial = LabelKeys { stress: Some("virial".into()), ..LabelKeys::default() };
+    assert_eq!(
+        parse_with(b"1\nvirial=\"1 0 0 0 1 0 0 0 1\"\nH 0 0 0\n", &virial).unwrap_err().to_string(),
+        "t.xyz:2: virial needs a Lattice with a volume to become a stress"
+    );
+}
+
+#[test]
+fn reader_ends_after_an_error() {
+    let text = "1\n\nQ 0 0 0\n1\n\nH 0 0 0\n";
+    let items: Vec<_> = ExtxyzReader::from_reader(text.as_bytes(), Path::new("t"), &LabelKeys::default()).collect();
+    assert_eq!(items.len(), 1);
+}
+
+fn round_trip(systems: &[System], name: &str) -> Vec<System> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let mut writer = ExtxyzWriter::create(&path).unwrap();
+    systems.iter().for_each(|s| writer.write(s).unwrap());
+    writer.finish().unwrap();
+    read_all(&path, &LabelKeys::default()).unwrap().0
+}
+
+#[test]
+fn further_columns_and_compression() {
+    let system = parse(SLAB);
+    for name in ["a.xyz", "a.extxyz.gz", "a.xyz.xz", "a.xyz.zst"] {
+        assert_eq!(round_trip(&[system.clone(), system.clone()], name), [system.clone(), system.clone()]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xyz");
+    let mut writer = ExtxyzWriter::create(&path).unwrap();
+    writer.write_with(&system, &[("atomic_energies", &[0.1, -3.0]), ("pair", &[1.0, 2.0, 3.0, 4.0])]).unwrap();
+    assert!(!path.exists());
+    writer.finish().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(":forces:R:3:atomic_energies:R:1:pair:R:2 "), "{text}");
+    assert!(text.ends_with("H 1.0 -2.0 0.5 T 2 0.0 0.0 0.0 -3.0 3.0 4.0\n"), "{text}");
+    assert_eq!(read_all(&path, &LabelKeys::default()).unwrap().0, [system]);
+}
+
+#[test]
+fn unwritable_systems_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = ExtxyzWriter::create(&folder.path().join("a.xyz")).unwrap();
+    let mut system = parse(SLAB);
+    assert_eq!(
+        writer.write_with(&system, &[("a", &[1.0])]).unwrap_err().to_string(),
+        "system 0 (a b): column a has 1 numbers for 2 atoms"
+    );
+    system.energy = Some(f64::NAN);
+    assert_eq!(writer.write(&system).unwrap_err().to_string(), "system 0 (a b): energy: a number is not finite");
+    system.tags = Some(vec![]);
+    assert_eq!(writer.write(&system).unwrap_err().to_string(), "system 0 (a b): tags has 0 rows for 2 atoms");
+    drop(writer);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+fn finite() -> impl Strategy<Value = f64> {
+    use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+    POSITIVE | NEGATIVE | NORMAL | SUBNORMAL | ZERO
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        finite().prop_map(Value::Real),
+        ".{0,12}".prop_map(Value::Text),
+        "[\"'{}\\[\\]=\\\\ \nTFn0-9.,-]{0,8}".prop_map(Value::Text),
+        "_JSON .{0,5}".prop_map(Value::Text),
+        prop::collection::vec((any::<i32>(), ".{0,5}"), 0..4).prop_map(|v| Value::Json(serde_json::json!(v))),
+    ]
+}
+
+prop_compose! {
+    fn systems()(n in 1_usize..6)(
+        atomic_numbers in prop::collection::vec(1..=118_u8, n),
+        positions in prop::collection::vec([finite(), finite(), finite()], n),
+        forces in prop::option::of(prop::collection::vec([finite(), finite(), finite()], n)),
+        tags in prop::option::of(prop::collection::vec(any::<i32>(), n)),
+        fixed in prop::option::of(prop::collection::vec(any::<bool>(), n)),
+        cell in prop::option::of([[finite(), finite(), finite()], [finite(), finite(), finite()], [finite(), finite(), finite()]])
+            .prop_map(|cell| cell.filter(|c| c.as_flattened().iter().any(|v| *v != 0.0))),
+        stress in prop::option::of([[finite(), finite(), finite()], [finite(), finite(), finite()], [finite(), finite(), finite()]]),
+        energy in prop::option::of(finite()),
+        pbc in any::<[bool; 3]>(),
+        metadata in prop::collection::btree_map("m[a-z \"'=\\\\äé{\\[]{0,6}", values(), 0..5),
+    ) -> System {
+        System { atomic_numbers, positions, cell, pbc, energy, forces, stress, tags, fixed, metadata }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(systems in prop::collection::vec(systems(), 1..4)) {
+        prop_assert_eq!(round_trip(&systems, "a.xyz"), systems);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = parse_with(&bytes, &LabelKeys::default());
+        let _ = parse_with(&[b"1\n", &bytes[..]].concat(), &LabelKeys::default());
+    }
+
+    #[test]
+    fn no_comment_panics(line in "[a-bE=\"'{}\\[\\]\\\\ 0-9:SRé,]{0,60}") {
+        let _ = parse_with(format!("1\n{line}\nH 0 0 0\n").as_bytes(), &LabelKeys::default());
+        let _ = parse_with(format!("1\nProperties={line} Lattice={line}\nH 0 0 0\n").as_bytes(), &LabelKeys::default());
+    }
+
+    #[test]
+    fn no_damaged_file_panics(changes in prop::collection::vec((0..SLAB.len(), any::<u8>(), 0..4_u8), 1..6)) {
+        let mut bytes = SLAB.repeat(2).into_bytes();
+        for (at, byte, kind) in changes {
+            let at = at % bytes.len().max(1);
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let _ = parse_with(&bytes, &LabelKeys::default());
+    }
+}

@@ -1,0 +1,194 @@
+//! Systems out of an archive.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use npyz::npz::NpzArchive;
+
+use super::array::{self, Array, Numbers};
+use crate::io::keys::{ChosenKeys, LabelKeys};
+use crate::system::{System, Value, Vec3};
+use crate::{Error, Result, elements};
+
+/// Reads a COLL archive; the arrays are held in memory, the systems are cut from them one by one.
+#[derive(Debug)]
+pub struct NpzReader {
+    path: PathBuf,
+    chosen: ChosenKeys,
+    counts: Vec<usize>,
+    atomic_numbers: Vec<u8>,
+    positions: Vec<Vec3>,
+    energies: Option<Vec<f64>>,
+    forces: Option<Vec<Vec3>>,
+    ids: Option<Vec<i64>>,
+    /// Next system.
+    index: usize,
+    /// Its first atom.
+    first_atom: usize,
+}
+
+impl NpzReader {
+    /// Opens an archive and checks its arrays against each other.
+    ///
+    /// `keys` may name other arrays than `E` and `F`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be opened, [`Error::File`] naming the array and its shape.
+    pub fn open(path: &Path, keys: &LabelKeys) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io(path, "cannot open", e))?;
+        Self::from_reader(BufReader::new(file), path, keys)
+    }
+
+    /// Reads an archive from `input`; `path` is only the name in messages.
+    ///
+    /// # Errors
+    /// As [`NpzReader::open`].
+    pub fn from_reader(input: impl Read + Seek, path: &Path, keys: &LabelKeys) -> Result<Self> {
+        let fail = |message: String| Error::file(path, message);
+        let mut archive = NpzArchive::new(input).map_err(|e| fail(format!("not a readable npz archive: {e}")))?;
+        Self::assemble(&mut archive, path, keys).map_err(fail)
+    }
+
+    fn assemble<R: Read + Seek>(
+        archive: &mut NpzArchive<R>,
+        path: &Path,
+        keys: &LabelKeys,
+    ) -> std::result::Result<Self, String> {
+        if let Some(name) = &keys.stress {
+            return Err(format!("no stress `{name}`: the npz layout holds free molecules; use extended XYZ"));
+        }
+        let counts = counts(required(archive, "N")?)?;
+        let n_systems = counts.len();
+        let n_atoms = counts.iter().try_fold(0_usize, |sum, n| sum.checked_add(*n)).ok_or("N adds up to too much")?;
+        let atomic_numbers = atomic_numbers(required(archive, "Z")?, n_atoms)?;
+        let positions = vectors("R", required(archive, "R")?, n_atoms)?;
+        let energies = label(archive, keys.energy.as_deref(), "E")?;
+        let forces = label(archive, keys.forces.as_deref(), "F")?;
+        let ids = match optional(archive, "id") {
+            Ok(Some(Array { shape, numbers: Numbers::Integer(ids) })) => {
+                Some(per_system("id", &shape, ids, n_systems)?)
+            }
+            _ => None,
+        };
+        let chosen = ChosenKeys {
+            energy: energies.as_ref().map(|(name, _)| name.clone()),
+            forces: forces.as_ref().map(|(name, _)| name.clone()),
+            ..ChosenKeys::default()
+        };
+        let energies = energies.map(|(name, a)| per_system(&name, &a.shape, a.numbers.into_reals(), n_systems));
+        let forces = forces.map(|(name, a)| vectors(&name, a, n_atoms));
+        let (energies, forces) = (energies.transpose()?, forces.transpose()?);
+        let path = path.to_path_buf();
+        Ok(Self { path, chosen, counts, atomic_numbers, positions, energies, forces, ids, index: 0, first_atom: 0 })
+    }
+
+    /// Names of the arrays that hold the labels.
+    pub fn chosen(&self) -> &ChosenKeys {
+        &self.chosen
+    }
+}
+
+impl Iterator for NpzReader {
+    type Item = Result<System>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let i = self.index;
+        let atoms = self.first_atom..self.first_atom + self.counts.get(i)?;
+        let system = System {
+            atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
+            positions: self.positions[atoms.clone()].to_vec(),
+            energy: self.energies.as_ref().map(|e| e[i]),
+            forces: self.forces.as_ref().map(|f| f[atoms.clone()].to_vec()),
+            metadata: self.ids.iter().map(|ids| ("id".to_owned(), Value::Int(ids[i]))).collect(),
+            ..System::default()
+        };
+        (self.index, self.first_atom) = (i + 1, atoms.end);
+        let finite = [
+            ("R", system.positions.as_flattened().iter().all(|v| v.is_finite())),
+            (self.chosen.energy.as_deref().unwrap_or("E"), system.energy.is_none_or(f64::is_finite)),
+            (
+                self.chosen.forces.as_deref().unwrap_or("F"),
+                system.forces.as_ref().is_none_or(|f| f.as_flattened().iter().all(|v| v.is_finite())),
+            ),
+        ];
+        if let Some((name, _)) = finite.iter().find(|(_, ok)| !ok) {
+            let message = format!("system {i}: {name} is not finite; repair or remove this system");
+            self.index = self.counts.len();
+            return Some(Err(Error::file(&self.path, message)));
+        }
+        Some(Ok(system))
+    }
+}
+
+fn optional<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Option<Array>, String> {
+    let file_name = format!("{name}.npy");
+    if !archive.array_names().any(|n| n == name) {
+        return Ok(None);
+    }
+    let unreadable = |e: &dyn std::fmt::Display| format!("array {name} is unreadable: {e}");
+    let mut entry = archive.zip_archive().by_name(&file_name).map_err(|e| unreadable(&e))?;
+    // Grows with what is really there, whatever sizes the archive claims.
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+    array::parse(&bytes).map(Some).map_err(|message| format!("array {name} {message}"))
+}
+
+fn required<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Array, String> {
+    optional(archive, name)?.ok_or_else(|| absent(archive, name))
+}
+
+fn absent<R: Read + Seek>(archive: &NpzArchive<R>, name: &str) -> String {
+    let mut names: Vec<&str> = archive.array_names().collect();
+    names.sort_unstable();
+    format!("no array `{name}`; the arrays are {}", names.join(", "))
+}
+
+/// A label's array, under the name that was asked for or the usual one.
+fn label<R: Read + Seek>(
+    archive: &mut NpzArchive<R>,
+    wanted: Option<&str>,
+    usual: &str,
+) -> std::result::Result<Option<(String, Array)>, String> {
+    match wanted {
+        Some(name) => Ok(Some((name.to_owned(), required(archive, name)?))),
+        None => Ok(optional(archive, usual)?.map(|array| (usual.to_owned(), array))),
+    }
+}
+
+fn counts(array: Array) -> std::result::Result<Vec<usize>, String> {
+    let n = array.shape.iter().product();
+    let Numbers::Integer(values) = array.numbers else { return Err("array N should hold integers".into()) };
+    let values = per_system("N", &array.shape, values, n)?;
+    let count = |(i, v): (usize, i64)| match usize::try_from(v) {
+        Ok(v) if v > 0 => Ok(v),
+        _ => Err(format!("N says that system {i} has {v} atoms")),
+    };
+    values.into_iter().enumerate().map(count).collect()
+}
+
+fn atomic_numbers(array: Array, n_atoms: usize) -> std::result::Result<Vec<u8>, String> {
+    let Numbers::Integer(values) = array.numbers else { return Err("array Z should hold integers".into()) };
+    if values.len() != n_atoms {
+        return Err(format!("Z has shape {:?}, but N adds up to {n_atoms} atoms", array.shape));
+    }
+    let element = |(i, v): (usize, i64)| {
+        let z = u8::try_from(v).ok().filter(|z| elements::symbol(*z).is_some());
+        z.ok_or_else(|| format!("Z[{i}] = {v} is not an atomic number"))
+    };
+    values.into_iter().enumerate().map(element).collect()
+}
+
+fn vectors(name: &str, array: Array, n_atoms: usize) -> std::result::Result<Vec<Vec3>, String> {
+    if array.shape != [n_atoms, 3] {
+        return Err(format!("{name} has shape {:?}, expected [{n_atoms}, 3] as N adds up", array.shape));
+    }
+    Ok(array.numbers.into_reals().as_chunks().0.to_vec())
+}
+
+fn per_system<T>(name: &str, shape: &[usize], values: Vec<T>, n: usize) -> std::result::Result<Vec<T>, String> {
+    match shape {
+        [len] | [len, 1] if *len == n => Ok(values),
+        _ => Err(format!("{name} has shape {shape:?}, expected [{n}] or [{n}, 1]")),
+    }
+}
