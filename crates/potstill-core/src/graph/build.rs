@@ -1,20 +1,10 @@
-//! From candidates to edges: exact distances, the two rules, threads, batches.
+//! Graphs of batches: drawn from systems, or joined from graphs.
 
-use rayon::prelude::*;
-
-use super::cell_list::{CellList, Key, key_source};
 use super::edges::EdgeList;
-use super::frame::Frame;
+use super::search::Search;
 use super::{Graph, GraphRule, Neighbors, check};
-use crate::system::{System, Vec3, dot};
-use crate::{Error, Result};
-
-/// Free systems of at most that many atoms are searched pair by pair.
-const MAX_DIRECT_ATOMS: usize = 50;
-/// Targets that one thread takes at a time, in systems larger than that.
-const ATOMS_PER_TASK: usize = 1024;
-/// Square of the distance in Å up to which two atoms are at one place.
-const SAME_PLACE: f64 = 1e-8;
+use crate::Result;
+use crate::system::System;
 
 impl GraphRule {
     /// Draws the graph of `systems` as one batch; the same edges as for each system alone, for any number of threads.
@@ -22,7 +12,7 @@ impl GraphRule {
     /// An atom without neighbours is valid and has no edges; an empty batch gives an empty graph.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a cutoff that is not positive and finite, or for `Nearest(0)`. [`Error::System`] names
+    /// [`Error::Setting`](crate::Error::Setting) for a cutoff that is not positive and finite, or for `Nearest(0)`. [`Error::System`](crate::Error::System) names
     /// the system by its index for: no atoms, arrays of different lengths, a position that is not finite (or beyond
     /// 1e8 Å), pbc without a cell or with one of zero volume, two atoms (or an atom and an image) within 1e-4 Å of
     /// each other, a cell so small that more than a million of its images lie within the cutoff, and more than about
@@ -59,12 +49,7 @@ impl GraphRule {
 
     /// Writes the edges of one system to `out`.
     fn edges_of(&self, index: usize, system: &System, out: &mut EdgeList) -> Result<()> {
-        let in_system = |message: String| check::refuse(index, system, message);
-        let frame = Frame::new(system).map_err(in_system)?;
-        let direct = system.positions.len() <= MAX_DIRECT_ATOMS && !frame.periodic.contains(&true);
-        let cells = if direct { None } else { Some(CellList::new(system, &frame, self.cutoff).map_err(in_system)?) };
-        let search = Search { rule: *self, index, system, frame, cells };
-        search.run(out)?;
+        Search::new(*self, index, system)?.run(out)?;
         if self.symmetric && self.neighbors != Neighbors::All {
             *out = out.symmetrised(system.positions.len());
         }
@@ -111,126 +96,4 @@ impl Graph {
         self.shifts.shrink_to_fit();
         self.displacement.shrink_to_fit();
     }
-}
-
-/// An edge into some target, with what the rules decide on.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    key: Key,
-    distance2: f64,
-    shift: [i32; 3],
-    displacement: Vec3,
-}
-
-/// The search for the edges of one system.
-struct Search<'a> {
-    rule: GraphRule,
-    index: usize,
-    system: &'a System,
-    frame: Frame,
-    /// Absent for small free systems, which are searched pair by pair.
-    cells: Option<CellList>,
-}
-
-impl Search<'_> {
-    /// Appends the edges of all targets in order.
-    fn run(&self, out: &mut EdgeList) -> Result<()> {
-        let n = self.system.positions.len();
-        if n <= ATOMS_PER_TASK || rayon::current_num_threads() == 1 {
-            return self.run_part(0..n, out);
-        }
-        let tasks = n.div_ceil(ATOMS_PER_TASK);
-        let parts: Vec<Result<EdgeList>> = (0..tasks)
-            .into_par_iter()
-            .map(|task| {
-                let mut part = EdgeList::default();
-                let start = task * ATOMS_PER_TASK;
-                self.run_part(start..n.min(start + ATOMS_PER_TASK), &mut part).map(|()| part)
-            })
-            .collect();
-        out.reserve_exact(parts.iter().flatten().map(EdgeList::len).sum());
-        for part in parts {
-            // The first error in order of the atoms, whichever thread was faster.
-            out.extend_shifted(&part?, 0);
-        }
-        Ok(())
-    }
-
-    fn run_part(&self, targets: std::ops::Range<usize>, out: &mut EdgeList) -> Result<()> {
-        let (mut keys, mut candidates) = (Vec::new(), Vec::new());
-        for target in targets {
-            self.keys(target, &mut keys);
-            match self.rule.neighbors {
-                Neighbors::All => {
-                    keys.sort_unstable();
-                    for &key in &keys {
-                        if let Some(edge) = self.candidate(target, key)? {
-                            out.push(key_source(key) as u32, target as u32, edge.shift, edge.displacement);
-                        }
-                    }
-                }
-                Neighbors::Nearest(k) => {
-                    candidates.clear();
-                    for &key in &keys {
-                        candidates.extend(self.candidate(target, key)?);
-                    }
-                    keep_nearest(&mut candidates, k);
-                    for edge in &candidates {
-                        out.push(key_source(edge.key) as u32, target as u32, edge.shift, edge.displacement);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the keys of all atoms that may be neighbours of `target`, in any order.
-    fn keys(&self, target: usize, keys: &mut Vec<Key>) {
-        match &self.cells {
-            Some(cells) => cells.candidates(target, keys),
-            None => {
-                keys.clear();
-                keys.extend((0..self.system.positions.len()).map(|source| (source as Key) << 32));
-            }
-        }
-    }
-
-    /// The edge of that key, none if it is too long or the atom itself.
-    fn candidate(&self, target: usize, key: Key) -> Result<Option<Candidate>> {
-        let source = key_source(key);
-        let shift = self.cells.as_ref().map_or([0; 3], |cells| cells.shift(target, key));
-        let (from, to) = (self.system.positions[source], self.system.positions[target]);
-        let translation = self.frame.translation(shift);
-        // From the positions as given, so that an edge and its reverse are exact opposites and both or neither kept.
-        let displacement: Vec3 = std::array::from_fn(|x| from[x] - to[x] + translation[x]);
-        let distance2 = dot(displacement, displacement);
-        if distance2 > self.rule.cutoff * self.rule.cutoff {
-            return Ok(None);
-        }
-        if distance2 <= SAME_PLACE {
-            return if source == target && shift == [0; 3] { Ok(None) } else { Err(self.clash(source, target, shift)) };
-        }
-        Ok(Some(Candidate { key, distance2, shift, displacement }))
-    }
-
-    #[cold]
-    fn clash(&self, source: usize, target: usize, shift: [i32; 3]) -> Error {
-        let (low, high) = (source.min(target), source.max(target));
-        let through = if shift == [0; 3] { "" } else { " (through the periodic boundary)" };
-        let message = if low == high {
-            format!("atom {low} and its own image {shift:?} are at one place; check the cell and the units")
-        } else {
-            format!("atoms {low} and {high} are at one place{through}; remove one of them")
-        };
-        check::refuse(self.index, self.system, message)
-    }
-}
-
-/// Keeps the `k` nearest candidates, sorted by key; ties go to the smaller key.
-fn keep_nearest(candidates: &mut Vec<Candidate>, k: usize) {
-    if candidates.len() > k {
-        candidates.select_nth_unstable_by(k, |a, b| a.distance2.total_cmp(&b.distance2).then(a.key.cmp(&b.key)));
-        candidates.truncate(k);
-    }
-    candidates.sort_unstable_by_key(|candidate| candidate.key);
 }

@@ -91,6 +91,11 @@ impl CellList {
         Ok(Self { periodic, radius2, n_bins, reach, first, order, sorted, wrapped, places, wraps, images, image_reach })
     }
 
+    /// All atoms, those of one bin side by side.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
     /// Shift of an edge into `target`, for positions as given.
     pub fn shift(&self, target: usize, key: Key) -> [i32; 3] {
         let (image, from) = (&self.images[(key & 0xffff_ffff) as usize], self.wraps[key_source(key)]);

@@ -11,6 +11,32 @@ pub(super) struct EdgeList {
     pub displacement: Vec<Vec3>,
 }
 
+/// The places of the edges of one target, to be written to by any thread.
+#[derive(Debug, Default)]
+pub(super) struct Slots<'a> {
+    pub source: &'a mut [u32],
+    pub target: &'a mut [u32],
+    pub shifts: &'a mut [[i32; 3]],
+    pub displacement: &'a mut [Vec3],
+}
+
+impl Slots<'_> {
+    /// Takes the first `n` away.
+    fn split_off(&mut self, n: usize) -> Self {
+        fn first<'a, T>(all: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+            let (first, rest) = std::mem::take(all).split_at_mut(n);
+            *all = rest;
+            first
+        }
+        Self {
+            source: first(&mut self.source, n),
+            target: first(&mut self.target, n),
+            shifts: first(&mut self.shifts, n),
+            displacement: first(&mut self.displacement, n),
+        }
+    }
+}
+
 impl EdgeList {
     pub fn len(&self) -> usize {
         self.source.len()
@@ -30,11 +56,16 @@ impl EdgeList {
         self.displacement.push(displacement);
     }
 
-    pub fn reserve_exact(&mut self, n: usize) {
-        self.source.reserve_exact(n);
-        self.target.reserve_exact(n);
-        self.shifts.reserve_exact(n);
-        self.displacement.reserve_exact(n);
+    /// Becomes `n_edges` blank edges, cut into the slots of each target by their `counts`, which add up to it.
+    pub fn slots(&mut self, counts: &[u32], n_edges: usize) -> Vec<Slots<'_>> {
+        *self = Self::zeros(n_edges);
+        let mut rest = Slots {
+            source: &mut self.source,
+            target: &mut self.target,
+            shifts: &mut self.shifts,
+            displacement: &mut self.displacement,
+        };
+        counts.iter().map(|&count| rest.split_off(count as usize)).collect()
     }
 
     /// Appends the edges of another system whose atoms are numbered from `base` on.

@@ -7,8 +7,9 @@
 //! |---|---|
 //! | `frame` | the periodic directions completed to a basis; heights, fractional coordinates |
 //! | `cell_list` | atoms sorted into bins; candidates around one atom |
-//! | `build` | from candidates to edges: exact distances, the rules, threads, batches |
-//! | `edges` | the growing edge arrays, symmetrisation |
+//! | `search` | from candidates to edges of one system: exact distances, the rules, threads |
+//! | `edges` | the edge arrays of one system, symmetrisation |
+//! | `build` | batches: drawn from systems, joined from graphs |
 //! | `reverse` | reverse edges, edges of each target, distances |
 //! | `check` | what is refused before any work is done |
 //!
@@ -26,6 +27,7 @@ mod check;
 mod edges;
 mod frame;
 mod reverse;
+mod search;
 #[cfg(test)]
 mod tests;
 

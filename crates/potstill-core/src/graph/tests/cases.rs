@@ -94,3 +94,48 @@ fn empty_batch_and_counts() {
     assert_eq!(graph.first_edges(), [0, 1, 2, 3, 4]);
     assert_eq!(graph.distances(), [1.0; 4]);
 }
+
+#[test]
+fn large_free_systems_equal_brute_force() {
+    // More atoms than one task takes, far from the origin.
+    let positions: Vec<Vec3> = (0..1500)
+        .map(|i| std::array::from_fn(|x| (f64::from(i) * [0.618_034, 0.414_214, 0.732_051][x]).fract() * 20.0 - 500.0))
+        .collect();
+    let system = hydrogens(&positions, None, [false; 3]);
+    let edges = brute_force(&system, 2.5);
+    assert_edges(&all(2.5).build(&[&system]).unwrap(), &edges);
+    let nearest_edges = brute_nearest(&edges, 6);
+    assert_edges(&nearest(2.5, 6, false).build(&[&system]).unwrap(), &nearest_edges);
+    assert_edges(&nearest(2.5, 6, true).build(&[&system]).unwrap(), &brute_symmetrised(&nearest_edges));
+}
+
+#[test]
+fn supercells_repeat_their_cell() {
+    let cell = [[5.0, 0.2, 0.0], [-2.0, 4.0, 0.3], [1.0, 0.5, 6.0]];
+    let at =
+        |n: [f64; 3]| -> Vec3 { std::array::from_fn(|x| n[0] * cell[0][x] + n[1] * cell[1][x] + n[2] * cell[2][x]) };
+    let unit: Vec<Vec3> = (0..12)
+        .map(|i| at(std::array::from_fn(|x| (f64::from(i) * [0.618_034, 0.414_214, 0.732_051][x]).fract())))
+        .collect();
+    let repeats = [6, 4, 5];
+    let mut positions = Vec::new();
+    for (a, b, c) in (0..6).flat_map(|a| (0..4).flat_map(move |b| (0..5).map(move |c| (a, b, c)))) {
+        let origin = at([f64::from(a), f64::from(b), f64::from(c)]);
+        positions.extend(unit.iter().map(|p| -> Vec3 { std::array::from_fn(|x| p[x] + origin[x]) }));
+    }
+    let large = std::array::from_fn(|k| cell[k].map(|x| x * f64::from(repeats[k])));
+    let small = all(4.0).build(&[&hydrogens(&unit, Some(cell), [true; 3])]).unwrap();
+    let graph = all(4.0).build(&[&hydrogens(&positions, Some(large), [true; 3])]).unwrap();
+    let lengths = |graph: &Graph, atom: usize| {
+        let first = graph.first_edges();
+        let mut lengths = graph.distances()[first[atom]..first[atom + 1]].to_vec();
+        lengths.sort_by(f64::total_cmp);
+        lengths
+    };
+    assert_eq!(graph.n_edges(), small.n_edges() * 120);
+    for atom in (0..positions.len()).step_by(7) {
+        for (a, b) in lengths(&graph, atom).iter().zip(lengths(&small, atom % 12)) {
+            assert!((a - b).abs() < 1e-12);
+        }
+    }
+}
