@@ -6,6 +6,7 @@
 pub mod dataset;
 pub mod elements;
 pub mod error;
+pub mod evaluation;
 pub mod graph;
 pub mod io;
 pub mod metrics;

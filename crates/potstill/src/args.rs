@@ -1,0 +1,269 @@
+//! What the user can say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Distil big, slow neural network potentials into small, fast ones.
+///
+/// Energies are in eV, lengths in Å, forces in eV/Å. Results go to standard output, everything else to standard error.
+/// Exit status: 0 done, 1 a threshold that was asked for was missed, 2 failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Threads to use; default: one per core. Results depend on their number by rounding only.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole mission on shipped data: train a student alone and distilled, compare, report. About 4 minutes.
+    Demo(DemoArgs),
+    /// Train a network on labelled systems.
+    ///
+    /// Example: potstill train configs/acac-painn.toml --out runs/acac
+    Train(TrainArgs),
+    /// Train a student with the help of a teacher; the configuration has a [distill] section.
+    ///
+    /// The teacher is asked once, before the first step; its answers are kept in a cache and reused.
+    /// Example: potstill distill student.toml --out runs/student --set seed=1
+    Distill(TrainArgs),
+    /// Ask a teacher about a dataset once and keep energies, forces and features in a cache.
+    ///
+    /// Example: potstill label --model teacher.safetensors --data train.extxyz --out cache --node --vector
+    Label(LabelArgs),
+    /// Measure a model against labels.
+    ///
+    /// Example: potstill evaluate --model model.safetensors --data test.extxyz --max-force-mae 0.05
+    Evaluate(EvaluateArgs),
+    /// Write energies (`energy`), forces (`forces`) and atomic energies (`atomic_energies`) of systems as extended XYZ.
+    ///
+    /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
+    Predict(PredictArgs),
+    /// Describe a model file.
+    Info(InfoArgs),
+    /// Look at data, convert it, split it.
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+/// Names of labels in the files.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyArgs {
+    /// Key of the energy; default: the first of the usual names that the file has.
+    #[arg(long, value_name = "KEY")]
+    pub energy_key: Option<String>,
+    /// Name of the forces column; default: the first of the usual names that the file has.
+    #[arg(long, value_name = "KEY")]
+    pub forces_key: Option<String>,
+    /// Key of stress or virial; default: the first of the usual names that the file has.
+    #[arg(long, value_name = "KEY")]
+    pub stress_key: Option<String>,
+}
+
+/// Precision of a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Double precision, slower.
+    F64,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder for models, summary.json and report.html; replaced when it exists.
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folder of the shipped data; default: data/xcoll-demo of the repository.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration of the students; default: demo.toml beside the data.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Change a setting of both students, for example --set training.epochs=2.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of weights and order.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Judge on the validation split instead of the test split, for choosing settings.
+    #[arg(long)]
+    pub judge_on_validation: bool,
+    /// Print summary.json instead of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `train` and `distill`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// TOML configuration; paths in it are relative to it.
+    pub config: PathBuf,
+    /// Folder of the run.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on from the run's last checkpoint.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Start again in a folder that is not empty; its cache of teacher targets stays.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Change a setting, for example --set training.epochs=10.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of weights and order; default: that of the configuration.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where to compute.
+    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    pub device: String,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `label`
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// Model file of the teacher.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files of systems.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Folder of the cache.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Taps whose features are kept, such as U4; default: the last one.
+    #[arg(long, num_args = 1.., value_name = "TAP")]
+    pub tap: Vec<String>,
+    /// Keep scalar features.
+    #[arg(long)]
+    pub node: bool,
+    /// Keep vector features.
+    #[arg(long)]
+    pub vector: bool,
+    /// Precision of the features.
+    #[arg(long, default_value = "f16", value_parser = ["f16", "f32"])]
+    pub feature_precision: String,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files of labelled systems.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Exit with 1 when the energy MAE is above this, in eV.
+    #[arg(long, value_name = "EV")]
+    pub max_energy_mae: Option<f64>,
+    /// Exit with 1 when the force MAE is above this, in eV/Å.
+    #[arg(long, value_name = "EV_PER_A")]
+    pub max_force_mae: Option<f64>,
+    /// Also report each value of this metadata key, such as config_type.
+    #[arg(long, value_name = "KEY")]
+    pub group_by: Option<String>,
+    /// Precision of the network.
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Precision,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `predict`
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// File of systems.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Extended XYZ file to write, compressed when it ends in .gz, .xz or .zst.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Precision of the network.
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Precision,
+}
+
+/// `info`
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// Model file.
+    pub model: PathBuf,
+    /// Print the header as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `data …`
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Count, and describe labels.
+    Info {
+        /// Files of systems.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn one format into another; both are known by their endings (.xyz, .extxyz, with .gz, .xz, .zst; .npz).
+    Convert {
+        /// File to read.
+        input: PathBuf,
+        /// File to write.
+        output: PathBuf,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Cut a dataset into parts, for example --parts train=0.8 val=0.1 test=0.1 --group-by traj.
+    Split {
+        /// File to read.
+        input: PathBuf,
+        /// Names and sizes: a fraction (0.8) or a number of systems (1000).
+        #[arg(long, required = true, num_args = 1.., value_name = "NAME=SIZE")]
+        parts: Vec<String>,
+        /// Folder for NAME.extxyz of each part.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Keep systems together whose value of this key is equal, such as all frames of a trajectory.
+        #[arg(long, value_name = "KEY")]
+        group_by: Option<String>,
+        /// Ending of the files.
+        #[arg(long, default_value = "extxyz")]
+        format: String,
+        /// Seed of the shuffle.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}

@@ -1,0 +1,102 @@
+//! `potstill data …`
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use potstill_core::dataset::{Size, Statistics, Summary, split};
+use potstill_core::io::{LabelKeys, read, write};
+
+use super::{print, print_json};
+use crate::Outcome;
+use crate::args::DataCommand;
+use crate::load;
+use crate::progress::Progress;
+
+/// Looks at data, converts it, splits it.
+pub fn run(command: &DataCommand) -> Result<Outcome> {
+    match command {
+        DataCommand::Info { files, keys, json } => {
+            let statistics = Statistics::of(&load::systems(files, &LabelKeys::from(keys))?);
+            match json {
+                true => print_json(&statistics)?,
+                false => print(&describe(&statistics))?,
+            }
+        }
+        DataCommand::Convert { input, output, keys } => convert(input, output, &LabelKeys::from(keys))?,
+        DataCommand::Split { input, parts, out, group_by, format, seed, keys } => {
+            let systems = load::systems(std::slice::from_ref(input), &LabelKeys::from(keys))?;
+            let sizes = parts.iter().map(|part| parse_part(part)).collect::<Result<Vec<_>>>()?;
+            std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
+            for (name, indices) in split(&systems, &sizes, group_by.as_deref(), *seed)? {
+                let path = out.join(format!("{name}.{format}"));
+                let mut writer = write(&path)?;
+                for &i in &indices {
+                    writer.write(&systems[i])?;
+                }
+                writer.finish()?;
+                print(&format!("{}: {} systems", path.display(), indices.len()))?;
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn convert(input: &Path, output: &Path, keys: &LabelKeys) -> Result<()> {
+    let mut writer = write(output)?;
+    let progress = Progress::counter("converting");
+    let mut n = 0;
+    for system in read(input, keys)? {
+        writer.write(&system?)?;
+        n += 1;
+        progress.set(n);
+    }
+    progress.finish();
+    if n == 0 {
+        return Err(anyhow!("{}: holds no systems", input.display()));
+    }
+    writer.finish()?;
+    print(&format!("{}: {n} systems", output.display()))
+}
+
+fn parse_part(part: &str) -> Result<(String, Size)> {
+    let wrong = || anyhow!("--parts {part}: expected NAME=FRACTION or NAME=NUMBER, such as train=0.8 or test=1000");
+    let (name, size) = part.split_once('=').ok_or_else(wrong)?;
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "-_".contains(c)) {
+        return Err(anyhow!("--parts {part}: a name may have letters, digits, - and _"));
+    }
+    let size = match (size.parse::<usize>(), size.parse::<f64>()) {
+        (Ok(count), _) => Size::Count(count),
+        (_, Ok(fraction)) => Size::Fraction(fraction),
+        _ => return Err(wrong()),
+    };
+    Ok((name.to_owned(), size))
+}
+
+fn describe(s: &Statistics) -> String {
+    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.4}"));
+    let row = |name: &str, x: &Summary, unit: &str| {
+        format!(
+            "{name:<18}{:>10}{:>14}{:>14}{:>14}{:>14}  {unit}",
+            x.count,
+            number(x.mean),
+            number(x.standard_deviation),
+            number(x.min),
+            number(x.max)
+        )
+    };
+    let elements: Vec<String> = s.elements.iter().map(|(e, n)| format!("{e} {n}")).collect();
+    let keys: Vec<String> = s.keys.iter().map(|(k, v)| format!("{k} ({} values)", v.n_distinct)).collect();
+    let lines = [
+        format!("systems  {}   atoms  {}   fixed atoms  {}", s.n_systems, s.n_atoms, s.n_fixed),
+        format!("elements  {}", elements.join(", ")),
+        format!("periodic  {} systems   stress  {} systems", s.n_periodic, s.n_stress),
+        format!("keys  {}", if keys.is_empty() { "–".to_owned() } else { keys.join(", ") }),
+        String::new(),
+        format!("{:<18}{:>10}{:>14}{:>14}{:>14}{:>14}", "", "count", "mean", "std", "min", "max"),
+        row("atoms per system", &s.atoms_per_system, ""),
+        row("energy", &s.energy, "eV"),
+        row("energy per atom", &s.energy_per_atom, "eV"),
+        row("force components", &s.forces.components, "eV/Å"),
+    ];
+    lines.join("\n")
+}

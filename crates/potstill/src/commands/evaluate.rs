@@ -1,0 +1,39 @@
+//! `potstill evaluate`
+
+use anyhow::Result;
+use burn::tensor::Device;
+use potstill_core::io::LabelKeys;
+use potstill_nn::Model;
+
+use super::{print, print_json};
+use crate::Outcome;
+use crate::args::EvaluateArgs;
+use crate::evaluation::{describe, measure};
+use crate::load;
+
+/// Measures a model and holds it against the thresholds that were given.
+pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
+    let model = Model::load(&args.model, &Device::flex(), args.dtype.into())?;
+    let systems = load::systems(&args.data, &LabelKeys::from(&args.keys))?;
+    let (evaluation, _) = measure(&model, &systems, args.group_by.as_deref(), "evaluating")?;
+    match args.json {
+        true => print_json(&evaluation)?,
+        false => print(&describe(&evaluation))?,
+    }
+    let missed = [
+        ("energy MAE", evaluation.metrics.energy_mae, args.max_energy_mae, "eV"),
+        ("force MAE", evaluation.metrics.forces_mae, args.max_force_mae, "eV/Å"),
+    ]
+    .into_iter()
+    .filter_map(|(name, value, limit, unit)| {
+        let limit = limit?;
+        match value {
+            Some(value) if value <= limit => None,
+            Some(value) => Some(format!("{name} {value:.6} {unit} is above {limit} {unit}")),
+            None => Some(format!("{name} cannot be judged: the data has no such label")),
+        }
+    });
+    let missed: Vec<String> = missed.collect();
+    missed.iter().for_each(|line| eprintln!("missed: {line}"));
+    Ok(if missed.is_empty() { Outcome::Done } else { Outcome::Missed })
+}

@@ -1,0 +1,57 @@
+//! One file per verb.
+
+mod data;
+mod demo;
+mod evaluate;
+mod info;
+mod label;
+mod predict;
+mod train;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::DType;
+
+use crate::Outcome;
+use crate::args::{Cli, Command, Precision};
+
+/// Runs what was asked for.
+pub fn run(cli: Cli) -> Result<Outcome> {
+    if cli.threads == Some(0) {
+        bail!("--threads 0: give at least 1");
+    }
+    let threads = cli.threads.unwrap_or(0);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
+    match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Train(args) => train::run(&args, false),
+        Command::Distill(args) => train::run(&args, true),
+        Command::Label(args) => label::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Data(command) => data::run(&command),
+    }
+}
+
+impl From<Precision> for DType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F64 => Self::F64,
+        }
+    }
+}
+
+/// One line of JSON on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(value)?)?;
+    Ok(())
+}
+
+/// Text on standard output.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
