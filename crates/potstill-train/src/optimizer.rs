@@ -55,10 +55,13 @@ impl AdamWConfig {
         if self.betas.iter().any(|b| !(0.0..1.0).contains(b)) {
             return Err(Error::setting(key("betas"), format!("are {:?}; both must be in [0, 1)", self.betas)));
         }
-        for (name, value) in [("epsilon", self.epsilon), ("weight_decay", self.weight_decay)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
-            }
+        // Zero, also after rounding to f32, would divide 0 by 0 for a parameter without gradient (an absent element).
+        if !(self.epsilon.is_finite() && self.epsilon as f32 > 0.0) {
+            return Err(Error::setting(key("epsilon"), format!("is {}; it must be positive", self.epsilon)));
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            let message = format!("is {}; it must be zero or a positive number", self.weight_decay);
+            return Err(Error::setting(key("weight_decay"), message));
         }
         Ok(())
     }
@@ -89,44 +92,108 @@ impl<T: Real> AdamW<T> {
     }
 
     /// Moves `parameters` against `gradients`, in one pass over memory.
+    ///
+    /// # Panics
+    /// When their lengths are not that of the segments.
     pub fn step(&mut self, parameters: &mut [T], gradients: &[T], learning_rate: f64) {
+        assert_eq!(parameters.len(), self.first.len(), "number of parameters");
+        assert_eq!(gradients.len(), self.first.len(), "number of gradients");
         self.steps += 1;
-        let [beta1, beta2] = self.config.betas;
-        let bias1 = 1.0 - beta1.powf(self.steps as f64);
-        let bias2 = (1.0 - beta2.powf(self.steps as f64)).sqrt();
-        let [b1, one_minus_b1, b2, one_minus_b2] = [beta1, 1.0 - beta1, beta2, 1.0 - beta2].map(T::from_f64);
-        let step_size = T::from_f64(learning_rate / bias1);
-        let inverse_bias2 = T::from_f64(1.0 / bias2);
-        let epsilon = T::from_f64(self.config.epsilon);
-        for (range, decays) in self.segments.clone() {
-            let keep = T::from_f64(if decays { 1.0 - learning_rate * self.config.weight_decay } else { 1.0 });
-            let p = &mut parameters[range.clone()];
-            let g = &gradients[range.clone()];
-            let m = &mut self.first[range.clone()];
-            let v = &mut self.second[range.clone()];
-            let amsgrad = self.config.amsgrad;
-            let largest = if amsgrad { &mut self.largest[range] } else { &mut [][..] };
-            for i in 0..p.len() {
-                m[i] = m[i] * b1 + g[i] * one_minus_b1;
-                v[i] = v[i] * b2 + g[i] * g[i] * one_minus_b2;
-                let second = if amsgrad {
-                    if v[i] > largest[i] {
-                        largest[i] = v[i];
-                    }
-                    largest[i]
-                } else {
-                    v[i]
-                };
-                p[i] = p[i] * keep - step_size * m[i] / (second.root() * inverse_bias2 + epsilon);
+        for (range, decays) in &self.segments {
+            let factors = Factors::new(&self.config, *decays, learning_rate, self.steps);
+            let (p, g) = (&mut parameters[range.clone()], &gradients[range.clone()]);
+            let (first, second) = (&mut self.first[range.clone()], &mut self.second[range.clone()]);
+            if self.config.amsgrad {
+                update::<T, true>(&factors, p, g, first, second, &mut self.largest[range.clone()]);
+            } else {
+                update::<T, false>(&factors, p, g, first, second, &mut []);
             }
         }
     }
 }
 
+/// The numbers of one step that all parameters of a segment share.
+struct Factors<T> {
+    /// `1 - learning_rate · weight_decay`.
+    keep: T,
+    /// `1 - β₁`.
+    first_rate: T,
+    /// β₂.
+    second_keep: T,
+    /// `1 - β₂`.
+    second_rate: T,
+    /// `sqrt(1 - β₂ᵗ)`.
+    correction: T,
+    epsilon: T,
+    /// `learning_rate / (1 - β₁ᵗ)`.
+    step_size: T,
+}
+
+impl<T: Real> Factors<T> {
+    fn new(config: &AdamWConfig, decays: bool, learning_rate: f64, step: u64) -> Self {
+        let [beta1, beta2] = config.betas;
+        let weight_decay = if decays { config.weight_decay } else { 0.0 };
+        let left = |beta: f64| 1.0 - beta.powf(step as f64);
+        Self {
+            keep: T::from_f64(1.0 - learning_rate * weight_decay),
+            first_rate: T::from_f64(1.0 - beta1),
+            second_keep: T::from_f64(beta2),
+            second_rate: T::from_f64(1.0 - beta2),
+            correction: T::from_f64(left(beta2).sqrt()),
+            epsilon: T::from_f64(config.epsilon),
+            step_size: T::from_f64(learning_rate / left(beta1)),
+        }
+    }
+}
+
+/// The fused loop over one segment. The slices are cut to one length first, so that it vectorises.
+fn update<T: Real, const AMSGRAD: bool>(
+    factors: &Factors<T>,
+    p: &mut [T],
+    g: &[T],
+    first: &mut [T],
+    second: &mut [T],
+    largest: &mut [T],
+) {
+    let n = p.len();
+    let (g, first, second) = (&g[..n], &mut first[..n], &mut second[..n]);
+    let largest = if AMSGRAD { &mut largest[..n] } else { largest };
+    for i in 0..n {
+        let m = first[i] + factors.first_rate * (g[i] - first[i]);
+        let v = factors.second_keep * second[i] + factors.second_rate * g[i] * g[i];
+        first[i] = m;
+        second[i] = v;
+        let v = if AMSGRAD {
+            let top = if v > largest[i] { v } else { largest[i] };
+            largest[i] = top;
+            top
+        } else {
+            v
+        };
+        p[i] = factors.keep * p[i] - factors.step_size * m / (v.root() / factors.correction + factors.epsilon);
+    }
+}
+
+/// Independent partial sums of a norm, so that the loop vectorises; their number fixes the order of additions.
+const LANES: usize = 8;
+
+/// Euclidean norm over all elements, added up in f64 and always in the same order.
+pub fn global_norm<T: Real>(gradients: &[T]) -> f64 {
+    let chunks = gradients.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().map(|g| g.to_f64().powi(2)).sum();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for (sum, g) in sums.iter_mut().zip(chunk) {
+            *sum += g.to_f64() * g.to_f64();
+        }
+    }
+    (sums.iter().sum::<f64>() + rest).sqrt()
+}
+
 /// Scales `gradients` so that their global norm is at most `max_norm` (0: never), and returns the norm before;
-/// a norm that is not finite is returned as it is.
+/// a norm that is not finite is returned as it is, and nothing scaled.
 pub fn clip_global_norm<T: Real>(gradients: &mut [T], max_norm: f64) -> f64 {
-    let norm = gradients.iter().map(|g| g.to_f64().powi(2)).sum::<f64>().sqrt();
+    let norm = global_norm(gradients);
     let factor = max_norm / (norm + 1e-6);
     if max_norm > 0.0 && norm.is_finite() && factor < 1.0 {
         let factor = T::from_f64(factor);
@@ -135,8 +202,16 @@ pub fn clip_global_norm<T: Real>(gradients: &mut [T], max_norm: f64) -> f64 {
     norm
 }
 
-/// Moves the average a step towards `parameters`: `s += (1 − decay) (p − s)`.
+/// Moves the average a step towards `parameters`: `s += (1 − decay) (p − s)`. With `decay` 0 it *is* `parameters`.
+///
+/// # Panics
+/// When the lengths differ.
 pub fn update_average<T: Real>(average: &mut [T], parameters: &[T], decay: f64) {
+    assert_eq!(average.len(), parameters.len(), "number of averaged parameters");
+    if decay == 0.0 {
+        // s + (p − s) would round.
+        return average.copy_from_slice(parameters);
+    }
     let rate = T::from_f64(1.0 - decay);
     for (s, p) in average.iter_mut().zip(parameters) {
         *s += rate * (*p - *s);
@@ -144,62 +219,4 @@ pub fn update_average<T: Real>(average: &mut [T], parameters: &[T], decay: f64) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// PyTorch's formula, written out for one number.
-    fn reference(mut p: f64, gradients: &[f64], config: &AdamWConfig, lr: f64, decays: bool) -> f64 {
-        let (mut m, mut v, mut v_max) = (0.0, 0.0, 0.0_f64);
-        for (t, g) in gradients.iter().enumerate() {
-            if decays {
-                p *= 1.0 - lr * config.weight_decay;
-            }
-            m = 0.9 * m + 0.1 * g;
-            v = 0.999 * v + 0.001 * g * g;
-            v_max = v_max.max(v);
-            let used = if config.amsgrad { v_max } else { v };
-            let t = (t + 1) as i32;
-            p -= lr / (1.0 - 0.9_f64.powi(t)) * m / (used.sqrt() / (1.0 - 0.999_f64.powi(t)).sqrt() + config.epsilon);
-        }
-        p
-    }
-
-    #[test]
-    fn follows_the_formula() {
-        let gradients = [[3.0, -0.1], [-0.2, 0.4], [0.01, -7.0], [0.3, 0.2], [0.0, 0.1]];
-        for amsgrad in [true, false] {
-            let config = AdamWConfig { amsgrad, weight_decay: 0.1, ..AdamWConfig::default() };
-            let mut optimizer = AdamW::new(config.clone(), vec![(0..1, true), (1..2, false)]);
-            let mut p = [1.5, -2.5];
-            for g in gradients {
-                optimizer.step(&mut p, &g, 0.05);
-            }
-            for k in 0..2 {
-                let column: Vec<f64> = gradients.iter().map(|g| g[k]).collect();
-                let expected = reference([1.5, -2.5][k], &column, &config, 0.05, k == 0);
-                assert!((p[k] - expected).abs() < 1e-14, "{} {expected}", p[k]);
-            }
-        }
-    }
-
-    #[test]
-    fn clipping_shortens_only_what_is_long() {
-        let mut long = [3.0, 4.0];
-        assert_eq!(clip_global_norm(&mut long, 1.0), 5.0);
-        assert!((long[0] - 0.6).abs() < 1e-6 && (long[1] - 0.8).abs() < 1e-6);
-        let mut short = [0.3, 0.4];
-        clip_global_norm(&mut short, 1.0);
-        assert_eq!(short, [0.3, 0.4]);
-        assert!(clip_global_norm(&mut [f64::NAN, 1.0], 1.0).is_nan());
-        let mut free = [30.0, 40.0];
-        assert_eq!(clip_global_norm(&mut free, 0.0), 50.0);
-        assert_eq!(free, [30.0, 40.0]);
-    }
-
-    #[test]
-    fn decay_groups() {
-        let config = AdamWConfig { decay_biases_and_embeddings: false, ..AdamWConfig::default() };
-        assert!(!config.decays("embedding.weight") && !config.decays("energy_in.bias"));
-        assert!(config.decays("energy_in.weight") && AdamWConfig::default().decays("energy_in.bias"));
-    }
-}
+mod tests;

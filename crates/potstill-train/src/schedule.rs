@@ -4,12 +4,12 @@ use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes; steps are counted from 0.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleConfig {
-    /// It does not.
-    #[default]
-    Constant,
+    /// It does not. The default.
+    // Braces: serde lets unknown keys pass beside the tag of a variant without fields.
+    Constant {},
     /// `min((step+1)/warmup_steps, 1) · decay_rate^(step/decay_steps)`, the paper's COLL setting.
     WarmupExponential {
         /// Steps of the linear warm-up.
@@ -65,6 +65,15 @@ pub enum ScheduleConfig {
     },
 }
 
+/// A plateau does not make a change of the rate that is smaller than this, as in PyTorch.
+const SMALLEST_CHANGE: f64 = 1e-8;
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self::Constant {}
+    }
+}
+
 fn fifth() -> f64 {
     0.2
 }
@@ -84,7 +93,7 @@ impl ScheduleConfig {
     /// Names the one that is out of range.
     pub fn validate(&self) -> Result<()> {
         let factors: Vec<(&str, f64)> = match self {
-            Self::Constant => Vec::new(),
+            Self::Constant {} => Vec::new(),
             Self::WarmupExponential { decay_rate, decay_steps, .. } => {
                 if *decay_steps == 0 {
                     return Err(Error::setting("training.schedule.decay_steps", "is 0; it must be at least 1"));
@@ -146,7 +155,7 @@ impl Schedule {
     pub fn learning_rate(&self, step: u64, done: Option<f64>) -> f64 {
         let warm = |warmup: u64| if warmup == 0 { 1.0 } else { ((step + 1) as f64 / warmup as f64).min(1.0) };
         match &self.config {
-            ScheduleConfig::Constant => self.initial,
+            ScheduleConfig::Constant {} => self.initial,
             ScheduleConfig::WarmupExponential { warmup_steps, decay_rate, decay_steps, staircase } => {
                 let exponent = step as f64 / *decay_steps as f64;
                 let exponent = if *staircase { exponent.floor() } else { exponent };
@@ -171,11 +180,11 @@ impl Schedule {
         }
     }
 
-    /// Tells a plateau schedule the loss of a validation.
+    /// Tells a plateau schedule the loss of a validation. A loss that is not a finite number is never better.
     pub fn observe(&mut self, loss: f64) {
         let ScheduleConfig::Plateau { factor, patience, threshold, cooldown, min_factor } = self.config else { return };
         let state = &mut self.plateau;
-        if state.best.is_none_or(|best| loss < best * (1.0 - threshold)) {
+        if loss.is_finite() && state.best.is_none_or(|best| loss < best * (1.0 - threshold)) {
             state.best = Some(loss);
             state.waited = 0;
         } else {
@@ -186,7 +195,10 @@ impl Schedule {
             state.waited = 0;
         }
         if state.waited > patience {
-            state.learning_rate = (state.learning_rate * factor).max(self.initial * min_factor);
+            let lowered = (state.learning_rate * factor).max(self.initial * min_factor);
+            if state.learning_rate - lowered > SMALLEST_CHANGE {
+                state.learning_rate = lowered;
+            }
             state.cooling = cooldown;
             state.waited = 0;
         }
@@ -194,63 +206,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use potstill_testkit::golden;
-
-    fn config(json: &serde_json::Value) -> ScheduleConfig {
-        let number = |key: &str| json[key].as_f64().unwrap_or_default();
-        match json["scheduler"].as_str() {
-            Some("LinearWarmupExponentialDecay") => ScheduleConfig::WarmupExponential {
-                warmup_steps: number("warmup_steps") as u64,
-                decay_rate: number("decay_rate"),
-                decay_steps: number("decay_steps") as u64,
-                staircase: json["staircase"] == true,
-            },
-            Some(_) => ScheduleConfig::Plateau {
-                factor: number("factor"),
-                patience: number("patience") as u64,
-                threshold: 1e-4,
-                cooldown: 0,
-                min_factor: 0.0,
-            },
-            None => ScheduleConfig::Milestones {
-                warmup_steps: number("warmup_steps").max(0.0) as u64,
-                warmup_factor: number("warmup_factor"),
-                milestones: json["lr_milestones"].as_array().unwrap().iter().filter_map(|m| m.as_u64()).collect(),
-                gamma: number("lr_gamma"),
-            },
-        }
-    }
-
-    #[test]
-    fn golden_schedules() {
-        let Some(path) = golden::fixtures("schedules.json") else { return };
-        for (name, case) in golden::json(&path).as_object().unwrap() {
-            let initial = case["config"]["lr_initial"].as_f64().unwrap();
-            let mut schedule = Schedule::new(config(&case["config"]), initial, 0);
-            let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{name}: {a} instead of {b}");
-            if let Some(rates) = case["lr"].as_object() {
-                for (step, rate) in rates {
-                    close(schedule.learning_rate(step.parse().unwrap(), None), rate.as_f64().unwrap());
-                }
-            } else {
-                let after = case["lr_after"].as_array().unwrap();
-                for (metric, rate) in case["metrics"].as_array().unwrap().iter().zip(after) {
-                    schedule.observe(metric.as_f64().unwrap());
-                    close(schedule.learning_rate(0, None), rate.as_f64().unwrap());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn cosine_starts_warm_and_ends_low() {
-        let config = ScheduleConfig::Cosine { warmup_steps: 10, total_steps: Some(110), final_factor: 0.1 };
-        let schedule = Schedule::new(config, 2.0, 0);
-        assert!((schedule.learning_rate(0, None) - 0.2).abs() < 1e-12);
-        assert!((schedule.learning_rate(10, None) - 2.0).abs() < 1e-12);
-        assert!((schedule.learning_rate(60, None) - 1.1).abs() < 1e-12);
-        assert!((schedule.learning_rate(500, None) - 0.2).abs() < 1e-12);
-    }
-}
+mod tests;
