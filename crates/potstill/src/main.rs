@@ -6,6 +6,7 @@ mod config_file;
 mod evaluation;
 mod load;
 mod progress;
+mod report;
 
 use std::process::ExitCode;
 

@@ -188,17 +188,17 @@ impl PaiNN {
     }
 
     fn radial(&self, batch: &Batch) -> Tensor<2> {
-        let x = batch.distance.clone().div_scalar(self.cutoff);
+        let x = batch.distance.clone().mul_scalar(1.0 / self.cutoff);
         self.envelope.forward(x.clone()) * self.basis.forward(x)
     }
 
     /// Derivative of the radial basis with respect to the distance. Shape: `[n_edges, n_radial]`.
     fn radial_slope(&self, batch: &Batch) -> Tensor<2> {
-        let x = batch.distance.clone().div_scalar(self.cutoff);
+        let x = batch.distance.clone().mul_scalar(1.0 / self.cutoff);
         let gaussians = self.basis.forward(x.clone());
         let slope = self.basis.derivative(x.clone(), gaussians.clone());
         let slope = self.envelope.derivative(x.clone()) * gaussians + self.envelope.forward(x) * slope;
-        slope.div_scalar(self.cutoff)
+        slope.mul_scalar(1.0 / self.cutoff)
     }
 
     /// `∂E/∂displacement` of each edge, by running the layers backwards. Shape: `[n_edges, 3]`.
