@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn clipping_shortens_only_what_is_long() {
-        let mut long = [3.0, 4.0];
+        let mut long = [3.0_f64, 4.0];
         assert_eq!(clip_global_norm(&mut long, 1.0), 5.0);
         assert!((long[0] - 0.6).abs() < 1e-6 && (long[1] - 0.8).abs() < 1e-6);
         let mut short = [0.3, 0.4];
