@@ -1,6 +1,6 @@
 //! The message layer of PaiNN (paper, eqs. 7 and 8) and its adjoint.
 
-use std::f64::consts::SQRT_2;
+use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -74,9 +74,10 @@ impl Message {
         let gated = source_rows.clone() * filters.clone();
         let scalar_sum = sum_rows(columns(&gated, 0, h), batch.target.clone(), batch.n_atoms);
         let vector_messages = vector_messages(batch, &gated, vector_rows.clone(), h);
-        let vector_sum = sum_rows(vector_messages, batch.target.clone(), batch.n_atoms).div_scalar((h as f64).sqrt());
+        let vector_sum =
+            sum_rows(vector_messages, batch.target.clone(), batch.n_atoms).mul_scalar((h as f64).sqrt().recip());
 
-        let scalar = (scalar + scalar_sum).div_scalar(SQRT_2);
+        let scalar = (scalar + scalar_sum).mul_scalar(FRAC_1_SQRT_2);
         let vector = match vector {
             Some(vector) => vector + vector_sum,
             None => vector_sum,
@@ -93,9 +94,9 @@ impl Message {
         vector_bar: Tensor<2>,
     ) -> MessageAdjoint {
         let (n, h) = (batch.n_edges, scalar_bar.dims()[1]);
-        let scalar_bar = scalar_bar.div_scalar(SQRT_2);
+        let scalar_bar = scalar_bar.mul_scalar(FRAC_1_SQRT_2);
         let scalar_edge = gather_rows(scalar_bar.clone(), batch.target.clone());
-        let vector_edge = vector_bar.clone().div_scalar((h as f64).sqrt());
+        let vector_edge = vector_bar.clone().mul_scalar((h as f64).sqrt().recip());
         let vector_edge = gather_rows(vector_edge, batch.target.clone()).reshape([n, 3, h]);
 
         let gated = saved.source_rows.clone() * saved.filters.clone();
@@ -107,8 +108,9 @@ impl Message {
             None => (batch.zeros([n, h]), None),
             Some(rows) => {
                 let rows = rows.reshape([n, 3, h]);
-                let weight = columns(&gated, 1, h).reshape([n, 1, h]).div_scalar(3.0_f64.sqrt());
-                let weight_bar = (vector_edge.clone() * rows).sum_dim(1).reshape([n, h]).div_scalar(3.0_f64.sqrt());
+                let weight = columns(&gated, 1, h).reshape([n, 1, h]).mul_scalar(3.0_f64.sqrt().recip());
+                let weight_bar =
+                    (vector_edge.clone() * rows).sum_dim(1).reshape([n, h]).mul_scalar(3.0_f64.sqrt().recip());
                 let rows_bar = (vector_edge * weight).reshape([n, 3 * h]);
                 (weight_bar, Some(vector_bar + sum_rows(rows_bar, batch.source.clone(), batch.n_atoms)))
             }
@@ -132,7 +134,7 @@ fn vector_messages(batch: &Batch, gated: &Tensor<2>, vector_rows: Option<Tensor<
     let along = columns(gated, 2, h).reshape([n, 1, h]) * batch.direction.clone().reshape([n, 3, 1]);
     let messages = match vector_rows {
         Some(rows) => {
-            let weight = columns(gated, 1, h).reshape([n, 1, h]).div_scalar(3.0_f64.sqrt());
+            let weight = columns(gated, 1, h).reshape([n, 1, h]).mul_scalar(3.0_f64.sqrt().recip());
             along + rows.reshape([n, 3, h]) * weight
         }
         None => along,

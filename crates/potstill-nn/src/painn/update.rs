@@ -1,6 +1,6 @@
 //! The update layer of PaiNN (paper, eqs. 9 and 10) and its adjoint.
 
-use std::f64::consts::SQRT_2;
+use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -53,13 +53,13 @@ impl Update {
         let mixed = self.vector_mix.forward(vector.clone().reshape([3 * n, h]));
         let first = columns(&mixed, 0, h).reshape([n, 3, h]);
         let second = columns(&mixed, 1, h).reshape([n, 3, h]);
-        let dot = (first.clone() * second.clone()).sum_dim(1).reshape([n, h]).div_scalar((h as f64).sqrt());
+        let dot = (first.clone() * second.clone()).sum_dim(1).reshape([n, h]).mul_scalar((h as f64).sqrt().recip());
         let norm = second.clone().powi_scalar(2).sum_dim(1).reshape([n, h]).add_scalar(NORM_EPSILON).sqrt();
         let hidden = self.gate_in.forward(Tensor::cat(vec![scalar.clone(), norm.clone()], 1));
         let gates = self.gate_out.forward(scaled_silu(hidden.clone()));
 
         let change = columns(&gates, 0, h) + columns(&gates, 1, h) * dot.clone();
-        let scalar = (scalar + change.div_scalar(SQRT_2)).mul_scalar(self.scale);
+        let scalar = (scalar + change.mul_scalar(FRAC_1_SQRT_2)).mul_scalar(self.scale);
         let gate = columns(&gates, 2, h).reshape([n, 1, h]);
         let vector = vector + (first.clone() * gate).reshape([n, 3 * h]);
         (State { scalar, vector }, UpdateSaved { first, second, dot, norm, hidden, gates })
@@ -75,8 +75,8 @@ impl Update {
     ) -> (Tensor<2>, Tensor<2>) {
         let [n, h] = scalar_bar.dims();
         let scalar_bar = scalar_bar.mul_scalar(self.scale);
-        let change_bar = scalar_bar.clone().div_scalar(SQRT_2);
-        let dot_bar = (change_bar.clone() * columns(&saved.gates, 1, h)).div_scalar((h as f64).sqrt());
+        let change_bar = scalar_bar.clone().mul_scalar(FRAC_1_SQRT_2);
+        let dot_bar = (change_bar.clone() * columns(&saved.gates, 1, h)).mul_scalar((h as f64).sqrt().recip());
         let dot_bar = dot_bar.reshape([n, 1, h]);
         let vector_3d = vector_bar.clone().map(|v| v.reshape([n, 3, h]));
 
