@@ -211,6 +211,7 @@ impl TrainingConfig {
         if self.max_minutes.is_some_and(|m| !(m > 0.0)) {
             return Err(Error::setting(key("max_minutes"), "must be positive"));
         }
+        self.optimizer.validate()?;
         self.schedule.validate()
     }
 }

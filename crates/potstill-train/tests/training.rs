@@ -201,3 +201,25 @@ fn forces_are_not_needed_without_their_weight() {
     bare.train.iter_mut().chain(&mut bare.validation).for_each(|s| s.forces = None);
     assert_eq!(run(&config, bare, folder().path()).unwrap().ending, Ending::Finished);
 }
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let changes: [(&str, fn(&mut potstill_train::config::TrainingConfig)); 7] = [
+        ("training.learning_rate", |t| t.learning_rate = f64::NAN),
+        ("training.batch_size", |t| t.batch_size = 0),
+        ("training.ema_decay", |t| t.ema_decay = 1.0),
+        ("training.force_weight", |t| t.force_weight = -1.0),
+        ("training.max_minutes", |t| t.max_minutes = Some(0.0)),
+        ("training.optimizer.betas", |t| t.optimizer.betas = [0.9, 1.0]),
+        ("training.schedule.factor", |t| {
+            t.schedule =
+                ScheduleConfig::Plateau { factor: 2.0, patience: 0, threshold: 0.0, cooldown: 0, min_factor: 0.0 };
+        }),
+    ];
+    for (key, change) in changes {
+        let mut config = config(schnet());
+        change(&mut config.training);
+        let message = run(&config, data(), folder().path()).unwrap_err().to_string();
+        assert!(message.starts_with(key), "{message}");
+    }
+}
