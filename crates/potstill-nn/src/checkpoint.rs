@@ -124,6 +124,7 @@ pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Loaded> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
     let header = read_header(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(path, &e))?;
+    check_size(path, &header, bytes.len())?;
     let network = header.model.init(0, device, dtype);
     let values = collect_weights(path, &tensors, &network)?;
     let network = match dtype {
@@ -167,6 +168,17 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<Header> {
     header.model.validate().map_err(|e| Error::file(path, format!("header: {e}")))?;
     header.normalizer.validate(false).map_err(|e| Error::file(path, format!("header: {e}")))?;
     Ok(header)
+}
+
+/// Refuses a header whose network could not lie in the file, before anything of its size is allocated.
+fn check_size(path: &Path, header: &Header, n_bytes: usize) -> Result<()> {
+    let n_parameters = header.model.n_parameters();
+    // A file that lacks a few weights shall be told so by their names.
+    if n_parameters <= n_bytes as f64 + 1e6 {
+        return Ok(());
+    }
+    let message = format!("header: a network of {n_parameters:.0} weights does not lie in {n_bytes} bytes");
+    Err(Error::file(path, message))
 }
 
 fn collect_weights(path: &Path, tensors: &SafeTensors<'_>, network: &Network) -> Result<Vec<f64>> {

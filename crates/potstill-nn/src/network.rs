@@ -93,6 +93,14 @@ impl Architecture {
         }
     }
 
+    /// Number of weights; a real number, since sizes that a file claims may be absurd.
+    pub fn n_parameters(&self) -> f64 {
+        match self {
+            Self::SchNet(config) => config.n_parameters(),
+            Self::PaiNN(config) => config.n_parameters(),
+        }
+    }
+
     /// How graphs for this network are drawn.
     pub fn graph_rule(&self) -> GraphRule {
         let (cutoff, neighbors, symmetric) = match self {

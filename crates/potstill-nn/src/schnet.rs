@@ -81,6 +81,14 @@ impl SchNetConfig {
         crate::network::validate_cutoff(self.cutoff)
     }
 
+    /// Number of weights; a real number, since sizes that a file claims may be absurd.
+    pub fn n_parameters(&self) -> f64 {
+        let [h, f, g] = [self.hidden_channels, self.n_filters, self.n_gaussians].map(|n| n as f64);
+        let half = (self.hidden_channels / 2) as f64;
+        let interaction = (g + 1.0) * f + (f + 1.0) * f + h * f + (f + 1.0) * h + (h + 1.0) * h;
+        EMBEDDING_ROWS as f64 * h + self.n_interactions as f64 * interaction + (h + 1.0) * half + half + 1.0
+    }
+
     /// A network with fresh weights: Xavier-uniform matrices, zero biases, standard normal embeddings.
     pub fn init(&self, rng: &mut Initializer) -> SchNet {
         let (h, f) = (self.hidden_channels, self.n_filters);

@@ -1,4 +1,7 @@
-//! What potstill's own tests share: golden tensors, finite differences, random systems. Never published.
+//! What potstill's own tests share: golden tensors, laws of physics, finite differences, random systems. Never
+//! published.
 
+pub mod conformance;
+pub mod differences;
 pub mod golden;
 pub mod systems;

@@ -9,11 +9,12 @@ use rand_chacha::ChaCha8Rng;
 pub fn molecule(n: usize, seed: u64) -> System {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let side = 1.6 * (n as f64).cbrt() + 0.5;
-    let positions = scattered(n, &mut rng, |r| std::array::from_fn(|_| side * r.random::<f64>()));
+    let positions = scattered(n, &mut rng, &[[0.0; 3]], |r| std::array::from_fn(|_| side * r.random::<f64>()));
     System { atomic_numbers: elements(n, &mut rng), positions, ..System::default() }
 }
 
-/// A triclinic crystal of `n` atoms, periodic along the axes given by `pbc`, with cell edges near 4 Å.
+/// A triclinic crystal of `n` atoms, periodic along the axes given by `pbc`, with cell edges near 4 Å; no two atoms or
+/// images are closer than 0.7 Å.
 pub fn crystal(n: usize, pbc: [bool; 3], seed: u64) -> System {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let side = 2.2 * (n as f64).cbrt() + 1.5;
@@ -23,7 +24,7 @@ pub fn crystal(n: usize, pbc: [bool; 3], seed: u64) -> System {
             *entry = if i == j { side } else { 0.3 * side * (rng.random::<f64>() - 0.5) };
         }
     }
-    let positions = scattered(n, &mut rng, |r| {
+    let positions = scattered(n, &mut rng, &translations(&cell, pbc), |r| {
         let s: Vec3 = std::array::from_fn(|_| r.random::<f64>());
         std::array::from_fn(|k| (0..3).map(|i| s[i] * cell[i][k]).sum())
     });
@@ -34,13 +35,34 @@ fn elements(n: usize, rng: &mut ChaCha8Rng) -> Vec<u8> {
     (0..n).map(|_| [1, 6, 7, 8][rng.random_range(0..4)]).collect()
 }
 
-fn scattered(n: usize, rng: &mut ChaCha8Rng, mut draw: impl FnMut(&mut ChaCha8Rng) -> Vec3) -> Vec<Vec3> {
+/// Lattice translations to the neighbouring cells, the zero one included.
+fn translations(cell: &Mat3, pbc: [bool; 3]) -> Vec<Vec3> {
+    let steps = |k: usize| if pbc[k] { -1..=1 } else { 0..=0 };
+    let mut all = Vec::new();
+    for i in steps(0) {
+        for j in steps(1) {
+            for l in steps(2) {
+                let n = [f64::from(i), f64::from(j), f64::from(l)];
+                all.push(std::array::from_fn(|c| (0..3).map(|k| n[k] * cell[k][c]).sum()));
+            }
+        }
+    }
+    all
+}
+
+fn scattered(
+    n: usize,
+    rng: &mut ChaCha8Rng,
+    images: &[Vec3],
+    mut draw: impl FnMut(&mut ChaCha8Rng) -> Vec3,
+) -> Vec<Vec3> {
     let mut positions: Vec<Vec3> = Vec::with_capacity(n);
     let mut tries = 0;
     while positions.len() < n {
         let candidate = draw(rng);
         tries += 1;
-        let apart = |p: &Vec3| (0..3).map(|k| (p[k] - candidate[k]).powi(2)).sum::<f64>() > 0.49;
+        let apart =
+            |p: &Vec3| images.iter().all(|t| (0..3).map(|k| (p[k] + t[k] - candidate[k]).powi(2)).sum::<f64>() > 0.49);
         if positions.iter().all(apart) || tries > 100 * n {
             positions.push(candidate);
         }

@@ -181,10 +181,11 @@ impl<'a, T: Real> Trainer<'a, T> {
             let batches = self.sampler.epoch(self.progress.epoch);
             while let Some(batch) = batches.get(self.progress.batch) {
                 if let Some(ending) = self.must_end() {
-                    if ending != Ending::Interrupted {
+                    // Saved first: a longer run would not have validated here, and must not remember it when it goes on.
+                    self.save()?;
+                    if ending != Ending::Interrupted && !self.just_validated() {
                         self.validate(observer)?;
                     }
-                    self.save()?;
                     return Ok(ending);
                 }
                 let report = self.step(batch)?;
@@ -206,6 +207,12 @@ impl<'a, T: Real> Trainer<'a, T> {
             }
         }
         Ok(Ending::Finished)
+    }
+
+    /// Whether the step before was the last one of an epoch that ends with a validation.
+    fn just_validated(&self) -> bool {
+        let epoch = self.progress.epoch;
+        self.progress.batch == 0 && epoch > 0 && epoch.is_multiple_of(self.training.validate_every)
     }
 
     fn must_end(&self) -> Option<Ending> {

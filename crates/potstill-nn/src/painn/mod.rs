@@ -103,6 +103,18 @@ impl PaiNNConfig {
         crate::network::validate_cutoff(self.cutoff)
     }
 
+    /// Number of weights; a real number, since sizes that a file claims may be absurd.
+    pub fn n_parameters(&self) -> f64 {
+        let [h, r] = [self.hidden_channels, self.n_radial].map(|n| n as f64);
+        let half = 0.5 * h;
+        let message = 2.0 * h + (h + 1.0) * h + (h + 1.0) * 3.0 * h + (r + 1.0) * 3.0 * h;
+        let update = 2.0 * h * h + (2.0 * h + 1.0) * h + (h + 1.0) * 3.0 * h;
+        let gated = |i: f64, o: f64| i * i + i * o + (2.0 * i + 1.0) * i + (i + 1.0) * 2.0 * o;
+        let direct = if self.forces == Forces::Direct { gated(h, half) + gated(half, 1.0) } else { 0.0 };
+        let energy = (h + 1.0) * half + half + 1.0;
+        EMBEDDING_ROWS as f64 * h + self.n_layers as f64 * (message + update) + energy + direct
+    }
+
     /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
     pub fn init(&self, rng: &mut Initializer) -> PaiNN {
         let h = self.hidden_channels;

@@ -2,7 +2,8 @@
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
 //! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
-//! each tap that was asked for, `node.<tap>` `[n_atoms, c]` and `vector.<tap>` `[n_atoms, 3·c]` in f16 or f32.
+//! each tap that was asked for, `node.<tap>` `[n_atoms, c]` and `vector.<tap>` `[n_atoms, 3·c]` in f16 or f32; or
+//! everything in f64.
 //! The index names the dataset and the teacher by hash. Any program can write the same files.
 
 use std::fs::File;
@@ -30,7 +31,7 @@ const ATOMS_PER_BATCH: usize = 400;
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
 
-/// Precision of cached features; energies and forces are always kept in full.
+/// Precision of cached features; energies are always kept in f64, forces at least in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -39,6 +40,8 @@ pub enum Precision {
     F16,
     /// Single precision.
     F32,
+    /// Double precision, forces too: for tests and for parity with other programs.
+    F64,
 }
 
 /// Features of one tap that a cache holds or shall hold.
@@ -318,17 +321,29 @@ fn renumber(error: Error, first: usize) -> Error {
 fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
     let energy: Vec<f64> = parts.iter().flat_map(|p| p.labels.energy.iter().copied()).collect();
     let atomic: Vec<f64> = parts.iter().flat_map(|p| p.labels.atomic_energies.iter().copied()).collect();
-    let forces: Vec<f32> = parts.iter().flat_map(|p| p.labels.forces.iter().flatten().map(|&c| c as f32)).collect();
+    let forces: Vec<f64> = parts.iter().flat_map(|p| p.labels.forces.iter().flatten().copied()).collect();
+    let n_force_rows = forces.len() / 3;
+    let (force_dtype, forces) = match precision {
+        Precision::F64 => (Dtype::F64, bytemuck::cast_slice(&forces).to_vec()),
+        _ => {
+            let narrow: Vec<f32> = forces.iter().map(|&c| c as f32).collect();
+            (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())
+        }
+    };
     let n_atoms = atomic.len();
     let mut tensors: Tensors = vec![
         ("energy".into(), Dtype::F64, vec![energy.len()], bytemuck::cast_slice(&energy).to_vec()),
         ("atomic_energies".into(), Dtype::F64, vec![n_atoms], bytemuck::cast_slice(&atomic).to_vec()),
-        ("forces".into(), Dtype::F32, vec![forces.len() / 3, 3], bytemuck::cast_slice(&forces).to_vec()),
+        ("forces".into(), force_dtype, vec![n_force_rows, 3], forces),
     ];
     let Some(first) = parts.first() else { return Ok(tensors) };
     for (k, (name, width, _)) in first.features.iter().enumerate() {
         let values = parts.iter().flat_map(|p| p.features[k].2.iter().copied());
         let (dtype, bytes) = match precision {
+            Precision::F64 => {
+                let values: Vec<f64> = values.collect();
+                (Dtype::F64, bytemuck::cast_slice(&values).to_vec())
+            }
             Precision::F32 => {
                 let narrow: Vec<f32> = values.map(|v| v as f32).collect();
                 (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())

@@ -27,7 +27,7 @@ pub struct DistillConfig {
     /// Folder of the teacher's targets; made when absent, reused when it fits. Default: `teacher-cache` in the run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
-    /// Precision of cached features: `"f16"` (default) or `"f32"`.
+    /// Precision of cached features: `"f16"` (default), `"f32"` or `"f64"`.
     #[serde(default)]
     pub feature_precision: Precision,
     /// Terms that are added to the loss.

@@ -1,0 +1,89 @@
+//! Every network keeps the laws of physics, with random weights in f64.
+
+use burn::tensor::{DType, Device};
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::graph::Neighbors;
+use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::network::Forces;
+use potstill_nn::painn::PaiNNConfig;
+use potstill_nn::schnet::SchNetConfig;
+use potstill_nn::{Architecture, Model, parameters};
+use potstill_testkit::conformance::{Exception, Law, check};
+
+const CUTOFF: f64 = 4.0;
+
+const SHORT_SIGHT: Exception =
+    Exception { law: Law::SmoothCutoff, reason: "the bias of PaiNN's edge filter survives the envelope" };
+const NOT_GRADIENTS: [Exception; 2] = [
+    Exception { law: Law::GradientForces, reason: "direct forces are predicted, not derived" },
+    Exception { law: Law::GradientVirial, reason: "direct forces have no virial" },
+];
+const BY_INDEX: [Exception; 2] = [
+    Exception { law: Law::Permutation, reason: "symmetrisation asks the atom with the higher index" },
+    Exception { law: Law::Supercell, reason: "an atom's images get other indices" },
+];
+
+/// A small model whose weights are all random, biases too: fresh ones are zero and would hide what they do.
+fn model(architecture: Architecture) -> Model {
+    let device = Device::flex();
+    let network = architecture.init(7, &device, DType::F64);
+    let mut values: Vec<f64> = parameters::to_vector(&network);
+    for (i, value) in values.iter_mut().enumerate() {
+        *value += 0.1 * (1.7 * i as f64).sin();
+    }
+    let network = parameters::with_vector(network, &values, &device);
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        model: architecture,
+        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
+        reference_energies: ElementEnergies::new([(1, -0.3), (6, 1.1), (7, 0.2), (8, -2.0)]),
+        normalizer: Normalizer { energy_mean: 0.0, energy_std: 1.7, force_std: 1.7 },
+        units: Units::default(),
+        training: serde_json::Value::Null,
+    };
+    Model::new(header, network, &device, DType::F64, String::new()).unwrap()
+}
+
+fn schnet(neighbors: Neighbors) -> Model {
+    model(Architecture::SchNet(SchNetConfig {
+        hidden_channels: 12,
+        n_filters: 10,
+        n_interactions: 3,
+        n_gaussians: 8,
+        cutoff: CUTOFF,
+        neighbors,
+    }))
+}
+
+fn painn(neighbors: Neighbors, forces: Forces) -> Model {
+    model(Architecture::PaiNN(PaiNNConfig {
+        hidden_channels: 12,
+        n_layers: 3,
+        n_radial: 8,
+        cutoff: CUTOFF,
+        neighbors,
+        forces,
+        ..PaiNNConfig::default()
+    }))
+}
+
+#[test]
+fn schnet_conforms() {
+    check("SchNet", &schnet(Neighbors::All), &[], 11);
+    check("SchNet, nearest", &schnet(Neighbors::Nearest(6)), &[], 12);
+}
+
+#[test]
+fn painn_conforms() {
+    check("PaiNN", &painn(Neighbors::All, Forces::Gradient), &[SHORT_SIGHT], 13);
+    let nearest = [&[SHORT_SIGHT][..], &BY_INDEX].concat();
+    check("PaiNN, nearest", &painn(Neighbors::Nearest(6), Forces::Gradient), &nearest, 24);
+}
+
+#[test]
+fn painn_with_direct_forces_conforms() {
+    let all = [&[SHORT_SIGHT][..], &NOT_GRADIENTS].concat();
+    check("PaiNN direct", &painn(Neighbors::All, Forces::Direct), &all, 15);
+    let nearest = [&all[..], &BY_INDEX].concat();
+    check("PaiNN direct, nearest", &painn(Neighbors::Nearest(6), Forces::Direct), &nearest, 16);
+}

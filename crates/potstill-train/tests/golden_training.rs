@@ -1,0 +1,313 @@
+//! Five steps of distillation, number by number as the reference implementation took them.
+//!
+//! The start weights go in as a training state, so that it is the trainer itself that takes the steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::{DType, Device};
+use potstill_core::System;
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::graph::Neighbors;
+use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::network::Forces;
+use potstill_nn::painn::PaiNNConfig;
+use potstill_nn::parameters::{self, ParameterInfo};
+use potstill_nn::reference::reference_name;
+use potstill_nn::schnet::SchNetConfig;
+use potstill_nn::{Architecture, Model};
+use potstill_testkit::golden::{self, Golden};
+use potstill_train::config::{Dtype, TrainingConfig};
+use potstill_train::distill::cache::open_or_make;
+use potstill_train::distill::terms::{Student, Terms};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Term};
+use potstill_train::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+use potstill_train::optimizer::AdamWConfig;
+use potstill_train::prepared::prepare;
+use potstill_train::schedule::{Schedule, ScheduleConfig};
+use potstill_train::state::{self, Progress, Vectors};
+use potstill_train::trainer::{Split, Trainer};
+use serde_json::Value;
+
+type Weights = BTreeMap<String, Golden>;
+
+const RUNS: [&str; 4] =
+    ["schnet_painn_n2n_coll", "schnet_painn_pae_oc20opt", "painn_painn_v2v_n2n", "painn_painn_regular"];
+
+fn architecture(model: &Value, scales: &Path) -> Architecture {
+    let size = |key: &str| model[key].as_u64().unwrap() as usize;
+    let cutoff = model["cutoff"].as_f64().unwrap();
+    if model["name"] == "schnet" {
+        return Architecture::SchNet(SchNetConfig {
+            hidden_channels: size("hidden_channels"),
+            n_filters: size("num_filters"),
+            n_interactions: size("num_interactions"),
+            n_gaussians: size("num_gaussians"),
+            cutoff,
+            neighbors: Neighbors::All,
+        });
+    }
+    let scales = golden::read(scales);
+    Architecture::PaiNN(PaiNNConfig {
+        hidden_channels: size("hidden_channels"),
+        n_layers: size("num_layers"),
+        n_radial: size("num_rbf"),
+        cutoff,
+        neighbors: Neighbors::Nearest(size("max_neighbors")),
+        forces: Forces::Direct,
+        update_scales: (0..scales.len()).map(|i| scales[&format!("upd_out_scalar_scale_{i}")].values[0]).collect(),
+        ..PaiNNConfig::default()
+    })
+}
+
+fn header(model: Architecture, normalizer: Normalizer) -> Header {
+    Header {
+        format_version: FORMAT_VERSION,
+        model,
+        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
+        reference_energies: ElementEnergies::new([1, 6, 7, 8].map(|z| (z, 0.0))),
+        normalizer,
+        units: Units::default(),
+        training: Value::Null,
+    }
+}
+
+fn teacher(architecture: &Architecture, weights: &Weights, normalizer: Normalizer) -> Model {
+    let device = Device::flex();
+    let network = architecture.init(0, &device, DType::F64);
+    let values: Vec<f64> = parameters::describe(&network)
+        .iter()
+        .flat_map(|info| weights[&reference_name(architecture, &info.name)].values.clone())
+        .collect();
+    let network = parameters::with_vector(network, &values, &device);
+    Model::new(header(architecture.clone(), normalizer), network, &device, DType::F64, "teacher".to_owned()).unwrap()
+}
+
+/// The three molecules of the batch.
+fn systems(batch: &Weights) -> Vec<System> {
+    let rows = |key: &str| batch[key].values.chunks_exact(3).map(|r| [r[0], r[1], r[2]]).collect::<Vec<_>>();
+    let (positions, forces) = (rows("pos"), rows("forces_label"));
+    let numbers = batch["atomic_numbers"].integers();
+    let mut first = 0;
+    let sizes = batch["natoms"].integers();
+    sizes
+        .iter()
+        .zip(&batch["energy_label"].values)
+        .map(|(&n, &energy)| {
+            let atoms = first..first + n as usize;
+            first = atoms.end;
+            System {
+                atomic_numbers: numbers[atoms.clone()].iter().map(|&z| z as u8).collect(),
+                positions: positions[atoms.clone()].to_vec(),
+                energy: Some(energy),
+                forces: Some(forces[atoms.clone()].to_vec()),
+                fixed: Some(batch["fixed"].values[atoms].iter().map(|&f| f == 1.0).collect()),
+                ..System::default()
+            }
+        })
+        .collect()
+}
+
+fn normalizer(settings: &Value) -> Normalizer {
+    let number = |key: &str, default: f64| settings[key].as_f64().unwrap_or(default);
+    Normalizer {
+        energy_mean: number("target_mean", 0.0),
+        energy_std: number("target_std", 1.0),
+        force_std: number("grad_target_std", 1.0),
+    }
+}
+
+fn training(optim: &Value) -> TrainingConfig {
+    let number = |key: &str, default: f64| optim[key].as_f64().unwrap_or(default);
+    let grouped = number("weight_decay", 0.0) > 0.0;
+    let parameters = &optim["optimizer_params"];
+    let decay = parameters["weight_decay"].as_f64().unwrap_or(0.01);
+    let schedule = match optim["scheduler"].as_str() {
+        Some("LinearWarmupExponentialDecay") => ScheduleConfig::WarmupExponential {
+            warmup_steps: number("warmup_steps", 0.0) as u64,
+            decay_rate: number("decay_rate", 1.0),
+            decay_steps: number("decay_steps", 1.0) as u64,
+            staircase: false,
+        },
+        _ => ScheduleConfig::Milestones {
+            warmup_steps: number("warmup_steps", 0.0).max(0.0) as u64,
+            warmup_factor: number("warmup_factor", 1.0),
+            milestones: optim["lr_milestones"].as_array().unwrap().iter().filter_map(Value::as_u64).collect(),
+            gamma: number("lr_gamma", 1.0),
+        },
+    };
+    assert!(optim["loss_energy"].is_null() || optim["loss_energy"] == "mae");
+    TrainingConfig {
+        batch_size: 3,
+        learning_rate: number("lr_initial", 0.0),
+        schedule,
+        optimizer: AdamWConfig {
+            epsilon: parameters["eps"].as_f64().unwrap_or(1e-8),
+            weight_decay: if grouped { number("weight_decay", 0.0) } else { decay },
+            amsgrad: parameters["amsgrad"] == true,
+            decay_biases_and_embeddings: !grouped,
+            ..AdamWConfig::default()
+        },
+        clip_norm: number("clip_grad_norm", 0.0),
+        ema_decay: number("ema_decay", 0.0),
+        energy_weight: number("energy_coefficient", 1.0),
+        force_weight: number("force_coefficient", 30.0),
+        energy_loss: EnergyLoss::Mae,
+        force_loss: if optim["loss_force"] == "l2mae" { ForceLoss::L2mae } else { ForceLoss::Mae },
+        dtype: Dtype::F64,
+        ..TrainingConfig::default()
+    }
+}
+
+/// Terms in the reference's order, and the names of its projections.
+fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
+    let names: Vec<&str> = settings["distill_loss"].as_str().unwrap().split(", ").collect();
+    let mut mappings = Vec::new();
+    let mut terms = Vec::new();
+    for (k, name) in names.iter().enumerate() {
+        let lambda = &settings["distill_lambda"];
+        let weight = lambda.as_f64().or_else(|| lambda[k].as_f64()).unwrap();
+        let feature = FeatureTerm { weight, loss: FeatureLoss::Mse, teacher_tap: None, student_tap: None };
+        terms.push(match *name {
+            "node2node_distill_loss" => {
+                mappings.push("n2n_mapping");
+                Term::NodeToNode(feature)
+            }
+            "vec2vec_distill_loss" => {
+                mappings.push("v2v_mapping");
+                Term::VectorToVector(feature)
+            }
+            "per_atom_energy_distill_loss" => Term::AtomicEnergy { weight },
+            "regular" => Term::Vanilla {
+                energy_weight: weight * settings["energy_coefficient"].as_f64().unwrap(),
+                force_weight: weight * settings["force_coefficient"].as_f64().unwrap(),
+            },
+            other => panic!("{other}"),
+        });
+    }
+    let config = DistillConfig { teacher: "teacher".into(), cache: None, feature_precision: Precision::F64, terms };
+    (config, mappings)
+}
+
+/// The reference's name of a parameter of network or projections.
+fn student_name(architecture: &Architecture, mappings: &[&str], name: &str) -> String {
+    if let Some(name) = name.strip_prefix("network.") {
+        return reference_name(architecture, name);
+    }
+    let parts: Vec<&str> = name.split('.').collect();
+    let ["projections", k, "map", kind] = parts[..] else { panic!("{name}") };
+    format!("{}.{kind}", mappings[k.parse::<usize>().unwrap()])
+}
+
+/// A training state before the first step.
+fn write_start(folder: &Path, training: &TrainingConfig, values: Vec<f64>) {
+    let zeros = vec![0.0; values.len()];
+    let largest = if training.optimizer.amsgrad { zeros.clone() } else { Vec::new() };
+    let vectors = Vectors { average: values.clone(), values, first: zeros.clone(), second: zeros, largest };
+    let plateau = Schedule::new(training.schedule.clone(), training.learning_rate, 0).plateau;
+    std::fs::create_dir_all(folder.join("checkpoints")).unwrap();
+    let progress = Progress::new("golden".to_owned(), plateau);
+    state::save(&folder.join("checkpoints/last.safetensors"), &progress, &vectors).unwrap();
+}
+
+fn close(place: &str, found: f64, expected: f64) {
+    assert!((found - expected).abs() <= 1e-9 * expected.abs(), "{place}: {found} instead of {expected}");
+}
+
+fn compare(place: &str, infos: &[(ParameterInfo, String)], found: &[f64], expected: &Weights, prefix: &str) -> f64 {
+    let mut worst: f64 = 0.0;
+    for (info, name) in infos {
+        let golden = &expected[&format!("{prefix}.{name}")];
+        let difference = golden.relative_difference(&found[info.range()]);
+        let limit = if golden.exact { 1e-9 } else { 1e-6 };
+        assert!(difference <= limit, "{place} {prefix}.{name}: {difference:e}");
+        worst = if golden.exact { worst.max(difference) } else { worst };
+    }
+    worst
+}
+
+fn run(folder: &Path, name: &str, run: &Value) {
+    let pair = folder.join(run["pair"].as_str().unwrap());
+    let config = golden::json(&pair.join("config.json"));
+    let student = architecture(&config["student"], &pair.join("student_scale_factors.safetensors"));
+    let teacher_model = architecture(&config["teacher"], &pair.join("teacher_scale_factors.safetensors"));
+    let systems = systems(&golden::read(&folder.join("batch.safetensors")));
+    let normalizer = normalizer(&run["normalizer"]);
+    let training = training(&run["optim"]);
+    let (distill, mappings) = terms(&run["distillation"]);
+    assert_eq!(run["task"]["train_on_free_atoms"], true);
+
+    let place = tempfile::tempdir().unwrap();
+    let teacher = teacher(&teacher_model, &golden::read(&pair.join("teacher.safetensors")), normalizer);
+    let wanted = distill.wanted(&teacher_model).unwrap();
+    let cache = place.path().join("cache");
+    let (cache, _) = open_or_make(&cache, &teacher, &systems, &wanted, Precision::F64, &|_| {}).unwrap();
+    let header = header(student.clone(), normalizer);
+    let references = &header.reference_energies;
+    let prepared = prepare(&systems, &student.graph_rule(), references, &normalizer).unwrap();
+    let terms = Terms::new(&distill, &teacher_model, &student, cache, &systems, references, &normalizer).unwrap();
+
+    let device = Device::flex();
+    let module = Student {
+        network: student.init(0, &device, DType::F64),
+        projections: terms.projections(&student, 0, &device, DType::F64),
+    };
+    let infos: Vec<(ParameterInfo, String)> = parameters::describe(&module)
+        .into_iter()
+        .map(|info| {
+            let name = student_name(&student, &mappings, &info.name);
+            (info, name)
+        })
+        .collect();
+    let start = golden::read(&pair.join("student.safetensors"));
+    let values = infos.iter().flat_map(|(_, name)| start[name].values.clone()).collect();
+    write_start(place.path(), &training, values);
+
+    let split = Split { systems, prepared };
+    let nothing = Split { systems: Vec::new(), prepared: Vec::new() };
+    let interrupt = AtomicBool::new(false);
+    let mut trainer = Trainer::<f64>::new(
+        &training,
+        &header,
+        (&split, &nothing),
+        Some(&terms),
+        place.path(),
+        &interrupt,
+        0,
+        "golden".to_owned(),
+        true,
+    )
+    .unwrap();
+    for (k, expected) in run["history"].as_array().unwrap().iter().enumerate() {
+        let report = trainer.step(&[0, 1, 2]).unwrap();
+        let at = |what: &str| format!("{name}, step {k}, {what}");
+        let number = |key: &str| expected[key].as_f64().unwrap();
+        close(&at("learning rate"), report.learning_rate, number("lr"));
+        close(&at("loss on labels"), report.energy_loss + report.force_loss, number("main"));
+        let weighted = expected["distill_weighted"].as_array().unwrap();
+        assert_eq!(weighted.len(), report.distill_losses.len());
+        for (found, expected) in report.distill_losses.iter().zip(weighted) {
+            close(&at("term"), *found, expected.as_f64().unwrap());
+        }
+        close(&at("loss"), report.loss, number("total"));
+        if let Some(norm) = expected["grad_norm_before_clip"].as_f64() {
+            close(&at("gradient norm"), report.gradient_norm, norm);
+        }
+    }
+    let end = golden::read(&folder.join(format!("final_{name}.safetensors")));
+    let mut worst = compare(name, &infos, trainer.values(), &end, "param");
+    if training.ema_decay > 0.0 {
+        worst = worst.max(compare(name, &infos, trainer.average(), &end, "ema"));
+    }
+    println!("{name}: {} parameters, largest difference {worst:.1e}", infos.len());
+}
+
+#[test]
+fn five_steps_of_the_reference() {
+    let Some(folder) = golden::fixtures("training") else { return };
+    let expected = golden::json(&folder.join("expected.json"));
+    for name in RUNS {
+        run(&folder, name, &expected[name]);
+    }
+}
