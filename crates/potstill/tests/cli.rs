@@ -1,0 +1,257 @@
+//! The program as its users meet it: what works end to end, and one clear line for each obvious mistake.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A folder with four labelled molecules, a configuration and, when asked for, a trained model.
+struct Bench {
+    folder: TempDir,
+}
+
+const WATER: &str = "3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 name=water pbc=\"F F F\"\n\
+O 0.0 0.0 0.0 0.1 0.0 0.0\nH 0.96 0.0 0.0 -0.1 0.2 0.0\nH -0.24 0.93 0.0 0.0 -0.2 0.0\n";
+const METHANE: &str = "5\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-2.0 name=methane pbc=\"F F F\"\n\
+C 0.0 0.0 0.0 0.0 0.1 0.0\nH 0.63 0.63 0.63 0.0 -0.1 0.0\nH -0.63 -0.63 0.63 0.0 0.0 0.3\nH 0.63 -0.63 -0.63 0.0 0.0 0.0\nH -0.63 0.63 -0.63 0.0 0.0 -0.3\n";
+const CONFIG: &str = "[data]\ntrain = ['train.xyz']\nvalidation = ['train.xyz']\n[model]\narchitecture = 'painn'\n\
+hidden_channels = 8\nn_layers = 2\nn_radial = 6\ncutoff = 4.0\n[training]\nbatch_size = 2\nepochs = 2\n";
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { folder: TempDir::new().unwrap() };
+        bench.write("train.xyz", &format!("{WATER}{METHANE}{WATER}{METHANE}"));
+        bench.write("train.toml", CONFIG);
+        bench
+    }
+
+    fn trained() -> Self {
+        let bench = Self::new();
+        bench.run(&["train", "train.toml", "--out", "run"]).success();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
+        command.current_dir(self.folder.path()).args(arguments).arg("--threads").arg("1").assert()
+    }
+
+    /// The command fails with exit status 2 and one line that holds all of `words`.
+    fn fails(&self, arguments: &[&str], words: &[&str]) {
+        let output = self.run(arguments).code(2).get_output().clone();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{stderr}");
+        assert_eq!(stderr.lines().last(), Some(errors[0]), "{stderr}");
+        for word in words {
+            assert!(errors[0].contains(word), "no `{word}` in: {}", errors[0]);
+        }
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+
+    fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.run(arguments).success().get_output().clone();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn train_evaluate_predict_and_info() {
+    let bench = Bench::trained();
+    let expected = ["checkpoints", "config.toml", "environment.json", "metrics.jsonl", "model.safetensors"];
+    assert_eq!(names(&bench.path("run")), expected);
+    let model = "run/model.safetensors";
+    let result = bench.json(&["evaluate", "--model", model, "--data", "train.xyz", "--json"]);
+    assert_eq!(result["n_systems"], 4);
+    assert_eq!(result["n_atoms"], 16);
+    for key in ["energy_mae", "energy_mae_per_atom", "forces_mae", "forces_cos", "efwt", "systems_per_second"] {
+        assert!(result[key].is_number(), "{key}");
+    }
+    bench.run(&["predict", "--model", model, "--input", "train.xyz", "--output", "out.xyz"]).success();
+    let text = fs::read_to_string(bench.path("out.xyz")).unwrap();
+    assert!(text.contains("atomic_energies:R:1") && text.contains("forces:R:3") && text.contains("energy="));
+    // What a model predicts of its own predictions is right.
+    let again = bench.json(&["evaluate", "--model", model, "--data", "out.xyz", "--json"]);
+    assert!(again["energy_mae"].as_f64().unwrap() < 1e-5 && again["forces_mae"].as_f64().unwrap() < 1e-5);
+    let info = bench.json(&["info", model, "--json"]);
+    assert_eq!(info["model"]["architecture"], "painn");
+    assert_eq!(info["elements"], serde_json::json!(["H", "C", "O"]));
+}
+
+#[test]
+fn thresholds_decide_the_exit_status() {
+    let bench = Bench::trained();
+    let base = ["evaluate", "--model", "run/model.safetensors", "--data", "train.xyz"];
+    bench.run(&[&base[..], &["--max-force-mae", "1000"]].concat()).success();
+    bench.run(&[&base[..], &["--max-force-mae", "0"]].concat()).code(1);
+}
+
+#[test]
+fn distillation_makes_and_reuses_its_cache() {
+    let bench = Bench::trained();
+    let distill = "[distill]\nteacher = 'run/model.safetensors'\ncache = 'cache'\n[[distill.terms]]\nstrategy = 'n2n'\nweight = 1.0\n\
+                   [[distill.terms]]\nstrategy = 'v2v'\nweight = 1.0\n";
+    bench.write("student.toml", &format!("{CONFIG}{distill}"));
+    let first = bench.run(&["distill", "student.toml", "--out", "a"]).success().get_output().clone();
+    assert!(String::from_utf8(first.stderr).unwrap().contains("teacher cache: made"));
+    let second = bench.run(&["distill", "student.toml", "--out", "b"]).success().get_output().clone();
+    assert!(String::from_utf8(second.stderr).unwrap().contains("teacher cache: reused"));
+    let size = |run: &str| fs::metadata(bench.path(run).join("model.safetensors")).unwrap().len();
+    let bare = |run: &str| bench.json(&["info", &format!("{run}/model.safetensors"), "--json"])["model"].clone();
+    assert_eq!(bare("a"), bare("run"), "the student's model knows nothing of its teacher");
+    assert!(size("a").abs_diff(size("run")) < 1000, "{} {}", size("a"), size("run"));
+
+    bench.write("other.xyz", &format!("{WATER}{WATER}"));
+    bench.fails(&["distill", "student.toml", "--out", "c", "--set", "data.train=['other.xyz']"], &["cache", "dataset"]);
+    bench.fails(&["train", "student.toml", "--out", "d"], &["[distill]", "potstill distill"]);
+    bench.fails(&["distill", "train.toml", "--out", "d"], &["no [distill] section"]);
+    let nitrogen = WATER.replace("O 0.0", "N 0.0");
+    bench.write("nitrogen.xyz", &nitrogen.repeat(2));
+    let set = ["--set", "data.train=['nitrogen.xyz']", "--set", "data.validation=[]"];
+    bench.fails(&[&["distill", "student.toml", "--out", "e"][..], &set].concat(), &["distill.teacher", "element N", "H, C, O"]);
+}
+
+#[test]
+fn data_commands() {
+    let bench = Bench::new();
+    let info = bench.json(&["data", "info", "train.xyz", "--json"]);
+    assert_eq!((info["n_systems"].as_u64(), info["n_atoms"].as_u64()), (Some(4), Some(16)));
+    assert_eq!(info["elements"]["H"], 12);
+    assert_eq!(info["periodic"], false);
+    assert_eq!(info["energy"]["count"], 4);
+    assert_eq!(info["forces"]["count"], 48);
+    bench.run(&["data", "convert", "train.xyz", "train.npz"]).success();
+    bench.run(&["data", "convert", "train.npz", "back.xyz.gz"]).success();
+    let back = bench.json(&["data", "info", "back.xyz.gz", "--json"]);
+    assert_eq!(back["energy"], info["energy"]);
+    bench.run(&["data", "split", "train.xyz", "--parts", "a=2", "b=2", "--out", "parts", "--group-by", "name"]).success();
+    assert_eq!(names(&bench.path("parts")), ["a.extxyz", "b.extxyz"]);
+    let part = bench.json(&["data", "info", "parts/a.extxyz", "--json"]);
+    assert_eq!(part["keys"]["name"]["n_distinct"], 1, "a group stays together");
+    bench.fails(&["data", "split", "train.xyz", "--parts", "a", "--out", "x"], &["--parts a", "NAME=FRACTION"]);
+    bench.fails(&["data", "convert", "train.xyz", "train.lmdb"], &["train.lmdb"]);
+}
+
+#[test]
+fn an_atom_without_neighbours_is_a_system() {
+    let bench = Bench::trained();
+    bench.write("atom.xyz", "1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n");
+    bench.run(&["predict", "--model", "run/model.safetensors", "--input", "atom.xyz", "--output", "out.xyz"]).success();
+    let text = fs::read_to_string(bench.path("out.xyz")).unwrap();
+    let row: Vec<&str> = text.lines().nth(2).unwrap().split_whitespace().collect();
+    assert!(row[4..7].iter().all(|f| f.parse::<f64>().unwrap() == 0.0), "{text}");
+}
+
+#[test]
+fn files_that_are_wrong() {
+    let bench = Bench::trained();
+    let info = |name: &'static str| ["data", "info", name];
+    bench.fails(&info("absent.xyz"), &["absent.xyz", "cannot open"]);
+    let cases = [
+        ("truncated.xyz", WATER.lines().take(4).collect::<Vec<_>>().join("\n"), "expected 3 atoms"),
+        ("columns.xyz", WATER.replace("-0.1 0.2 0.0", "-0.1 0.2"), "columns.xyz:4"),
+        ("element.xyz", WATER.replace("O 0.0", "Qq 0.0"), "element.xyz:3"),
+        ("nan.xyz", WATER.replace("energy=-1.0", "energy=nan"), "nan.xyz:2"),
+        ("empty.xyz", String::new(), "no systems"),
+    ];
+    for (name, text, word) in &cases {
+        bench.write(name, text);
+        bench.fails(&["data", "info", name], &[name, word]);
+    }
+    bench.fails(&["data", "info", "train.xyz", "--energy-key", "E0"], &["train.xyz:2", "E0"]);
+
+    let predict = |input: &'static str| ["predict", "--model", "run/model.safetensors", "--input", input, "--output", "out.xyz"];
+    bench.write("flat.xyz", &WATER.replace("energy=-1.0", "Lattice=\"5 0 0 0 5 0 5 5 0\"").replace("F F F", "T T T"));
+    bench.fails(&predict("flat.xyz"), &["cell"]);
+    bench.write("twice.xyz", &WATER.replace("H 0.96 0.0 0.0", "H 0.0 0.0 0.0"));
+    bench.fails(&predict("twice.xyz"), &["system 0", "one place"]);
+    bench.write("iron.xyz", &WATER.replace("O 0.0", "Fe 0.0"));
+    bench.fails(&predict("iron.xyz"), &["system 0", "element Fe", "H, C, O"]);
+    assert!(!bench.path("out.xyz").exists(), "nothing half-written");
+}
+
+#[test]
+fn models_that_are_wrong() {
+    let bench = Bench::trained();
+    let bytes = fs::read(bench.path("run/model.safetensors")).unwrap();
+    fs::write(bench.path("cut.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
+    bench.fails(&["info", "cut.safetensors"], &["cut.safetensors", "not a complete safetensors file"]);
+    let newer = String::from_utf8_lossy(&bytes).find("format_version").unwrap();
+    let mut changed = bytes.clone();
+    let digit = newer + bytes[newer..].iter().position(u8::is_ascii_digit).unwrap();
+    changed[digit] = b'9';
+    fs::write(bench.path("newer.safetensors"), changed).unwrap();
+    bench.fails(&["info", "newer.safetensors"], &["format version 9", "update potstill"]);
+    bench.fails(&["info", "train.xyz"], &["train.xyz", "safetensors"]);
+}
+
+#[test]
+fn configurations_that_are_wrong() {
+    let bench = Bench::new();
+    let train = |set: &'static str| ["train", "train.toml", "--out", "x", "--set", set];
+    bench.fails(&train("model.cutoff=0.0"), &["model.cutoff", "positive"]);
+    bench.fails(&train("model.cutof=5.0"), &["cutof", "did you mean `cutoff`"]);
+    bench.fails(&train("training.learning_rate=-1.0"), &["training.learning_rate"]);
+    bench.fails(&train("data.train=['absent.xyz']"), &["absent.xyz", "cannot open"]);
+    bench.write("wrong.toml", &CONFIG.replace("epochs", "epoch"));
+    bench.fails(&["train", "wrong.toml", "--out", "x"], &["wrong.toml:11", "did you mean `epochs`"]);
+
+    let bare = WATER.replace(":forces:R:3", "").replace(" 0.1 0.0 0.0\n", "\n").replace(" -0.1 0.2 0.0\n", "\n").replace(" 0.0 -0.2 0.0\n", "\n");
+    bench.write("bare.xyz", &bare.repeat(2));
+    bench.fails(&train("data.train=['bare.xyz']"), &["forces"]);
+    bench.write("mixed.xyz", &format!("{WATER}{bare}"));
+    bench.fails(&train("data.train=['mixed.xyz']"), &["forces", "system 1"]);
+}
+
+#[test]
+fn a_folder_that_holds_something_is_left_alone() {
+    let bench = Bench::trained();
+    bench.fails(&["train", "train.toml", "--out", "run"], &["not empty", "--resume", "--overwrite"]);
+    bench.run(&["train", "train.toml", "--out", "run", "--overwrite"]).success();
+    bench.run(&["train", "train.toml", "--out", "run", "--resume", "--set", "training.epochs=3"]).success();
+    bench.fails(
+        &["train", "train.toml", "--out", "run", "--resume", "--set", "training.learning_rate=0.1"],
+        &["another configuration", "--overwrite"],
+    );
+    bench.fails(&["train", "train.toml", "--out", "new", "--resume"], &["no checkpoint"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_its_step() {
+    let bench = Bench::new();
+    let wild = ["--set", "training.learning_rate=1e30", "--set", "training.clip_norm=0"];
+    bench.fails(&[&["train", "train.toml", "--out", "x"][..], &wild].concat(), &["step 2", "batch of systems", "learning_rate"]);
+}
+
+/// Every shipped configuration is understood and describes a network that can be built.
+#[test]
+fn shipped_configurations_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut n = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bench = Bench::new();
+        let distills = fs::read_to_string(&path).unwrap().contains("[distill]");
+        let verb = if distills { "distill" } else { "train" };
+        // All is well until the data, which is not here, is opened.
+        bench.fails(&[verb, path.to_str().unwrap(), "--out", "x"], &["cannot open", "train"]);
+        n += 1;
+    }
+    assert!(n >= 8, "{n}");
+}
