@@ -208,7 +208,7 @@ impl TrainingConfig {
                 return Err(Error::setting(key(name), "is 0; it must be at least 1"));
             }
         }
-        if self.max_minutes.is_some_and(|m| !(m > 0.0)) {
+        if self.max_minutes.is_some_and(|m| m.is_nan() || m <= 0.0) {
             return Err(Error::setting(key("max_minutes"), "must be positive"));
         }
         self.optimizer.validate()?;
