@@ -159,6 +159,7 @@ impl Architecture {
 
 /// A network of any architecture.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a handful exist at a time, and a module cannot be boxed")]
 pub enum Network {
     /// See [`SchNet`].
     SchNet(SchNet),

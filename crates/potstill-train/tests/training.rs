@@ -204,7 +204,8 @@ fn forces_are_not_needed_without_their_weight() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let changes: [(&str, fn(&mut potstill_train::config::TrainingConfig)); 7] = [
+    type Change = fn(&mut potstill_train::config::TrainingConfig);
+    let changes: [(&str, Change); 7] = [
         ("training.learning_rate", |t| t.learning_rate = f64::NAN),
         ("training.batch_size", |t| t.batch_size = 0),
         ("training.ema_decay", |t| t.ema_decay = 1.0),

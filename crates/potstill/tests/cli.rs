@@ -124,7 +124,10 @@ fn distillation_makes_and_reuses_its_cache() {
     let nitrogen = WATER.replace("O 0.0", "N 0.0");
     bench.write("nitrogen.xyz", &nitrogen.repeat(2));
     let set = ["--set", "data.train=['nitrogen.xyz']", "--set", "data.validation=[]"];
-    bench.fails(&[&["distill", "student.toml", "--out", "e"][..], &set].concat(), &["distill.teacher", "element N", "H, C, O"]);
+    bench.fails(
+        &[&["distill", "student.toml", "--out", "e"][..], &set].concat(),
+        &["distill.teacher", "element N", "H, C, O"],
+    );
 }
 
 #[test]
@@ -140,7 +143,9 @@ fn data_commands() {
     bench.run(&["data", "convert", "train.npz", "back.xyz.gz"]).success();
     let back = bench.json(&["data", "info", "back.xyz.gz", "--json"]);
     assert_eq!(back["energy"], info["energy"]);
-    bench.run(&["data", "split", "train.xyz", "--parts", "a=2", "b=2", "--out", "parts", "--group-by", "name"]).success();
+    bench
+        .run(&["data", "split", "train.xyz", "--parts", "a=2", "b=2", "--out", "parts", "--group-by", "name"])
+        .success();
     assert_eq!(names(&bench.path("parts")), ["a.extxyz", "b.extxyz"]);
     let part = bench.json(&["data", "info", "parts/a.extxyz", "--json"]);
     assert_eq!(part["keys"]["name"]["n_distinct"], 1, "a group stays together");
@@ -176,7 +181,8 @@ fn files_that_are_wrong() {
     }
     bench.fails(&["data", "info", "train.xyz", "--energy-key", "E0"], &["train.xyz:2", "E0"]);
 
-    let predict = |input: &'static str| ["predict", "--model", "run/model.safetensors", "--input", input, "--output", "out.xyz"];
+    let predict =
+        |input: &'static str| ["predict", "--model", "run/model.safetensors", "--input", input, "--output", "out.xyz"];
     bench.write("flat.xyz", &WATER.replace("energy=-1.0", "Lattice=\"5 0 0 0 5 0 5 5 0\"").replace("F F F", "T T T"));
     bench.fails(&predict("flat.xyz"), &["cell"]);
     bench.write("twice.xyz", &WATER.replace("H 0.96 0.0 0.0", "H 0.0 0.0 0.0"));
@@ -212,7 +218,11 @@ fn configurations_that_are_wrong() {
     bench.write("wrong.toml", &CONFIG.replace("epochs", "epoch"));
     bench.fails(&["train", "wrong.toml", "--out", "x"], &["wrong.toml:11", "did you mean `epochs`"]);
 
-    let bare = WATER.replace(":forces:R:3", "").replace(" 0.1 0.0 0.0\n", "\n").replace(" -0.1 0.2 0.0\n", "\n").replace(" 0.0 -0.2 0.0\n", "\n");
+    let bare = WATER
+        .replace(":forces:R:3", "")
+        .replace(" 0.1 0.0 0.0\n", "\n")
+        .replace(" -0.1 0.2 0.0\n", "\n")
+        .replace(" 0.0 -0.2 0.0\n", "\n");
     bench.write("bare.xyz", &bare.repeat(2));
     bench.fails(&train("data.train=['bare.xyz']"), &["forces"]);
     bench.write("mixed.xyz", &format!("{WATER}{bare}"));
@@ -236,7 +246,10 @@ fn a_folder_that_holds_something_is_left_alone() {
 fn a_loss_that_is_not_finite_names_its_step() {
     let bench = Bench::new();
     let wild = ["--set", "training.learning_rate=1e30", "--set", "training.clip_norm=0"];
-    bench.fails(&[&["train", "train.toml", "--out", "x"][..], &wild].concat(), &["step 2", "batch of systems", "learning_rate"]);
+    bench.fails(
+        &[&["train", "train.toml", "--out", "x"][..], &wild].concat(),
+        &["step 2", "batch of systems", "learning_rate"],
+    );
 }
 
 /// Every shipped configuration is understood and describes a network that can be built.

@@ -52,7 +52,8 @@ pub struct PaiNNConfig {
     pub cutoff: f64,
     /// Exponent of the polynomial envelope. Default 5.
     pub envelope_exponent: u32,
-    /// `"all"` within the cutoff (smooth, the default), or `{ nearest = 50 }`, the reference's rule.
+    /// `"all"` within the cutoff (the default), or `{ nearest = 50 }`, the reference's rule, which depends on the order
+    /// of atoms. Either way the energy jumps where a pair crosses the cutoff, by what the filter's bias lets through.
     pub neighbors: Neighbors,
     /// `"gradient"` (energy is conserved, the default) or `"direct"` (a head of their own, as in the paper).
     pub forces: Forces,
