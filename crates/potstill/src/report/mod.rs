@@ -1,78 +1,97 @@
-//! A self-contained HTML report: tables and inline SVG, no scripts, no network.
+//! The report of a distillation: one HTML page that needs no network, no script and no font.
+//!
+//! `table` makes the numbers for a terminal, `axis` and `chart` the drawings, `page` puts everything together.
 
-mod html;
-mod plot;
+mod axis;
+mod chart;
+mod page;
+mod series;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use potstill_core::metrics::Metrics;
 
 pub use table::table;
 
-/// Named points.
+/// A named list of points; those that are not finite are not drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// What the legend says.
+    /// Name in the legend.
     pub name: String,
-    /// Pairs of x and y; those that are not finite are not drawn.
+    /// Pairs of x and y, in the units of the axes they are drawn on.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Lines over a common axis.
+/// Curves over a common axis, such as errors against training steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plot {
-    /// Heading.
+    /// Heading of the drawing.
     pub title: String,
-    /// Quantity and unit.
+    /// Label of the horizontal axis, with its unit.
     pub x_label: String,
-    /// Quantity and unit.
+    /// Label of the vertical axis, with its unit.
     pub y_label: String,
-    /// Whether y is drawn on a logarithmic scale.
+    /// Draws the vertical axis in decades; values that are not positive are left out then.
     pub log_y: bool,
-    /// The lines.
+    /// What to draw, in the order of the legend. Colours repeat after eight curves.
     pub curves: Vec<Curve>,
 }
 
-/// Predictions over references, with the diagonal.
+/// Predictions against references, both axes of the same range, with the line where they agree.
+///
+/// Of a series with more than 2,000 points, 2,000 evenly spaced ones are drawn, and the legend says so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parity {
-    /// Heading.
+    /// Heading of the drawing.
     pub title: String,
-    /// Quantity and unit of the reference.
+    /// Label of the reference, with its unit.
     pub x_label: String,
-    /// Quantity and unit of the prediction.
+    /// Label of the prediction, with its unit.
     pub y_label: String,
-    /// The clouds.
+    /// Points of reference and prediction for each model. Colours repeat after eight series.
     pub series: Vec<Curve>,
 }
 
-/// One model of a comparison.
+/// What is known of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRow {
-    /// What it is called.
+    /// Name of the model.
     pub name: String,
-    /// Number of weights.
+    /// Number of trained parameters.
     pub n_parameters: usize,
-    /// Errors in eV and Å.
+    /// Errors against the labels; absent ones show as an en dash.
     pub metrics: Metrics,
-    /// Throughput.
+    /// Systems evaluated in a second. Zero or not finite: not measured, shows as an en dash.
     pub systems_per_second: f64,
 }
 
 /// Everything on the page.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
-    /// Heading.
+    /// Heading of the page.
     pub title: String,
-    /// A sentence or two.
+    /// Text below the heading; an empty line starts a paragraph.
     pub summary: String,
-    /// Teacher, student alone, student distilled.
+    /// The models compared: teacher, student alone, student distilled.
     pub rows: Vec<ModelRow>,
-    /// Gap closed in energy and in forces, in per cent.
+    /// Part of the gap between student alone and teacher that distillation closed, in percent: energy, forces.
+    /// Without it, a report of three models says that there was no gap.
     pub gap_closed: Option<(f64, f64)>,
     /// Learning curves.
     pub plots: Vec<Plot>,
-    /// Parity plots.
+    /// Predictions against references.
     pub parities: Vec<Parity>,
-    /// Labels and texts that say where the numbers come from.
+    /// Label and text (settings, versions, hashes) of what the numbers come from, folded away at the end.
     pub provenance: Vec<(String, String)>,
+}
+
+impl Report {
+    /// The page as UTF-8 text. All text is escaped; the same report gives the same bytes.
+    ///
+    /// # Errors
+    /// A drawing that could not be made; names the drawing.
+    pub fn to_html(&self) -> anyhow::Result<String> {
+        page::page(self)
+    }
 }
