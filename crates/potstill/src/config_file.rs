@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(config.training.epochs, 3);
         assert_eq!(config.data.energy_key.as_deref(), Some("E"));
         assert_eq!(config.distill.unwrap().terms[0].feature().unwrap().weight, 5.0);
-        assert!(error(GOOD, &["seed.x=3", "seed=1"]).contains("seed"));
+        assert!(error(GOOD, &["seed=1", "seed.x=3"]).contains("`seed` is not a section"));
         assert!(error(GOOD, &["epochs"]).contains("expected KEY=VALUE"));
     }
 }

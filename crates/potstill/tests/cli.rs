@@ -118,7 +118,8 @@ fn distillation_makes_and_reuses_its_cache() {
     assert!(size("a").abs_diff(size("run")) < 1000, "{} {}", size("a"), size("run"));
 
     bench.write("other.xyz", &format!("{WATER}{WATER}"));
-    bench.fails(&["distill", "student.toml", "--out", "c", "--set", "data.train=['other.xyz']"], &["cache", "dataset"]);
+    let set = ["--set", "data.train=['other.xyz']", "--set", "data.validation=[]"];
+    bench.fails(&[&["distill", "student.toml", "--out", "c"][..], &set].concat(), &["cache", "dataset"]);
     bench.fails(&["train", "student.toml", "--out", "d"], &["[distill]", "potstill distill"]);
     bench.fails(&["distill", "train.toml", "--out", "d"], &["no [distill] section"]);
     let nitrogen = WATER.replace("O 0.0", "N 0.0");
@@ -216,7 +217,7 @@ fn configurations_that_are_wrong() {
     bench.fails(&train("training.learning_rate=-1.0"), &["training.learning_rate"]);
     bench.fails(&train("data.train=['absent.xyz']"), &["absent.xyz", "cannot open"]);
     bench.write("wrong.toml", &CONFIG.replace("epochs", "epoch"));
-    bench.fails(&["train", "wrong.toml", "--out", "x"], &["wrong.toml:11", "did you mean `epochs`"]);
+    bench.fails(&["train", "wrong.toml", "--out", "x"], &["wrong.toml:12", "did you mean `epochs`"]);
 
     let bare = WATER
         .replace(":forces:R:3", "")

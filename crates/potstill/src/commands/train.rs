@@ -76,7 +76,7 @@ fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
     if resume && !folder.join("checkpoints/last.safetensors").exists() {
         bail!("{}: holds no checkpoint to resume; leave out --resume", folder.display());
     }
-    let not_empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    let not_empty = holds_something(folder);
     if !resume && overwrite && has_run {
         for name in RUN_FILES {
             let path = folder.join(name);
@@ -95,6 +95,16 @@ fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
         );
     }
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))
+}
+
+/// Whether a folder holds more than what a run that never made a step leaves behind.
+fn holds_something(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| match entry.file_name().to_str() {
+        Some("config.toml" | "environment.json" | "teacher-cache") => false,
+        Some("checkpoints") => std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_some()),
+        _ => true,
+    })
 }
 
 /// Keeps the configuration with every default written out.
