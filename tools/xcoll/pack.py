@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Split raw generator output by trajectory, drop duplicates, pack, verify, report.
 
-  pack.py RAW.extxyz OUT_DIR --sizes 12000,1000,1000 [--name train,val,test] [--ood RAW2]
+  pack.py RAW.extxyz OUT_DIR --sizes 12000,1000,1000 [--names train,val,test] [--ood RAW2]
 
 Whole trajectories go to one split.  A frame whose permutation-invariant
 fingerprint (composition + sorted distances to 1e-3 A) was seen before, in any
