@@ -28,7 +28,7 @@ pub enum Command {
     ///
     /// Example: potstill train configs/acac-painn.toml --out runs/acac
     Train(TrainArgs),
-    /// Train a student with the help of a teacher; the configuration has a [distill] section.
+    /// Train a student with the help of a teacher; the configuration has a `[distill]` section.
     ///
     /// The teacher is asked once, before the first step; its answers are kept in a cache and reused.
     /// Example: potstill distill student.toml --out runs/student --set seed=1
