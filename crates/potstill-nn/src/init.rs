@@ -51,6 +51,12 @@ impl Initializer {
         Param::from_tensor(float_tensor(vec![value; n], [n], &self.device, self.dtype))
     }
 
+    /// A vector of given entries.
+    pub fn vector(&mut self, values: Vec<f64>) -> Param<Tensor<1>> {
+        let n = values.len();
+        Param::from_tensor(float_tensor(values, [n], &self.device, self.dtype))
+    }
+
     fn draw(&mut self, init: Init, input: usize, output: usize) -> f64 {
         let mut symmetric = |bound: f64| bound * (2.0 * self.rng.random::<f64>() - 1.0);
         match init {
