@@ -19,7 +19,9 @@ use crate::network::{Architecture, Network};
 use crate::parameters::{self, ParameterInfo};
 
 /// Version of the header that this build writes; it reads this and all older ones.
-pub const FORMAT_VERSION: u64 = 1;
+///
+/// 2: PaiNN has `smooth_cutoff`.
+pub const FORMAT_VERSION: u64 = 2;
 
 /// Key of the header in the file's metadata.
 const HEADER_KEY: &str = "potstill";
@@ -125,7 +127,7 @@ pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Loaded> {
     let header = read_header(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(path, &e))?;
     check_size(path, &header, bytes.len())?;
-    let network = header.model.init(0, device, dtype);
+    let network = header.model.blank(device, dtype);
     let values = collect_weights(path, &tensors, &network)?;
     let network = match dtype {
         DType::F64 => parameters::with_vector(network, &values, device),
@@ -156,13 +158,17 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<Header> {
         Error::file(path, "no potstill header in its metadata: give a model that `potstill train` or `distill` wrote")
     })?;
     let bad = |e: serde_json::Error| Error::file(path, format!("header: {e}"));
-    let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
+    let mut value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
     let version = value["format_version"].as_u64().unwrap_or(0);
     if version > FORMAT_VERSION {
         let message = format!(
             "format version {version} is newer than {FORMAT_VERSION}, which this potstill reads; update potstill"
         );
         return Err(Error::file(path, message));
+    }
+    if version < 2 && value["model"]["architecture"] == "painn" {
+        // The networks of that time; what is left out would mean today's default.
+        value["model"]["smooth_cutoff"] = false.into();
     }
     let header: Header = serde_json::from_value(value).map_err(bad)?;
     header.model.validate().map_err(|e| Error::file(path, format!("header: {e}")))?;

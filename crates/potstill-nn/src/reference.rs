@@ -32,7 +32,8 @@ const SCHNET: [(&str, &str); 7] = [
     ("energy_out.", "lin2."),
 ];
 
-const PAINN: [(&str, &str); 16] = [
+const PAINN: [(&str, &str); 17] = [
+    ("radial_basis.", "radial_basis.rbf."),
     ("embedding.", "atom_emb.embeddings."),
     ("messages.", "message_layers."),
     (".norm.", ".x_layernorm."),

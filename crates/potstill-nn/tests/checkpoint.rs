@@ -171,7 +171,22 @@ fn newer_versions_are_errors() {
     // Whatever else a newer header may say.
     header["model"] = serde_json::json!({ "architecture": "unheard of" });
     let message = refused(&written(folder.path(), &header, &tensors));
-    assert!(message.contains("format version 2 is newer than 1") && message.contains("update potstill"), "{message}");
+    assert!(message.contains("format version 3 is newer than 2") && message.contains("update potstill"), "{message}");
+}
+
+#[test]
+fn models_of_version_1_have_the_cutoff_of_their_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, painn] = architectures();
+    let network = painn.init(5, &Device::flex(), DType::F32);
+    let values: Vec<f32> = parameters::to_vector(&network);
+    let tensors = checkpoint::named_tensors(&parameters::describe(&network), &values, Dtype::F32);
+    let mut header = serde_json::to_value(header(painn)).unwrap();
+    header["format_version"] = 1.into();
+    header["model"].as_object_mut().unwrap().remove("smooth_cutoff");
+    let loaded = checkpoint::load(&written(folder.path(), &header, &tensors), &Device::flex(), DType::F32).unwrap();
+    let Architecture::PaiNN(config) = loaded.header.model else { panic!("a PaiNN was written") };
+    assert!(!config.smooth_cutoff);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
@@ -55,8 +56,8 @@ fn schnet(neighbors: Neighbors) -> Model {
     }))
 }
 
-fn painn(neighbors: Neighbors, forces: Forces) -> Model {
-    model(Architecture::PaiNN(PaiNNConfig {
+fn painn(neighbors: Neighbors, forces: Forces) -> PaiNNConfig {
+    PaiNNConfig {
         hidden_channels: 12,
         n_layers: 3,
         n_radial: 8,
@@ -64,7 +65,7 @@ fn painn(neighbors: Neighbors, forces: Forces) -> Model {
         neighbors,
         forces,
         ..PaiNNConfig::default()
-    }))
+    }
 }
 
 #[test]
@@ -75,15 +76,29 @@ fn schnet_conforms() {
 
 #[test]
 fn painn_conforms() {
-    check("PaiNN", &painn(Neighbors::All, Forces::Gradient), &[SHORT_SIGHT], 13);
-    let nearest = [&[SHORT_SIGHT][..], &BY_INDEX].concat();
-    check("PaiNN, nearest", &painn(Neighbors::Nearest(6), Forces::Gradient), &nearest, 24);
+    for (i, radial_basis) in
+        [RadialKind::Gaussian, RadialKind::SphericalBessel, RadialKind::Bernstein].into_iter().enumerate()
+    {
+        let config = PaiNNConfig { radial_basis, ..painn(Neighbors::All, Forces::Gradient) };
+        check(&format!("PaiNN {radial_basis:?}"), &model(Architecture::PaiNN(config)), &[], 13 + i as u64);
+    }
+    let config = PaiNNConfig { envelope: EnvelopeKind::Exponential, ..painn(Neighbors::All, Forces::Gradient) };
+    check("PaiNN, exponential envelope", &model(Architecture::PaiNN(config)), &[], 17);
+    let nearest = painn(Neighbors::Nearest(6), Forces::Gradient);
+    check("PaiNN, nearest", &model(Architecture::PaiNN(nearest)), &BY_INDEX, 24);
+}
+
+#[test]
+fn painn_with_the_cutoff_of_the_reference_conforms() {
+    let config = PaiNNConfig { smooth_cutoff: false, ..painn(Neighbors::All, Forces::Gradient) };
+    check("PaiNN, reference cutoff", &model(Architecture::PaiNN(config)), &[SHORT_SIGHT], 13);
 }
 
 #[test]
 fn painn_with_direct_forces_conforms() {
-    let all = [&[SHORT_SIGHT][..], &NOT_GRADIENTS].concat();
-    check("PaiNN direct", &painn(Neighbors::All, Forces::Direct), &all, 15);
-    let nearest = [&all[..], &BY_INDEX].concat();
-    check("PaiNN direct, nearest", &painn(Neighbors::Nearest(6), Forces::Direct), &nearest, 16);
+    let all = painn(Neighbors::All, Forces::Direct);
+    check("PaiNN direct", &model(Architecture::PaiNN(all)), &NOT_GRADIENTS, 15);
+    let nearest = painn(Neighbors::Nearest(6), Forces::Direct);
+    let exceptions = [&NOT_GRADIENTS[..], &BY_INDEX].concat();
+    check("PaiNN direct, nearest", &model(Architecture::PaiNN(nearest)), &exceptions, 16);
 }

@@ -13,7 +13,7 @@ use support::{Case, MODEL_CASES, build_batch, check};
 fn outputs_in_f64() {
     for name in MODEL_CASES {
         let Some(case) = Case::open(name) else { continue };
-        for structure in case.structures() {
+        for structure in case.single_structures() {
             let expected = case.golden(&format!("out_{structure}.safetensors"));
             let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F64);
             let taps = case.taps();
@@ -42,7 +42,7 @@ fn outputs_in_f64() {
 fn outputs_in_f32() {
     for name in MODEL_CASES {
         let Some(case) = Case::open(name) else { continue };
-        for structure in case.structures() {
+        for structure in case.single_structures() {
             let expected = case.golden(&format!("out_{structure}.safetensors"));
             let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F32);
             let output = case.network(DType::F32).forward(&batch, case.forces(), &[]);

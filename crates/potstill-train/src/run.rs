@@ -184,7 +184,7 @@ fn make_terms(
     let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
     let members: Vec<&System> = train.systems.iter().collect();
     teacher.check_elements(&members).map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
-    let wanted = distill.wanted(&teacher.header().model)?;
+    let wanted = distill.wanted(&teacher.header().model, &config.model)?;
     let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
     let total = train.systems.len();
     let (cache, origin) =

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use potstill_train::config::Config;
-use potstill_train::distill::{DistillConfig, FeatureTerm, Origin, Precision, Term};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Origin, Precision, ProjectionKind, Term};
 use potstill_train::loss::FeatureLoss;
 use potstill_train::observer::Silent;
 use potstill_train::run::{Data, Prelude, train};
@@ -16,7 +16,13 @@ use support::{assert_same, config, data, painn, resume, run, schnet, systems, te
 const ELEMENTS: [&str; 4] = ["H", "C", "N", "O"];
 
 fn feature(weight: f64) -> FeatureTerm {
-    FeatureTerm { weight, loss: FeatureLoss::Mse, teacher_tap: None, student_tap: None }
+    FeatureTerm {
+        weight,
+        loss: FeatureLoss::Mse,
+        teacher_tap: None,
+        student_tap: None,
+        projection: ProjectionKind::Linear,
+    }
 }
 
 /// All five strategies with the same weight.
@@ -129,6 +135,36 @@ fn a_cache_is_made_once() {
     let mut precise = vectors.clone();
     precise.distill.as_mut().unwrap().feature_precision = Precision::F32;
     assert_eq!(origin(&precise, data(), &folder.join("precise")).unwrap(), Some(Origin::Made));
+}
+
+#[test]
+fn a_cache_grows_by_the_taps_of_another_run() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    write_teacher(&folder.join("teacher.safetensors"), 1, &ELEMENTS);
+    let at = |tap: &str| Term::NodeToNode(FeatureTerm { teacher_tap: Some(tap.into()), ..feature(1.0) });
+    let run = |name: &str, tap: &str| {
+        origin(&distilled(config(painn()), folder, vec![at(tap)]), data(), &folder.join(name)).unwrap()
+    };
+    assert_eq!(run("first", "U1"), Some(Origin::Made));
+    assert_eq!(run("second", "U2"), Some(Origin::Made));
+    assert_eq!(run("third", "U1"), Some(Origin::Reused));
+    assert_same(&folder.join("first"), &folder.join("third"), "grown cache");
+}
+
+#[test]
+fn an_identity_projection_needs_equal_widths() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let teacher = write_teacher(&folder.join("teacher.safetensors"), 1, &ELEMENTS);
+    let term = Term::NodeToNode(FeatureTerm { projection: ProjectionKind::Identity, ..feature(1.0) });
+    let narrow = distilled(config(painn()), folder, vec![term.clone()]);
+    let message = origin(&narrow, data(), &folder.join("narrow")).unwrap_err().to_string();
+    assert!(message.contains("12 channels") && message.contains("20") && message.contains("linear"), "{message}");
+    let wide = distilled(config(teacher), folder, vec![term]);
+    assert_eq!(origin(&wide, data(), &folder.join("wide")).unwrap(), Some(Origin::Made));
+    let weights = tensors(&folder.join("wide/checkpoints/last.safetensors"));
+    assert!(weights.keys().all(|name| !name.contains("projections")), "{:?}", weights.keys());
 }
 
 #[test]

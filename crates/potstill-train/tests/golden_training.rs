@@ -21,7 +21,7 @@ use potstill_testkit::golden::{self, Golden};
 use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::terms::{Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Term};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, ProjectionKind, Term};
 use potstill_train::loss::{EnergyLoss, FeatureLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
 use potstill_train::prepared::prepare;
@@ -57,6 +57,7 @@ fn architecture(model: &Value, scales: &Path) -> Architecture {
         neighbors: Neighbors::Nearest(size("max_neighbors")),
         forces: Forces::Direct,
         update_scales: (0..scales.len()).map(|i| scales[&format!("upd_out_scalar_scale_{i}")].values[0]).collect(),
+        smooth_cutoff: false,
         ..PaiNNConfig::default()
     })
 }
@@ -168,7 +169,13 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
     for (k, name) in names.iter().enumerate() {
         let lambda = &settings["distill_lambda"];
         let weight = lambda.as_f64().or_else(|| lambda[k].as_f64()).unwrap();
-        let feature = FeatureTerm { weight, loss: FeatureLoss::Mse, teacher_tap: None, student_tap: None };
+        let feature = FeatureTerm {
+            weight,
+            loss: FeatureLoss::Mse,
+            teacher_tap: None,
+            student_tap: None,
+            projection: ProjectionKind::Linear,
+        };
         terms.push(match *name {
             "node2node_distill_loss" => {
                 mappings.push("n2n_mapping");
@@ -240,7 +247,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
 
     let place = tempfile::tempdir().unwrap();
     let teacher = teacher(&teacher_model, &golden::read(&pair.join("teacher.safetensors")), normalizer);
-    let wanted = distill.wanted(&teacher_model).unwrap();
+    let wanted = distill.wanted(&teacher_model, &student).unwrap();
     let cache = place.path().join("cache");
     let (cache, _) = open_or_make(&cache, &teacher, &systems, &wanted, Precision::F64, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);

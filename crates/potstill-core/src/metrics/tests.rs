@@ -135,10 +135,12 @@ proptest! {
     }
 }
 
-/// The evaluator's fixtures, when they lie beside the workspace.
+/// The evaluator's golden files: beside the workspace, or the copy that ships with it.
 fn fixtures() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/evaluator");
-    folder.is_dir().then_some(folder)
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    [root.join("../shared/fixtures/evaluator"), root.join("testdata/fixtures/evaluator")]
+        .into_iter()
+        .find(|p| p.is_dir())
 }
 
 fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {

@@ -7,7 +7,9 @@ pub mod activation;
 pub mod dense;
 pub mod norm;
 pub mod radial;
+pub mod radial_basis;
 pub mod scatter;
 
 pub use dense::{Dense, Embedding};
 pub use norm::LayerNorm;
+pub use radial_basis::RadialBasis;

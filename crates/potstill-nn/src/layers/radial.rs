@@ -23,6 +23,12 @@ impl GaussianBasis {
         Self { offsets: offsets.into_iter().map(f64::from).collect(), coefficient: -0.5 / (delta * delta) }
     }
 
+    /// The same centres with the width computed exactly, as GemNet-OC does.
+    pub fn exact(start: f64, stop: f64, n: usize) -> Self {
+        let delta = (stop - start) / (n - 1) as f64;
+        Self { coefficient: -0.5 / (delta * delta), ..Self::new(start, stop, n) }
+    }
+
     /// Values for each distance. Shape: `[n_edges, 1]` to `[n_edges, n]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.centered(x).powi_scalar(2).mul_scalar(self.coefficient).exp()
@@ -62,44 +68,88 @@ pub fn cosine_cutoff_derivative(distance: Tensor<2>, cutoff: f64) -> Tensor<2> {
     distance.mul_scalar(k).sin().mul_scalar(-0.5 * k)
 }
 
-/// Polynomial envelope `u(x) = 1 + a xᵖ + b xᵖ⁺¹ + c xᵖ⁺²`, zero with two derivatives at `x = 1`
-/// (Gasteiger et al., DimeNet, arXiv 2003.03123, eq. 8).
+/// A function that takes a radial basis smoothly to zero at the cutoff.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PolynomialEnvelope {
-    exponent: i32,
+pub enum Envelope {
+    /// `u(x) = 1 + a xᵖ + b xᵖ⁺¹ + c xᵖ⁺²`, zero with two derivatives at `x = 1`
+    /// (Gasteiger et al., DimeNet, arXiv 2003.03123, eq. 8).
+    Polynomial(u32),
+    /// `exp(−x² / (1 − x²))`, zero with all derivatives at `x = 1`.
+    Exponential,
 }
 
-impl PolynomialEnvelope {
-    /// Envelope of exponent `p`.
-    pub fn new(exponent: u32) -> Self {
-        Self { exponent: exponent as i32 }
-    }
-
-    fn coefficients(self) -> (f64, f64, f64) {
-        let p = f64::from(self.exponent);
-        (-(p + 1.0) * (p + 2.0) / 2.0, p * (p + 2.0), -p * (p + 1.0) / 2.0)
-    }
-
+impl Envelope {
     /// Values at scaled distances `x = d / cutoff`. Shape kept.
     pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
-        let (a, b, c) = self.coefficients();
         let inside = inside(x.clone());
-        let tail = x.clone().mul_scalar(c).add_scalar(b) * x.clone();
-        (tail.add_scalar(a) * x.powi_scalar(self.exponent)).add_scalar(1.0) * inside
+        match self {
+            Self::Polynomial(exponent) => {
+                let (a, b, c) = coefficients(exponent);
+                let tail = x.clone().mul_scalar(c).add_scalar(b) * x.clone();
+                (tail.add_scalar(a) * x.powi_scalar(exponent as i32)).add_scalar(1.0) * inside
+            }
+            Self::Exponential => {
+                let (x2, rest) = exponent_parts(x, &inside);
+                (x2 / rest).neg().exp() * inside
+            }
+        }
     }
 
     /// Derivatives with respect to `x`. Shape kept.
     pub fn derivative(self, x: Tensor<2>) -> Tensor<2> {
-        let (a, b, c) = self.coefficients();
-        let p = f64::from(self.exponent);
         let inside = inside(x.clone());
-        let tail = x.clone().mul_scalar(c * (p + 2.0)).add_scalar(b * (p + 1.0)) * x.clone();
-        tail.add_scalar(a * p) * x.powi_scalar(self.exponent - 1) * inside
+        match self {
+            Self::Polynomial(exponent) => {
+                let (a, b, c) = coefficients(exponent);
+                let p = f64::from(exponent);
+                let tail = x.clone().mul_scalar(c * (p + 2.0)).add_scalar(b * (p + 1.0)) * x.clone();
+                tail.add_scalar(a * p) * x.powi_scalar(exponent as i32 - 1) * inside
+            }
+            Self::Exponential => {
+                let (x2, rest) = exponent_parts(x.clone(), &inside);
+                let value = (x2 / rest.clone()).neg().exp() * inside;
+                value * x.mul_scalar(-2.0) / rest.powi_scalar(2)
+            }
+        }
     }
+}
+
+fn coefficients(exponent: u32) -> (f64, f64, f64) {
+    let p = f64::from(exponent);
+    (-(p + 1.0) * (p + 2.0) / 2.0, p * (p + 2.0), -p * (p + 1.0) / 2.0)
+}
+
+/// `x²` and `1 − x²`; 0 and 1 beyond the cutoff, where the quotient must not blow up.
+fn exponent_parts(x: Tensor<2>, inside: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let x2 = x.powi_scalar(2) * inside.clone();
+    (x2.clone(), x2.neg().add_scalar(1.0))
 }
 
 /// 1 where `x < 1`, else 0.
 fn inside(x: Tensor<2>) -> Tensor<2> {
     let dtype = x.dtype();
     x.lower_elem(1.0).float().cast(dtype)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::to_host;
+
+    #[test]
+    fn derivatives_of_envelopes_are_central_differences() {
+        let at = |x: f64| float_tensor::<2>(vec![x], [1, 1], &Device::flex(), DType::F64);
+        for envelope in [Envelope::Polynomial(5), Envelope::Polynomial(2), Envelope::Exponential] {
+            for x in [0.1, 0.5, 0.93] {
+                let h = 1e-6;
+                let difference =
+                    (to_host(&envelope.forward(at(x + h)))[0] - to_host(&envelope.forward(at(x - h)))[0]) / (2.0 * h);
+                assert!((difference - to_host(&envelope.derivative(at(x)))[0]).abs() < 1e-8, "{envelope:?} {x}");
+            }
+            for x in [1.0, 1.3] {
+                assert_eq!(to_host(&envelope.forward(at(x))), [0.0], "{envelope:?}");
+                assert_eq!(to_host(&envelope.derivative(at(x))), [0.0], "{envelope:?}");
+            }
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub struct Message {
     pub scalar_out: Dense,
     /// `n_radial → 3h`, the filter of an edge.
     pub filter: Dense,
+    #[module(skip)]
+    smooth_cutoff: bool,
 }
 
 /// What the adjoint needs of the forward pass.
@@ -45,13 +47,14 @@ pub(crate) struct MessageAdjoint {
 }
 
 impl Message {
-    pub(crate) fn new(h: usize, n_radial: usize, rng: &mut Initializer) -> Self {
+    pub(crate) fn new(h: usize, n_radial: usize, smooth_cutoff: bool, rng: &mut Initializer) -> Self {
         let xavier = Init::XavierUniform;
         Self {
             norm: LayerNorm::new(h, rng),
             scalar_in: Dense::new(h, h, true, xavier, rng),
             scalar_out: Dense::new(h, 3 * h, true, xavier, rng),
             filter: Dense::new(n_radial, 3 * h, true, xavier, rng),
+            smooth_cutoff,
         }
     }
 
@@ -69,7 +72,7 @@ impl Message {
         let sent = self.scalar_out.forward(scaled_silu(hidden.clone()));
         let source_rows = gather_rows(sent, batch.source.clone());
         let vector_rows = vector.clone().map(|v| gather_rows(v, batch.source.clone()));
-        let filters = if batch.n_edges == 0 { source_rows.clone() } else { self.filter.forward(radial.clone()) };
+        let filters = if batch.n_edges == 0 { source_rows.clone() } else { self.filters(radial.clone()) };
 
         let gated = source_rows.clone() * filters.clone();
         let scalar_sum = sum_rows(columns(&gated, 0, h), batch.target.clone(), batch.n_atoms);
@@ -83,6 +86,28 @@ impl Message {
             None => vector_sum,
         };
         (State { scalar, vector }, MessageSaved { norm, hidden, source_rows, filters, vector_rows })
+    }
+
+    /// Filters of all edges. With a smooth cutoff the last column of `radial` is the envelope: `W u b + u β` is `u (W b + β)`.
+    fn filters(&self, radial: Tensor<2>) -> Tensor<2> {
+        match self.smooth_weight() {
+            Some(weight) => radial.matmul(weight.transpose()),
+            None => self.filter.forward(radial),
+        }
+    }
+
+    /// Gradient with respect to `radial`, given that of the filters.
+    fn filters_adjoint(&self, filters_bar: Tensor<2>) -> Tensor<2> {
+        match self.smooth_weight() {
+            Some(weight) => filters_bar.matmul(weight),
+            None => self.filter.adjoint(filters_bar),
+        }
+    }
+
+    /// `[W, β]`. Shape: `[3h, n_radial + 1]`.
+    fn smooth_weight(&self) -> Option<Tensor<2>> {
+        let bias = self.filter.bias.as_ref().filter(|_| self.smooth_cutoff)?.val();
+        Some(Tensor::cat(vec![self.filter.weight.val(), bias.unsqueeze_dim(1)], 1))
     }
 
     /// Gradients with respect to the layer's inputs, given those of its outputs; in mirrored order.
@@ -117,7 +142,7 @@ impl Message {
         };
 
         let gated_bar = Tensor::cat(vec![scalar_edge, weight_bar, along_bar], 1);
-        let radial = self.filter.adjoint(gated_bar.clone() * saved.source_rows);
+        let radial = self.filters_adjoint(gated_bar.clone() * saved.source_rows);
         let sent_bar = sum_rows(gated_bar * saved.filters, batch.source.clone(), batch.n_atoms);
         let hidden_bar = self.scalar_out.adjoint(sent_bar) * scaled_silu_derivative(saved.hidden);
         let scalar = scalar_bar + self.norm.adjoint(&saved.norm, self.scalar_in.adjoint(hidden_bar));

@@ -11,8 +11,9 @@
 //! | `direction` | r⃗_ij / ‖r⃗_ij‖ | `[n_edges, 3]` |
 //!
 //! Departures, all shared with the Open Catalyst implementation whose checkpoints this network reads: layer norm
-//! before the message, scaled SiLU, `1/√2` and `1/√h` factors, Gaussians times a polynomial envelope of which the
-//! filter is an affine function (so its bias survives at the cutoff), an optional constant factor after each update.
+//! before the message, scaled SiLU, `1/√2` and `1/√h` factors, an optional constant factor after each update. There the
+//! filter is an affine function of envelope times basis, so that its bias survives at the cutoff and the energy jumps
+//! when a pair crosses it; with `smooth_cutoff` the envelope multiplies the whole filter, as in the paper.
 
 mod direct_forces;
 mod message;
@@ -31,8 +32,9 @@ use crate::batch::Batch;
 use crate::features::{Features, Tap};
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
-use crate::layers::radial::{GaussianBasis, PolynomialEnvelope};
-use crate::layers::{Dense, Embedding};
+use crate::layers::radial::GaussianBasis;
+use crate::layers::radial_basis::{EnvelopeKind, RadialKind};
+use crate::layers::{Dense, Embedding, RadialBasis};
 use crate::network::{Forces, Output};
 
 /// Rows of the embedding: hydrogen to bismuth.
@@ -46,14 +48,21 @@ pub struct PaiNNConfig {
     pub hidden_channels: usize,
     /// Number of message and update layers. Default 4.
     pub n_layers: usize,
-    /// Number of Gaussians that expand a distance. Default 128.
+    /// Number of functions that expand a distance. Default 128.
     pub n_radial: usize,
+    /// `"gaussian"` (default), `"spherical_bessel"` or `"bernstein"`.
+    pub radial_basis: RadialKind,
     /// Largest distance in Å at which two atoms see each other. Default 12.
     pub cutoff: f64,
+    /// `"polynomial"` (default) or `"exponential"`.
+    pub envelope: EnvelopeKind,
     /// Exponent of the polynomial envelope. Default 5.
     pub envelope_exponent: u32,
+    /// Whether the envelope multiplies the whole filter, so that energy and forces are continuous where a pair crosses the
+    /// cutoff. Default true; false is the reference's rule, whose filters keep their bias there.
+    pub smooth_cutoff: bool,
     /// `"all"` within the cutoff (the default), or `{ nearest = 50 }`, the reference's rule, which depends on the order
-    /// of atoms. Either way the energy jumps where a pair crosses the cutoff, by what the filter's bias lets through.
+    /// of atoms and jumps where the set of neighbours changes.
     pub neighbors: Neighbors,
     /// `"gradient"` (energy is conserved, the default) or `"direct"` (a head of their own, as in the paper).
     pub forces: Forces,
@@ -67,8 +76,11 @@ impl Default for PaiNNConfig {
             hidden_channels: 128,
             n_layers: 4,
             n_radial: 128,
+            radial_basis: RadialKind::Gaussian,
             cutoff: 12.0,
+            envelope: EnvelopeKind::Polynomial,
             envelope_exponent: 5,
+            smooth_cutoff: true,
             neighbors: Neighbors::All,
             forces: Forces::Gradient,
             update_scales: Vec::new(),
@@ -113,7 +125,8 @@ impl PaiNNConfig {
         let gated = |i: f64, o: f64| i * i + i * o + (2.0 * i + 1.0) * i + (i + 1.0) * 2.0 * o;
         let direct = if self.forces == Forces::Direct { gated(h, half) + gated(half, 1.0) } else { 0.0 };
         let energy = (h + 1.0) * half + half + 1.0;
-        EMBEDDING_ROWS as f64 * h + self.n_layers as f64 * (message + update) + energy + direct
+        let basis = RadialBasis::n_parameters(self.radial_basis, self.n_radial) as f64;
+        basis + EMBEDDING_ROWS as f64 * h + self.n_layers as f64 * (message + update) + energy + direct
     }
 
     /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
@@ -121,7 +134,7 @@ impl PaiNNConfig {
         let h = self.hidden_channels;
         let xavier = Init::XavierUniform;
         let embedding = Embedding::new(EMBEDDING_ROWS, h, Init::Uniform(3.0_f64.sqrt()), rng);
-        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, rng)).collect();
+        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, self.smooth_cutoff, rng)).collect();
         let updates = (0..self.n_layers)
             .map(|i| Update::new(h, self.update_scales.get(i).copied().unwrap_or(1.0), rng))
             .collect();
@@ -132,9 +145,14 @@ impl PaiNNConfig {
             energy_in: Dense::new(h, h / 2, true, xavier, rng),
             energy_out: Dense::new(h / 2, 1, true, xavier, rng),
             direct_forces: (self.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
-            cutoff: self.cutoff,
-            basis: GaussianBasis::new(0.0, 1.0, self.n_radial),
-            envelope: PolynomialEnvelope::new(self.envelope_exponent),
+            radial_basis: RadialBasis::new(
+                self.radial_basis,
+                GaussianBasis::new(0.0, 1.0, self.n_radial),
+                self.envelope.with_exponent(self.envelope_exponent),
+                self.cutoff,
+                rng,
+            ),
+            smooth_cutoff: self.smooth_cutoff,
         }
     }
 }
@@ -154,12 +172,10 @@ pub struct PaiNN {
     pub energy_out: Dense,
     /// Head of direct forces, when the configuration asks for it.
     pub direct_forces: Option<DirectForces>,
+    /// What expands a distance.
+    pub radial_basis: RadialBasis,
     #[module(skip)]
-    cutoff: f64,
-    #[module(skip)]
-    basis: GaussianBasis,
-    #[module(skip)]
-    envelope: PolynomialEnvelope,
+    smooth_cutoff: bool,
 }
 
 impl PaiNN {
@@ -200,18 +216,23 @@ impl PaiNN {
         output
     }
 
+    /// What the filters are linear functions of. Shape: `[n_edges, n_radial]`; with a smooth cutoff one column more, the
+    /// envelope, whose weight is the filter's bias.
     fn radial(&self, batch: &Batch) -> Tensor<2> {
-        let x = batch.distance.clone().mul_scalar(1.0 / self.cutoff);
-        self.envelope.forward(x.clone()) * self.basis.forward(x)
+        let radial = self.radial_basis.forward(batch.distance.clone());
+        if !self.smooth_cutoff {
+            return radial;
+        }
+        Tensor::cat(vec![radial, self.radial_basis.envelope(batch.distance.clone())], 1)
     }
 
-    /// Derivative of the radial basis with respect to the distance. Shape: `[n_edges, n_radial]`.
+    /// Derivative of [`Self::radial`] with respect to the distance. Same shape.
     fn radial_slope(&self, batch: &Batch) -> Tensor<2> {
-        let x = batch.distance.clone().mul_scalar(1.0 / self.cutoff);
-        let gaussians = self.basis.forward(x.clone());
-        let slope = self.basis.derivative(x.clone(), gaussians.clone());
-        let slope = self.envelope.derivative(x.clone()) * gaussians + self.envelope.forward(x) * slope;
-        slope.mul_scalar(1.0 / self.cutoff)
+        let slope = self.radial_basis.slope(batch.distance.clone());
+        if !self.smooth_cutoff {
+            return slope;
+        }
+        Tensor::cat(vec![slope, self.radial_basis.envelope_slope(batch.distance.clone())], 1)
     }
 
     /// `∂E/∂displacement` of each edge, by running the layers backwards. Shape: `[n_edges, 3]`.
@@ -260,7 +281,7 @@ pub(crate) struct State {
 
 fn push_features(features: &mut Vec<Features>, taps: &[Tap], tap: Tap, state: &State) {
     if taps.contains(&tap) {
-        features.push(Features { tap, node: state.scalar.clone(), vector: Some(state.vector.clone()) });
+        features.push(Features { tap, node: state.scalar.clone(), vector: Some(state.vector.clone()), edge: None });
     }
 }
 

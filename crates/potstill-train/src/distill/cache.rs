@@ -6,6 +6,7 @@
 //! everything in f64.
 //! The index names the dataset and the teacher by hash. Any program can write the same files.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,15 @@ pub struct TeacherCache {
 struct Shard {
     path: PathBuf,
     map: Mmap,
+    tensors: BTreeMap<String, Stored>,
+}
+
+/// Where a tensor lies in its shard.
+#[derive(Debug)]
+struct Stored {
+    dtype: Dtype,
+    width: usize,
+    bytes: std::ops::Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,15 +151,19 @@ pub fn open_or_make(
     precision: Precision,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(TeacherCache, Origin)> {
-    let index = plan(teacher, systems, wanted, precision);
+    let mut wanted = wanted.to_vec();
+    let mut index = plan(teacher, systems, &wanted, precision);
     if folder.join("index.json").exists() {
         let found = read_index(folder)?;
         check_same(folder, &found, &index)?;
         if covers(&found, &index) {
             return Ok((TeacherCache::open(folder, found, systems)?, Origin::Reused));
         }
+        // Runs that share the folder and want different taps must not take turns in making it.
+        add_taps(&mut wanted, &found);
+        index = plan(teacher, systems, &wanted, precision);
     }
-    make(folder, teacher, systems, wanted, &index, progress)?;
+    make(folder, teacher, systems, &wanted, &index, progress)?;
     Ok((TeacherCache::open(folder, index, systems)?, Origin::Made))
 }
 
@@ -219,6 +233,20 @@ fn covers(found: &Index, wanted: &Index) -> bool {
             .taps
             .iter()
             .all(|w| found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector)))
+}
+
+/// What an older index holds comes first, so that its finished shards keep their order of tensors.
+fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
+    let mut all: Vec<Wanted> = Vec::new();
+    let held =
+        found.taps.iter().filter_map(|t| Some(Wanted { tap: t.tap.parse().ok()?, node: t.node, vector: t.vector }));
+    for w in held.chain(wanted.drain(..)) {
+        match all.iter_mut().find(|a| a.tap == w.tap) {
+            Some(a) => (a.node, a.vector) = (a.node || w.node, a.vector || w.vector),
+            None => all.push(w),
+        }
+    }
+    *wanted = all;
 }
 
 fn make(
@@ -375,8 +403,8 @@ impl TeacherCache {
                 first_atom += n_atoms;
             }
             let map = map_file(&path)?;
-            check_shard(&path, &map, shard, first_atom)?;
-            shards.push(Shard { path, map });
+            let tensors = check_shard(&path, &map, shard, first_atom)?;
+            shards.push(Shard { path, map, tensors });
         }
         if places.len() != systems.len() {
             let message =
@@ -431,21 +459,22 @@ impl TeacherCache {
     /// Rows of a tensor in f64.
     fn rows(&self, shard: usize, name: &str, rows: std::ops::Range<usize>) -> Result<Vec<f64>> {
         let shard = &self.shards[shard];
-        let broken =
-            |e: safetensors::SafeTensorError| Error::file(&shard.path, format!("{name}: {e}; delete the cache"));
-        let tensors = SafeTensors::deserialize(&shard.map).map_err(broken)?;
-        let view = tensors.tensor(name).map_err(broken)?;
-        let width: usize = view.shape().iter().skip(1).product();
-        let size = match view.dtype() {
-            Dtype::F64 => 8,
-            Dtype::F32 => 4,
-            _ => 2,
-        };
-        let bytes = view
-            .data()
-            .get(rows.start * width * size..rows.end * width * size)
-            .ok_or_else(|| Error::file(&shard.path, format!("{name} has too few rows; delete the cache")))?;
-        Ok(match view.dtype() {
+        let broken = |what: &str| Error::file(&shard.path, format!("{what} {name}; delete the cache to make it anew"));
+        let stored = shard.tensors.get(name).ok_or_else(|| broken("has no tensor"))?;
+        let row = stored.width
+            * if stored.dtype == Dtype::F64 {
+                8
+            } else if stored.dtype == Dtype::F32 {
+                4
+            } else {
+                2
+            };
+        let bytes = shard
+            .map
+            .get(stored.bytes.clone())
+            .and_then(|bytes| bytes.get(rows.start * row..rows.end * row))
+            .ok_or_else(|| broken("has too few rows of"))?;
+        Ok(match stored.dtype {
             Dtype::F64 => bytes
                 .chunks_exact(8)
                 .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
@@ -458,16 +487,26 @@ impl TeacherCache {
     }
 }
 
-fn check_shard(path: &Path, bytes: &[u8], shard: &IndexShard, n_atoms: usize) -> Result<()> {
+/// Checks the rows of the labels; the tensors of the shard by name.
+fn check_shard(path: &Path, bytes: &[u8], shard: &IndexShard, n_atoms: usize) -> Result<BTreeMap<String, Stored>> {
     let wrong = |m: String| Error::file(path, format!("{m}; delete the cache to make it anew"));
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("not a complete shard ({e})")))?;
+    let broken = |e: safetensors::SafeTensorError| wrong(format!("not a complete shard ({e})"));
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let rows = |name: &str| tensors.tensor(name).ok().and_then(|t| t.shape().first().copied());
     for (name, expected) in [("energy", shard.n_systems), ("atomic_energies", n_atoms), ("forces", n_atoms)] {
         if rows(name) != Some(expected) {
             return Err(wrong(format!("{name}: expected {expected} rows, found {:?}", rows(name))));
         }
     }
-    Ok(())
+    let mut stored = BTreeMap::new();
+    // The format: eight bytes with the header's length, the header, the tensors.
+    for (name, info) in metadata.tensors() {
+        let (start, end) = (8 + header + info.data_offsets.0, 8 + header + info.data_offsets.1);
+        let width = info.shape.iter().skip(1).product();
+        stored.insert(name, Stored { dtype: info.dtype, width, bytes: start..end });
+    }
+    Ok(stored)
 }
 
 #[expect(unsafe_code, reason = "memory mapping is unsafe where another program may change the file meanwhile")]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::FeatureLoss;
 pub use cache::{Origin, Precision, TeacherCache, Wanted};
-pub use projection::Projection;
+pub use projection::{Projection, ProjectionKind};
 
 /// Teacher and strategies of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,9 @@ pub struct FeatureTerm {
     /// Where in the student. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub student_tap: Option<String>,
+    /// `"linear"` (default), trained with the student and then thrown away, or `"identity"` for equal widths.
+    #[serde(default)]
+    pub projection: ProjectionKind,
 }
 
 impl Term {
@@ -152,13 +155,15 @@ impl DistillConfig {
     /// What the cache of this teacher must hold.
     ///
     /// # Errors
-    /// A tap that the teacher does not have, vector features of a teacher without vectors.
-    pub fn wanted(&self, teacher: &Architecture) -> Result<Vec<Wanted>> {
+    /// A tap that the teacher does not have, vector features of a teacher without vectors, an identity projection between
+    /// features of different widths.
+    pub fn wanted(&self, teacher: &Architecture, student: &Architecture) -> Result<Vec<Wanted>> {
         let mut wanted: Vec<Wanted> = Vec::new();
         for term in self.terms.iter().filter(|t| t.is_active()) {
             let Some(feature) = term.feature() else { continue };
             let key = format!("distill.terms ({})", term.name());
             check_vectors(&key, term, teacher, "teacher")?;
+            check_widths(&key, feature, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
             let vector = matches!(term, Term::VectorToVector(_));
             match wanted.iter_mut().find(|w| w.tap == tap) {
@@ -184,6 +189,18 @@ pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture,
             tap.ok_or_else(|| Error::setting(key, format!("the {whose} has no tap `{name}`; it has {}", list())))
         }
     }
+}
+
+fn check_widths(key: &str, term: &FeatureTerm, teacher: &Architecture, student: &Architecture) -> Result<()> {
+    let (ours, theirs) = (student.channels(), teacher.channels());
+    if term.projection == ProjectionKind::Identity && ours != theirs {
+        let message = format!(
+            "projection = \"identity\" needs equal widths, but the student has {ours} channels and the teacher {theirs}; \
+             use \"linear\""
+        );
+        return Err(Error::setting(key, message));
+    }
+    Ok(())
 }
 
 fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {

@@ -4,31 +4,52 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_nn::init::{Init, Initializer};
 use potstill_nn::layers::Dense;
+use serde::{Deserialize, Serialize};
 
-/// A linear map of feature rows; the identity when both widths agree is *not* assumed, as in the paper.
+/// How a student's features are brought to the width of its teacher's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectionKind {
+    /// A trained linear map, also where both widths agree. The default.
+    #[default]
+    Linear,
+    /// Nothing: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
+    Identity,
+}
+
+/// A linear map of feature rows, or the identity.
 #[derive(Module, Debug)]
 pub struct Projection {
-    /// `student → teacher`; without bias for vectors, which must rotate with the system.
-    pub map: Dense,
+    /// `student → teacher`; without bias for vectors, which must rotate with the system. Absent for the identity.
+    pub map: Option<Dense>,
 }
 
 impl Projection {
+    /// The features as they are.
+    pub fn identity() -> Self {
+        Self { map: None }
+    }
+
     /// A map with PyTorch's default initialisation, `U(±1/√input)`.
-    pub fn new(input: usize, output: usize, bias: bool, rng: &mut Initializer) -> Self {
+    pub fn linear(input: usize, output: usize, bias: bool, rng: &mut Initializer) -> Self {
         let mut map = Dense::new(input, output, false, Init::FanIn, rng);
         map.bias = bias.then(|| rng.fan_in_bias(output, input));
-        Self { map }
+        Self { map: Some(map) }
     }
 
     /// Scalar features. Shape: `[n_atoms, input]` to `[n_atoms, output]`.
     pub fn node(&self, node: Tensor<2>) -> Tensor<2> {
-        self.map.forward(node)
+        match &self.map {
+            Some(map) => map.forward(node),
+            None => node,
+        }
     }
 
     /// Vector features, each component by itself. Shape: `[n_atoms, 3·input]` to `[n_atoms, 3·output]`.
     pub fn vector(&self, vector: Tensor<2>) -> Tensor<2> {
         let [n, width] = vector.dims();
-        let rows = self.map.forward(vector.reshape([3 * n, width / 3]));
+        let Some(map) = &self.map else { return vector };
+        let rows = map.forward(vector.reshape([3 * n, width / 3]));
         let output = rows.dims()[1];
         rows.reshape([n, 3 * output])
     }

@@ -8,7 +8,7 @@ use potstill_nn::batch::float_tensor;
 use potstill_nn::init::Initializer;
 use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 
-use super::{DistillConfig, Projection, TeacherCache, Term, resolve_tap};
+use super::{DistillConfig, Projection, ProjectionKind, TeacherCache, Term, resolve_tap};
 use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
@@ -44,6 +44,7 @@ struct Labels {
 #[derive(Debug)]
 pub struct Terms {
     kinds: Vec<Kind>,
+    projections: Vec<ProjectionKind>,
     cache: TeacherCache,
     labels: Vec<Labels>,
 }
@@ -74,15 +75,15 @@ impl Terms {
         normalizer: &Normalizer,
     ) -> Result<Self> {
         let mut kinds = Vec::new();
-        let mut projections = 0;
+        let mut projections = Vec::new();
         for term in config.terms.iter().filter(|t| t.is_active()) {
             let key = format!("distill.terms ({})", term.name());
             let kind = match (term, term.feature()) {
                 (_, Some(feature)) => {
                     let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
                     let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
-                    let (weight, loss, projection) = (feature.weight, feature.loss, projections);
-                    projections += 1;
+                    let (weight, loss, projection) = (feature.weight, feature.loss, projections.len());
+                    projections.push(feature.projection);
                     match term {
                         Term::VectorToVector(_) => Kind::Vector { weight, loss, teacher, student, projection },
                         _ => Kind::Node { weight, loss, teacher, student, projection },
@@ -105,7 +106,7 @@ impl Terms {
                 .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        Ok(Self { kinds, cache, labels })
+        Ok(Self { kinds, projections, cache, labels })
     }
 
     /// Fresh projections for a student of that architecture.
@@ -125,7 +126,13 @@ impl Terms {
                 Kind::Vector { teacher, .. } => Some((*teacher, false)),
                 _ => None,
             })
-            .map(|(tap, bias)| Projection::new(input, self.cache.channels(tap).unwrap_or(input), bias, &mut rng))
+            .zip(&self.projections)
+            .map(|((tap, bias), kind)| match kind {
+                ProjectionKind::Identity => Projection::identity(),
+                ProjectionKind::Linear => {
+                    Projection::linear(input, self.cache.channels(tap).unwrap_or(input), bias, &mut rng)
+                }
+            })
             .collect()
     }
 

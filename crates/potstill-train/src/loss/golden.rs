@@ -21,11 +21,10 @@ struct Case {
 
 impl Case {
     fn read(index: usize) -> Option<Self> {
-        let folder = golden::fixtures("kd_losses")?;
-        let json = golden::json(&folder.join(format!("case{index}.json")));
+        let json = golden::json(&golden::fixtures(&format!("kd_losses/case{index}.json"))?);
         let sizes = json["sizes"].as_array().unwrap().iter().map(|s| s.as_u64().unwrap() as usize).collect();
         Some(Self {
-            tensors: golden::read(&folder.join(format!("case{index}.safetensors"))),
+            tensors: golden::read(&golden::fixtures(&format!("kd_losses/case{index}.safetensors"))?),
             entries: json["losses"].as_array().unwrap().clone(),
             sizes,
             device: Device::flex().autodiff(),

@@ -1,0 +1,215 @@
+//! An envelope times a basis of the scaled distance `x = d / cutoff`, with values and slopes.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::radial::{Envelope, GaussianBasis};
+use crate::batch::float_tensor;
+use crate::init::Initializer;
+
+/// Start of the trainable width of a Bernstein basis; `softplus` of it is 0.9448 (Unke et al., SpookyNet, 2021).
+const PREGAMMA: f64 = 0.45264;
+
+/// Which functions expand a distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RadialKind {
+    /// Gaussians on a regular grid, not trained.
+    #[default]
+    Gaussian,
+    /// `√(2/cutoff³) sin(f_k x) / x` with trainable frequencies that start at `kπ` (Gasteiger et al., DimeNet, 2020).
+    SphericalBessel,
+    /// `C(n−1, k) e^{−kγx} (1 − e^{−γx})^{n−1−k}` with one trainable width γ (Unke et al., SpookyNet, 2021).
+    Bernstein,
+}
+
+/// Shape of the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvelopeKind {
+    /// A polynomial, zero with two derivatives at the cutoff.
+    #[default]
+    Polynomial,
+    /// `exp(−x² / (1 − x²))`.
+    Exponential,
+}
+
+impl EnvelopeKind {
+    /// The envelope; `exponent` is that of the polynomial.
+    pub fn with_exponent(self, exponent: u32) -> Envelope {
+        match self {
+            Self::Polynomial => Envelope::Polynomial(exponent),
+            Self::Exponential => Envelope::Exponential,
+        }
+    }
+}
+
+/// A radial basis; what is trained of it is a parameter.
+#[derive(Module, Debug)]
+pub struct RadialBasis {
+    /// Frequencies of spherical Bessel functions. Shape: `[n]`.
+    pub frequencies: Option<Param<Tensor<1>>>,
+    /// `γ = softplus(pregamma)` of Bernstein polynomials. Shape: `[1]`.
+    pub pregamma: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    gaussians: GaussianBasis,
+    #[module(skip)]
+    envelope: Envelope,
+    #[module(skip)]
+    cutoff: f64,
+}
+
+impl RadialBasis {
+    /// A basis of `gaussians.offsets.len()` functions; the Gaussians themselves are used by [`RadialKind::Gaussian`] only.
+    pub fn new(
+        kind: RadialKind,
+        gaussians: GaussianBasis,
+        envelope: Envelope,
+        cutoff: f64,
+        rng: &mut Initializer,
+    ) -> Self {
+        let n = gaussians.offsets.len();
+        let multiples = || (1..=n).map(|k| std::f64::consts::PI * k as f64).collect();
+        Self {
+            frequencies: (kind == RadialKind::SphericalBessel).then(|| rng.vector(multiples())),
+            pregamma: (kind == RadialKind::Bernstein).then(|| rng.constant(1, PREGAMMA)),
+            gaussians,
+            envelope,
+            cutoff,
+        }
+    }
+
+    /// Number of trained numbers.
+    pub fn n_parameters(kind: RadialKind, n: usize) -> usize {
+        match kind {
+            RadialKind::Gaussian => 0,
+            RadialKind::SphericalBessel => n,
+            RadialKind::Bernstein => 1,
+        }
+    }
+
+    /// Envelope times basis. Shape: `[n_edges, 1]` in Å to `[n_edges, n]`.
+    pub fn forward(&self, distance: Tensor<2>) -> Tensor<2> {
+        let x = distance.mul_scalar(1.0 / self.cutoff);
+        self.envelope.forward(x.clone()) * self.values_and_slopes(x, false).0
+    }
+
+    /// Derivative of [`Self::forward`] with respect to the distance. Shape: `[n_edges, 1]` to `[n_edges, n]`.
+    pub fn slope(&self, distance: Tensor<2>) -> Tensor<2> {
+        let x = distance.mul_scalar(1.0 / self.cutoff);
+        let (values, slopes) = self.values_and_slopes(x.clone(), true);
+        let inner = match slopes {
+            Some(slopes) => self.envelope.forward(x.clone()) * slopes,
+            None => values.zeros_like(),
+        };
+        (self.envelope.derivative(x) * values + inner).mul_scalar(1.0 / self.cutoff)
+    }
+
+    /// The envelope alone. Shape kept.
+    pub fn envelope(&self, distance: Tensor<2>) -> Tensor<2> {
+        self.envelope.forward(distance.mul_scalar(1.0 / self.cutoff))
+    }
+
+    /// Derivative of [`Self::envelope`] with respect to the distance. Shape kept.
+    pub fn envelope_slope(&self, distance: Tensor<2>) -> Tensor<2> {
+        self.envelope.derivative(distance.mul_scalar(1.0 / self.cutoff)).mul_scalar(1.0 / self.cutoff)
+    }
+
+    /// The basis without envelope at scaled distances, and its derivative with respect to them when asked for.
+    fn values_and_slopes(&self, x: Tensor<2>, slopes: bool) -> (Tensor<2>, Option<Tensor<2>>) {
+        if let Some(frequencies) = &self.frequencies {
+            return spherical_bessel(x, frequencies.val(), (2.0 / self.cutoff.powi(3)).sqrt(), slopes);
+        }
+        if let Some(pregamma) = &self.pregamma {
+            return bernstein(x, pregamma.val(), self.gaussians.offsets.len(), slopes);
+        }
+        let values = self.gaussians.forward(x.clone());
+        let slopes = slopes.then(|| self.gaussians.derivative(x, values.clone()));
+        (values, slopes)
+    }
+}
+
+fn spherical_bessel(x: Tensor<2>, f: Tensor<1>, norm: f64, slopes: bool) -> (Tensor<2>, Option<Tensor<2>>) {
+    let f = f.unsqueeze::<2>();
+    let phase = x.clone() * f.clone();
+    let values = phase.clone().sin().mul_scalar(norm) / x.clone();
+    let slopes = slopes.then(|| (phase.cos() * f).mul_scalar(norm) / x.clone() - values.clone() / x);
+    (values, slopes)
+}
+
+/// In logarithms, since the binomial coefficients of a hundred functions overflow f32.
+fn bernstein(x: Tensor<2>, pregamma: Tensor<1>, n: usize, slopes: bool) -> (Tensor<2>, Option<Tensor<2>>) {
+    let (device, dtype) = (x.device(), x.dtype());
+    let row = |values: Vec<f64>| float_tensor::<2>(values, [1, n], &device, dtype);
+    let k = row((0..n).map(|k| k as f64).collect());
+    let rest = row((0..n).map(|k| (n - 1 - k) as f64).collect());
+    let gamma = burn::tensor::activation::softplus(pregamma, 1.0).unsqueeze::<2>();
+    let e = (x.clone() * gamma.clone()).neg().exp();
+    let complement = e.clone().neg().add_scalar(1.0);
+    let exponent = complement.clone().log() * rest.clone() - (x * gamma.clone()) * k.clone();
+    let values = (exponent + row(log_binomials(n - 1))).exp();
+    let slopes = slopes.then(|| values.clone() * ((e / complement) * rest - k) * gamma);
+    (values, slopes)
+}
+
+/// `ln C(m, k)` for `k = 0 … m`.
+fn log_binomials(m: usize) -> Vec<f64> {
+    let mut values = vec![0.0];
+    for k in 0..m {
+        values.push(values[k] + ((m - k) as f64).ln() - ((k + 1) as f64).ln());
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device};
+
+    use super::*;
+    use crate::batch::to_host;
+
+    fn basis(kind: RadialKind, envelope: Envelope) -> RadialBasis {
+        let rng = &mut Initializer::new(1, &Device::flex(), DType::F64);
+        RadialBasis::new(kind, GaussianBasis::exact(0.0, 1.0, 6), envelope, 5.0, rng)
+    }
+
+    fn at(d: f64) -> Tensor<2> {
+        float_tensor(vec![d], [1, 1], &Device::flex(), DType::F64)
+    }
+
+    #[test]
+    fn slopes_are_central_differences_for_every_basis() {
+        for kind in [RadialKind::Gaussian, RadialKind::SphericalBessel, RadialKind::Bernstein] {
+            for envelope in [Envelope::Polynomial(5), Envelope::Exponential] {
+                let basis = basis(kind, envelope);
+                for d in [0.7, 2.5, 4.8] {
+                    let h = 1e-5;
+                    let (above, below) = (to_host(&basis.forward(at(d + h))), to_host(&basis.forward(at(d - h))));
+                    for (k, slope) in to_host(&basis.slope(at(d))).into_iter().enumerate() {
+                        let difference = (above[k] - below[k]) / (2.0 * h);
+                        assert!((difference - slope).abs() < 1e-8, "{kind:?} {envelope:?} {d} {k}: {slope}");
+                    }
+                }
+                assert!(to_host(&basis.forward(at(5.0))).iter().all(|&v| v == 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn values_by_hand() {
+        let u = to_host(&basis(RadialKind::Gaussian, Envelope::Polynomial(5)).envelope(at(2.5)))[0];
+        let bessel = to_host(&basis(RadialKind::SphericalBessel, Envelope::Polynomial(5)).forward(at(2.5)));
+        for (k, value) in bessel.iter().enumerate() {
+            let f = std::f64::consts::PI * (k + 1) as f64;
+            assert!((value - u * (2.0_f64 / 125.0).sqrt() * (f * 0.5).sin() / 0.5).abs() < 1e-14);
+        }
+        let gamma = (1.0 + PREGAMMA.exp()).ln();
+        let e = (-0.5 * gamma).exp();
+        let bernstein = to_host(&basis(RadialKind::Bernstein, Envelope::Polynomial(5)).forward(at(2.5)));
+        for (k, (value, choose)) in bernstein.iter().zip([1.0, 5.0, 10.0, 10.0, 5.0, 1.0]).enumerate() {
+            let expected = u * choose * e.powi(k as i32) * (1.0 - e).powi(5 - k as i32);
+            assert!((value - expected).abs() < 1e-14, "{k}: {value} {expected}");
+        }
+    }
+}
