@@ -55,6 +55,16 @@ impl Model {
         &self.header
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The precision in which it computes.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The network itself.
     pub fn network(&self) -> &Network {
         &self.network

@@ -16,6 +16,7 @@
 //! | `layers` | linear maps, residuals, scale factors and their fit |
 //! | `angular` | functions of one and two angles |
 //! | `bases` | radial and angular bases, shared projections |
+//! | `names` | the names of parameters in the reference's checkpoints |
 //! | `tables` | neighbours of neighbours as padded tables |
 //! | `host` | those tables from a graph |
 //! | `interactions` | messages along triplets, quadruplets, pairs |
@@ -33,6 +34,7 @@ pub mod config;
 mod host;
 mod interactions;
 mod layers;
+pub(crate) mod names;
 mod tables;
 
 use burn::module::Module;

@@ -2,21 +2,23 @@
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
 //! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
-//! each tap that was asked for, `node.<tap>` `[n_atoms, c]` and `vector.<tap>` `[n_atoms, 3·c]` in f16 or f32; or
-//! everything in f64.
+//! each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']` and `vector.<tap>`
+//! `[n_atoms, 3·c']` in f16 or f32; or everything in f64.
 //! The index names the dataset and the teacher by hash. Any program can write the same files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Tensor;
 use half::f16;
 use memmap2::Mmap;
 use potstill_core::dataset::structure_hash;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result, System};
-use potstill_nn::Tap;
-use potstill_nn::batch::to_host;
+use potstill_nn::features::Reduction;
+use potstill_nn::{Architecture, Tap};
+use potstill_nn::batch::{Batch, to_host};
 use potstill_nn::checkpoint::{Tensors, write_tensors};
 use potstill_nn::model::Model;
 use rayon::prelude::*;
@@ -24,7 +26,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
 /// Atoms of one shard, about; bounds what a killed labelling loses.
 const ATOMS_PER_SHARD: usize = 40_000;
 /// Atoms of one forward pass of the teacher.
@@ -52,8 +54,31 @@ pub struct Wanted {
     pub tap: Tap,
     /// Scalar features.
     pub node: bool,
+    /// Edge features, summed over the edges into each atom.
+    pub edge_sum: bool,
     /// Vector features.
     pub vector: bool,
+}
+
+/// A kind of feature that a cache holds for each atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Scalar features.
+    Node,
+    /// Edge features, summed over the edges into each atom.
+    EdgeSum,
+    /// Vector features.
+    Vector,
+}
+
+impl Kind {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::EdgeSum => "edge_sum",
+            Self::Vector => "vector",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,8 +96,10 @@ struct Index {
 #[serde(deny_unknown_fields)]
 struct IndexTap {
     tap: String,
-    channels: usize,
+    node_channels: usize,
+    edge_channels: usize,
     node: bool,
+    edge_sum: bool,
     vector: bool,
 }
 
@@ -168,9 +195,19 @@ pub fn open_or_make(
 }
 
 fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Precision) -> Index {
-    let channels = teacher.header().model.channels();
-    let taps =
-        wanted.iter().map(|w| IndexTap { tap: w.tap.to_string(), channels, node: w.node, vector: w.vector }).collect();
+    let model = &teacher.header().model;
+    let (node_channels, edge_channels) = (model.node_channels(), reduced_channels(model));
+    let taps = wanted
+        .iter()
+        .map(|w| IndexTap {
+            tap: w.tap.to_string(),
+            node_channels,
+            edge_channels,
+            node: w.node,
+            edge_sum: w.edge_sum,
+            vector: w.vector,
+        })
+        .collect();
     let mut shards: Vec<IndexShard> = Vec::new();
     for system in systems {
         match shards.last_mut() {
@@ -192,6 +229,11 @@ fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Preci
         taps,
         shards,
     }
+}
+
+/// Width of edge features, or of the scalar ones where a network without them shows those.
+pub(super) fn reduced_channels(model: &Architecture) -> usize {
+    model.edge_channels().unwrap_or(model.node_channels())
 }
 
 fn read_index(folder: &Path) -> Result<Index> {
@@ -228,21 +270,25 @@ fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
 
 /// Whether everything that `wanted` asks for is in `found`, in the same precision.
 fn covers(found: &Index, wanted: &Index) -> bool {
-    found.precision == wanted.precision
-        && wanted
-            .taps
-            .iter()
-            .all(|w| found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector)))
+    let has = |f: &IndexTap, w: &IndexTap| {
+        f.tap == w.tap && (f.node || !w.node) && (f.edge_sum || !w.edge_sum) && (f.vector || !w.vector)
+    };
+    found.precision == wanted.precision && wanted.taps.iter().all(|w| found.taps.iter().any(|f| has(f, w)))
 }
 
 /// What an older index holds comes first, so that its finished shards keep their order of tensors.
 fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
     let mut all: Vec<Wanted> = Vec::new();
-    let held =
-        found.taps.iter().filter_map(|t| Some(Wanted { tap: t.tap.parse().ok()?, node: t.node, vector: t.vector }));
+    let held = found.taps.iter().filter_map(|t| {
+        Some(Wanted { tap: t.tap.parse().ok()?, node: t.node, edge_sum: t.edge_sum, vector: t.vector })
+    });
     for w in held.chain(wanted.drain(..)) {
         match all.iter_mut().find(|a| a.tap == w.tap) {
-            Some(a) => (a.node, a.vector) = (a.node || w.node, a.vector || w.vector),
+            Some(a) => {
+                a.node |= w.node;
+                a.edge_sum |= w.edge_sum;
+                a.vector |= w.vector;
+            }
             None => all.push(w),
         }
     }
@@ -315,16 +361,23 @@ fn evaluate_shard(
     let parts: Vec<Part> = batches
         .par_iter()
         .map(|batch| {
-            let (_, output) = teacher.forward(batch, &taps)?;
+            let (graph, output) = teacher.forward(batch, &taps)?;
             let labels = teacher.to_prediction(batch, &output)?;
+            let edges = Batch::new(graph.main(), teacher.device(), teacher.dtype());
             let mut features = Vec::new();
             for w in wanted {
                 let Some(found) = output.features.iter().find(|f| f.tap == w.tap) else { continue };
+                let mut keep = |kind: Kind, values: Tensor<2>| {
+                    features.push((format!("{}.{}", kind.key(), w.tap), values.dims()[1], to_host(&values)));
+                };
                 if w.node {
-                    features.push((format!("node.{}", w.tap), found.node.dims()[1], to_host(&found.node)));
+                    keep(Kind::Node, found.node.clone());
                 }
-                if let (true, Some(vector)) = (w.vector, &found.vector) {
-                    features.push((format!("vector.{}", w.tap), vector.dims()[1], to_host(vector)));
+                if w.edge_sum {
+                    keep(Kind::EdgeSum, found.reduced_edges(&edges, Reduction::Sum));
+                }
+                if let (true, Some(vectors)) = (w.vector, found.vectors(&edges, Reduction::Sum)) {
+                    keep(Kind::Vector, vectors);
                 }
             }
             Ok(Part { labels, features })
@@ -414,10 +467,11 @@ impl TeacherCache {
         Ok(Self { index, shards, places })
     }
 
-    /// Channels of the features at a tap, absent when the cache does not hold it.
-    pub fn channels(&self, tap: Tap) -> Option<usize> {
+    /// Channels of the features of one kind at a tap, absent when the cache does not hold it.
+    pub fn channels(&self, kind: Kind, tap: Tap) -> Option<usize> {
         let name = tap.to_string();
-        self.index.taps.iter().find(|t| t.tap == name).map(|t| t.channels)
+        let found = self.index.taps.iter().find(|t| t.tap == name)?;
+        Some(if kind == Kind::Node { found.node_channels } else { found.edge_channels })
     }
 
     /// Bytes of all shards.
@@ -442,12 +496,12 @@ impl TeacherCache {
         })
     }
 
-    /// Features of the systems `indices`, one after the other, row-major. `kind` is `node` or `vector`.
+    /// Features of the systems `indices`, one after the other, row-major.
     ///
     /// # Errors
     /// A shard that lacks a tensor.
-    pub fn features(&self, kind: &str, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
-        let name = format!("{kind}.{tap}");
+    pub fn features(&self, kind: Kind, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
+        let name = format!("{}.{tap}", kind.key());
         let mut values = Vec::new();
         for &i in indices {
             let place = self.places[i];

@@ -15,7 +15,7 @@ use potstill_nn::{Architecture, Tap};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::FeatureLoss;
-pub use cache::{Origin, Precision, TeacherCache, Wanted};
+pub use cache::{Kind, Origin, Precision, TeacherCache, Wanted};
 pub use projection::{Projection, ProjectionKind};
 
 /// Teacher and strategies of a distillation.
@@ -102,6 +102,15 @@ impl Term {
         }
     }
 
+    /// Which of the teacher's features the term reads.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::VectorToVector(_) => Kind::Vector,
+            Self::EdgeToNode(_) => Kind::EdgeSum,
+            _ => Kind::Node,
+        }
+    }
+
     /// Name of the strategy, as configurations write it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -163,15 +172,22 @@ impl DistillConfig {
             let Some(feature) = term.feature() else { continue };
             let key = format!("distill.terms ({})", term.name());
             check_vectors(&key, term, teacher, "teacher")?;
-            check_widths(&key, feature, teacher, student)?;
+            check_widths(&key, term, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
-            let vector = matches!(term, Term::VectorToVector(_));
+            let kind = term.kind();
+            let new = Wanted {
+                tap,
+                node: kind == Kind::Node,
+                edge_sum: kind == Kind::EdgeSum,
+                vector: kind == Kind::Vector,
+            };
             match wanted.iter_mut().find(|w| w.tap == tap) {
                 Some(w) => {
-                    w.node |= !vector;
-                    w.vector |= vector;
+                    w.node |= new.node;
+                    w.edge_sum |= new.edge_sum;
+                    w.vector |= new.vector;
                 }
-                None => wanted.push(Wanted { tap, node: !vector, vector }),
+                None => wanted.push(new),
             }
         }
         Ok(wanted)
@@ -191,9 +207,9 @@ pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture,
     }
 }
 
-fn check_widths(key: &str, term: &FeatureTerm, teacher: &Architecture, student: &Architecture) -> Result<()> {
-    let (ours, theirs) = (student.channels(), teacher.channels());
-    if term.projection == ProjectionKind::Identity && ours != theirs {
+fn check_widths(key: &str, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
+    let (ours, theirs) = (student_channels(term.kind(), student), teacher_channels(term.kind(), teacher));
+    if term.feature().is_some_and(|f| f.projection == ProjectionKind::Identity) && ours != theirs {
         let message = format!(
             "projection = \"identity\" needs equal widths, but the student has {ours} channels and the teacher {theirs}; \
              use \"linear\""
@@ -201,6 +217,19 @@ fn check_widths(key: &str, term: &FeatureTerm, teacher: &Architecture, student: 
         return Err(Error::setting(key, message));
     }
     Ok(())
+}
+
+/// Channels of the teacher's features that a term reads.
+fn teacher_channels(kind: Kind, teacher: &Architecture) -> usize {
+    if kind == Kind::Node { teacher.node_channels() } else { cache::reduced_channels(teacher) }
+}
+
+/// Channels of the student's features that a term reads.
+pub(crate) fn student_channels(kind: Kind, student: &Architecture) -> usize {
+    match kind {
+        Kind::Node | Kind::EdgeSum => student.node_channels(),
+        Kind::Vector => cache::reduced_channels(student),
+    }
 }
 
 fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {

@@ -58,5 +58,5 @@ fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
             })
             .collect::<Result<_>>()?,
     };
-    Ok(taps.into_iter().map(|tap| Wanted { tap, node: args.node, vector: args.vector }).collect())
+    Ok(taps.into_iter().map(|tap| Wanted { tap, node: args.node, edge_sum: false, vector: args.vector }).collect())
 }
