@@ -15,7 +15,7 @@ use potstill_core::{Error, Result, System};
 use potstill_nn::batch::to_host;
 use potstill_nn::checkpoint::{self, Header};
 use potstill_nn::model::Model;
-use potstill_nn::parameters;
+use potstill_nn::{NetworkGraphRule, parameters};
 use rayon::prelude::*;
 
 use crate::config::{BestBy, TrainingConfig};

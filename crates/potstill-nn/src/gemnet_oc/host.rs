@@ -159,8 +159,8 @@ fn quadruplets(
     let tensor = |values| float_tensor(values, [n, 1, width], place.device, place.dtype);
     Some(QuadrupletTables {
         inner_distance: float_tensor(inner.distances(), [inner.n_edges(), 1], place.device, place.dtype),
-        incoming: angle_fan(before, inner.n_edges(), &angles.cos_abd, place),
-        outgoing: angle_fan(after, graph.main.n_edges(), &angles.cos_cab, place),
+        incoming: angle_fan(before, inner.n_edges(), &angles.abd, place),
+        outgoing: angle_fan(after, graph.main.n_edges(), &angles.cab, place),
         dihedral: tensor(dihedral),
         taken: tensor(taken),
     })
