@@ -31,7 +31,12 @@ impl EdgeSet {
 }
 
 impl From<EdgeList> for EdgeSet {
-    fn from(EdgeList { source, target, shifts, displacement }: EdgeList) -> Self {
+    /// Gives back what growing reserved: graphs are kept for a whole training.
+    fn from(EdgeList { mut source, mut target, mut shifts, mut displacement }: EdgeList) -> Self {
+        source.shrink_to_fit();
+        target.shrink_to_fit();
+        shifts.shrink_to_fit();
+        displacement.shrink_to_fit();
         Self { source, target, shifts, displacement }
     }
 }

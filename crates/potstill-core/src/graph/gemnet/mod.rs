@@ -21,7 +21,7 @@
 //!
 //! Departures from the reference implementation (OCP), beyond those of [`graph`](super):
 //! - OCP stores the negated shift and the unit vector from source to target. Here both follow
-//!   [`Graph`](super::Graph): shift and displacement point from target to source. Every angle is made of products of
+//!   [`Graph`]: shift and displacement point from target to source. Every angle is made of products of
 //!   two vectors and is the same.
 //! - Free molecules in OCP are cut to the first 1000 neighbours met. Here always the nearest are kept.
 //! - OCP fails on batches without triplets or quadruplets. Here their lists are empty.

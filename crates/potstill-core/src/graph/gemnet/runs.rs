@@ -24,9 +24,9 @@ pub fn offsets(sorted: &[u32], n_outputs: usize) -> Vec<usize> {
 
 /// The candidates of one output, and perhaps one that is not taken.
 struct Run {
-    range: Range<usize>,
+    range: Range<u32>,
     /// Inside the range, or its end.
-    hole: usize,
+    hole: u32,
 }
 
 /// The candidates of all outputs, in order.
@@ -41,10 +41,11 @@ impl Runs {
         Self { runs: Vec::with_capacity(n_outputs), len: 0 }
     }
 
-    /// The candidates of the next output; `hole`, which lies in `range`, is not taken.
+    /// The candidates of the next output, all below 2³²; `hole`, which lies in `range`, is not taken.
     pub fn push(&mut self, range: Range<usize>, hole: Option<usize>) {
         self.len = self.len.saturating_add(range.len() - usize::from(hole.is_some()));
-        self.runs.push(Run { hole: hole.unwrap_or(range.end), range });
+        let hole = hole.unwrap_or(range.end) as u32;
+        self.runs.push(Run { range: range.start as u32..range.end as u32, hole });
     }
 
     /// Entry and output of each entry; the message of the error says how many there are of `what`.
@@ -54,10 +55,36 @@ impl Runs {
         }
         let (mut entries, mut outputs) = (Vec::with_capacity(self.len), Vec::with_capacity(self.len));
         for (output, Run { range, hole }) in self.runs.iter().enumerate() {
-            entries.extend(range.start as u32..*hole as u32);
-            entries.extend(range.end.min(hole + 1) as u32..range.end as u32);
+            entries.extend(range.start..*hole);
+            entries.extend(range.end.min(hole + 1)..range.end);
             outputs.resize(entries.len(), output as u32);
         }
         Ok((entries, outputs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_holes() {
+        let mut runs = Runs::with_capacity(5);
+        for (range, hole) in [(0..3, None), (0..0, None), (4..5, Some(4)), (2..6, Some(2)), (2..6, Some(5))] {
+            runs.push(range, hole);
+        }
+        let (entries, outputs) = runs.write("entries").unwrap();
+        assert_eq!(entries, [0, 1, 2, 3, 4, 5, 2, 3, 4]);
+        assert_eq!(outputs, [0, 0, 0, 3, 3, 3, 4, 4, 4]);
+        assert_eq!(offsets(&outputs, 5), [0, 3, 3, 3, 6, 9]);
+        assert_eq!(offsets(&[], 0), [0]);
+    }
+
+    #[test]
+    fn absurd_lengths_are_refused_before_anything_is_written() {
+        let mut runs = Runs::with_capacity(2);
+        runs.push(0..MAX_ENTRIES, None);
+        runs.push(0..7, Some(3));
+        assert!(runs.write("quadruplets").unwrap_err().starts_with("has 1073741830 quadruplets; use"));
     }
 }
