@@ -19,6 +19,7 @@ use crate::distill::{DistillConfig, Origin};
 use crate::observer::Observer;
 use crate::prepared::prepare;
 use crate::real::Real;
+use crate::scales;
 use crate::trainer::{Split, Summary, Trainer};
 
 /// Labelled systems of a run.
@@ -163,7 +164,7 @@ fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)
     });
     let header = Header {
         format_version: FORMAT_VERSION,
-        model: config.model.clone(),
+        model: scales::settle(&config.model, config.seed, &systems)?,
         elements: known.into_iter().map(named).collect(),
         reference_energies: fit.energies,
         normalizer,

@@ -37,6 +37,10 @@ pub enum Command {
     ///
     /// Example: potstill label --model teacher.safetensors --data train.extxyz --out cache --node --vector
     Label(LabelArgs),
+    /// Fit the scale factors of a GemNet-OC, as training does by itself, and print the section of a configuration.
+    ///
+    /// Example: potstill fit-scales configs/oc20-gemnet-oc.toml --out scales.toml
+    FitScales(FitScalesArgs),
     /// Measure a model against labels.
     ///
     /// Example: potstill evaluate --model model.safetensors --data test.extxyz --max-force-mae 0.05
@@ -126,6 +130,25 @@ pub struct TrainArgs {
     #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
     pub device: String,
     /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `fit-scales`
+#[derive(Debug, Args)]
+pub struct FitScalesArgs {
+    /// TOML configuration of the network and its training systems.
+    pub config: PathBuf,
+    /// TOML file for the factors; default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Change a setting, for example --set seed=1.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of the weights; default: that of the configuration.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Print the factors as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -176,12 +176,7 @@ impl Bases {
     pub(super) fn new(config: &GemNetOCConfig, rng: &mut Initializer) -> Self {
         let (plain, beside) = (config.radial_basis, config.angular_radial_basis());
         let (r, s) = (config.n_radial, config.n_spherical);
-        // The reference registers one shared basis under several names and knows its factor by the first.
-        let shared = match (config.quadruplets, config.atom_to_edge) {
-            (true, _) => "sbf_basis_qint.radial_basis",
-            (false, true) => "cbf_basis_aeint.radial_basis",
-            (false, false) => "cbf_basis_tint.radial_basis",
-        };
+        let shared = format!("{}.radial_basis", config.shared_basis());
         let factor = |name: &str| {
             config.scale_basis.then(|| Scale::new(name.to_owned(), &config.scale_factors))
         };
@@ -197,7 +192,7 @@ impl Bases {
         let radial = |kind, cutoff, name: &str, rng: &mut Initializer| ScaledRadial::new(config, kind, cutoff, name, rng);
         Self {
             main: radial(plain, config.cutoff, "radial_basis", rng),
-            angular: radial(beside, config.cutoff, shared, rng),
+            angular: radial(beside, config.cutoff, &shared, rng),
             atom_edge: (config.atom_to_edge || config.edge_to_atom)
                 .then(|| radial(plain, reach, "radial_basis_aeaint", rng)),
             edge_to_atom_angular: config

@@ -38,6 +38,30 @@ pub enum SphericalKind {
     GaussianOuter,
 }
 
+/// Where the constant factors of the network come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleFactors {
+    /// Fitted before the first step, so that every message has the variance of what it came from. The default.
+    #[default]
+    Fit,
+    /// All 1, as in the paper's COLL runs.
+    Unit,
+    /// By the reference's names, for example `int_blocks.0.trip_interaction.scale_rbf`.
+    #[serde(untagged)]
+    Given(BTreeMap<String, f64>),
+}
+
+impl ScaleFactors {
+    /// The factor of that name; 1 when it is not known.
+    pub fn get(&self, name: &str) -> f64 {
+        match self {
+            Self::Given(factors) => factors.get(name).copied().unwrap_or(1.0),
+            _ => 1.0,
+        }
+    }
+}
+
 /// Sizes of a [`GemNetOC`](super::GemNetOC); the default is the COLL setting of the distillation paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -135,9 +159,9 @@ pub struct GemNetOCConfig {
     pub forces: Forces,
     /// Whether an edge and its reverse carry the same force, so that forces of a system add up to zero. Default false.
     pub coupled_forces: bool,
-    /// Constant factors by name, found by `potstill fit-scales` or before training; those that are missing are 1.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub scale_factors: BTreeMap<String, f64>,
+    /// Constant factors of messages: `"fit"` (default), `"unit"`, or a table of all of them by name, as `potstill
+    /// fit-scales` writes it.
+    pub scale_factors: ScaleFactors,
 }
 
 impl Default for GemNetOCConfig {
@@ -187,7 +211,7 @@ impl Default for GemNetOCConfig {
             extensive: true,
             forces: Forces::Direct,
             coupled_forces: false,
-            scale_factors: BTreeMap::new(),
+            scale_factors: ScaleFactors::Fit,
         }
     }
 }
@@ -246,10 +270,58 @@ impl GemNetOCConfig {
             let message = format!("{} Å must reach as far as the other cutoffs, {largest} Å", self.atom_cutoff());
             return Err(Error::setting("model.atom_cutoff", message));
         }
-        if let Some((name, value)) = self.scale_factors.iter().find(|(_, v)| !v.is_finite()) {
+        let ScaleFactors::Given(factors) = &self.scale_factors else { return Ok(()) };
+        if let Some((name, value)) = factors.iter().find(|(_, v)| !v.is_finite()) {
             return Err(Error::setting("model.scale_factors", format!("{name} = {value} is not a number")));
         }
+        let missing: Vec<String> = self.scale_names().into_iter().filter(|name| !factors.contains_key(name)).collect();
+        if let Some(first) = missing.first() {
+            let message = format!("{first} and {} more are missing; give all, or \"fit\"", missing.len() - 1);
+            return Err(Error::setting("model.scale_factors", message));
+        }
         Ok(())
+    }
+
+    /// Names of all scale factors of this network, as the reference calls them.
+    pub fn scale_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut add = |on: bool, prefix: &str, factors: &[&str]| {
+            names.extend(factors.iter().filter(|_| on).map(|factor| format!("{prefix}.{factor}")));
+        };
+        if self.scale_basis {
+            add(true, "radial_basis", &["scale_rbf"]);
+            add(self.atom_to_edge || self.edge_to_atom, "radial_basis_aeaint", &["scale_rbf"]);
+            add(self.atom_to_atom, "radial_basis_aint", &["scale_rbf"]);
+            add(true, self.shared_basis(), &["radial_basis.scale_rbf"]);
+            add(true, "cbf_basis_tint", &["scale_cbf"]);
+            add(self.quadruplets, "cbf_basis_qint", &["radial_basis.scale_rbf", "scale_cbf"]);
+            add(self.quadruplets, "sbf_basis_qint", &["scale_sbf"]);
+            add(self.atom_to_edge, "cbf_basis_aeint", &["scale_cbf"]);
+            add(self.edge_to_atom, "cbf_basis_eaint", &["radial_basis.scale_rbf", "scale_cbf"]);
+        }
+        for i in 0..self.n_blocks {
+            let part = |name: &str| format!("int_blocks.{i}.{name}");
+            add(true, &part("trip_interaction"), &["scale_rbf", "scale_cbf_sum"]);
+            add(self.quadruplets, &part("quad_interaction"), &["scale_rbf", "scale_cbf", "scale_sbf_sum"]);
+            add(self.atom_to_edge, &part("atom_edge_interaction"), &["scale_rbf", "scale_cbf_sum"]);
+            add(self.edge_to_atom, &part("edge_atom_interaction"), &["scale_rbf", "scale_cbf_sum"]);
+            add(self.atom_to_atom, &part("atom_interaction"), &["scale_rbf_sum"]);
+            add(true, &part("atom_update"), &["scale_sum"]);
+        }
+        for i in 0..=self.n_blocks {
+            add(true, &format!("out_blocks.{i}"), &["scale_sum"]);
+            add(self.forces == Forces::Direct, &format!("out_blocks.{i}"), &["scale_rbf_F"]);
+        }
+        names
+    }
+
+    /// The reference registers one radial basis under several names and knows it by the first.
+    pub(super) fn shared_basis(&self) -> &'static str {
+        match (self.quadruplets, self.atom_to_edge) {
+            (true, _) => "sbf_basis_qint",
+            (false, true) => "cbf_basis_aeint",
+            (false, false) => "cbf_basis_tint",
+        }
     }
 
     /// How graphs for this network are drawn.

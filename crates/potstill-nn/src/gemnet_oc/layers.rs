@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::config::ScaleFactors;
 use super::tables::Fan;
 use crate::batch::to_host;
 use crate::init::{Init, Initializer};
@@ -61,8 +62,8 @@ pub struct Scale {
 
 impl Scale {
     /// The factor of that name; 1 when `factors` has none.
-    pub(super) fn new(name: String, factors: &BTreeMap<String, f64>) -> Self {
-        let value = factors.get(&name).copied().unwrap_or(1.0);
+    pub(super) fn new(name: String, factors: &ScaleFactors) -> Self {
+        let value = factors.get(&name);
         Self { name, value }
     }
 

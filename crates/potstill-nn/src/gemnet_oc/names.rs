@@ -21,11 +21,7 @@ pub(crate) fn reference_name(config: &GemNetOCConfig, name: &str) -> String {
 }
 
 fn basis_name(config: &GemNetOCConfig, parts: &[&str]) -> String {
-    let shared = match (config.quadruplets, config.atom_to_edge) {
-        (true, _) => "sbf_basis_qint",
-        (false, true) => "cbf_basis_aeint",
-        (false, false) => "cbf_basis_tint",
-    };
+    let shared = config.shared_basis();
     match parts {
         ["main", "basis", rest] => format!("radial_basis.rbf.{rest}"),
         ["angular", "basis", rest] => format!("{shared}.radial_basis.rbf.{rest}"),

@@ -10,6 +10,7 @@ use potstill_core::graph::Neighbors;
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
 use potstill_nn::features::{Features, Reduction, Tap, edge_features};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::gemnet_oc::config::ScaleFactors;
 use potstill_nn::network::{Forces, Output};
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::reference::reference_name;
@@ -284,7 +285,7 @@ fn gemnet_oc(model: &Value, scales: &BTreeMap<String, f64>) -> GemNetOCConfig {
         scale_basis: model["scale_basis"] == true,
         extensive: model["extensive"] == true,
         coupled_forces: model["forces_coupled"] == true,
-        scale_factors: scales.clone(),
+        scale_factors: ScaleFactors::Given(scales.clone()),
         ..GemNetOCConfig::default()
     }
 }

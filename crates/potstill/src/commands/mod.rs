@@ -3,6 +3,7 @@
 mod data;
 mod demo;
 mod evaluate;
+mod fit_scales;
 mod info;
 mod label;
 mod predict;
@@ -26,6 +27,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::Train(args) => train::run(&args, false),
         Command::Distill(args) => train::run(&args, true),
         Command::Label(args) => label::run(&args),
+        Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Info(args) => info::run(&args),
