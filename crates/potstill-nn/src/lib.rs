@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod features;
 pub mod gemnet_oc;
 pub mod graph;
+pub mod import;
 pub mod init;
 pub mod layers;
 pub mod model;

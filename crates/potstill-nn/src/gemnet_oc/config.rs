@@ -270,6 +270,11 @@ impl GemNetOCConfig {
             let message = format!("{} Å must reach as far as the other cutoffs, {largest} Å", self.atom_cutoff());
             return Err(Error::setting("model.atom_cutoff", message));
         }
+        let widest = self.max_neighbors.max(self.max_quadruplet_neighbors).max(self.max_atom_edge_neighbors);
+        if self.atom_to_atom && self.max_atom_neighbors < widest {
+            let message = format!("{} must be at least that of the other graphs, {widest}", self.max_atom_neighbors);
+            return Err(Error::setting("model.max_atom_neighbors", message));
+        }
         let ScaleFactors::Given(factors) = &self.scale_factors else { return Ok(()) };
         if let Some((name, value)) = factors.iter().find(|(_, v)| !v.is_finite()) {
             return Err(Error::setting("model.scale_factors", format!("{name} = {value} is not a number")));
@@ -324,17 +329,21 @@ impl GemNetOCConfig {
         }
     }
 
-    /// How graphs for this network are drawn.
+    /// How graphs for this network are drawn; what belongs to an interaction that is off limits nothing.
     pub fn graph_rule(&self) -> GemNetRule {
+        let inner = if self.quadruplets { self.max_quadruplet_neighbors } else { self.max_neighbors };
+        let mixed = if self.mixes() { self.max_atom_edge_neighbors } else { self.max_neighbors };
+        let widest = self.max_neighbors.max(inner).max(mixed);
+        let outer = if self.atom_to_atom { self.max_atom_neighbors } else { widest };
         GemNetRule {
             cutoff: self.cutoff,
             cutoff_qint: self.quadruplet_cutoff(),
             cutoff_aeaint: self.atom_edge_cutoff(),
             cutoff_aint: self.atom_cutoff(),
             max_neighbors: Neighbors::Nearest(self.max_neighbors),
-            max_neighbors_qint: Neighbors::Nearest(self.max_quadruplet_neighbors),
-            max_neighbors_aeaint: Neighbors::Nearest(self.max_atom_edge_neighbors),
-            max_neighbors_aint: Neighbors::Nearest(self.max_atom_neighbors),
+            max_neighbors_qint: Neighbors::Nearest(inner),
+            max_neighbors_aeaint: Neighbors::Nearest(mixed),
+            max_neighbors_aint: Neighbors::Nearest(outer),
             qint_tags: self.quadruplet_tags.clone(),
             quad: self.quadruplets,
             atom_edge: self.atom_to_edge,
@@ -343,19 +352,24 @@ impl GemNetOCConfig {
         }
     }
 
+    /// Whether atoms and edges exchange messages.
+    fn mixes(&self) -> bool {
+        self.atom_to_edge || self.edge_to_atom
+    }
+
     /// Longest inner edge of a quadruplet in Å.
     pub fn quadruplet_cutoff(&self) -> f64 {
-        self.quadruplet_cutoff.unwrap_or(self.cutoff)
+        self.quadruplet_cutoff.filter(|_| self.quadruplets).unwrap_or(self.cutoff)
     }
 
     /// Longest edge between atoms and edges in Å.
     pub fn atom_edge_cutoff(&self) -> f64 {
-        self.atom_edge_cutoff.unwrap_or(self.cutoff)
+        self.atom_edge_cutoff.filter(|_| self.mixes()).unwrap_or(self.cutoff)
     }
 
     /// Longest edge between atoms in Å.
     pub fn atom_cutoff(&self) -> f64 {
-        self.atom_cutoff.unwrap_or_else(|| self.longest_of_others())
+        self.atom_cutoff.filter(|_| self.atom_to_atom).unwrap_or_else(|| self.longest_of_others())
     }
 
     fn longest_of_others(&self) -> f64 {
