@@ -165,7 +165,8 @@ mod tests {
                 assert!(mean.abs() < 1e-12 && (variance * n - 1.0).abs() < 1e-3, "{mean} {variance}");
             }
         }
-        let mut vectors: Vec<Vec<f64>> = (0..6).map(|_| (0..9).map(|_| rng.draw(Init::Normal, 1, 1)).collect()).collect();
+        let mut vectors: Vec<Vec<f64>> =
+            (0..6).map(|_| (0..9).map(|_| rng.draw(Init::Normal, 1, 1)).collect()).collect();
         orthonormalize(&mut vectors);
         for (i, a) in vectors.iter().enumerate() {
             for (j, b) in vectors.iter().enumerate() {

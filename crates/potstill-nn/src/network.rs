@@ -68,6 +68,7 @@ impl Output {
 /// Settings of a network, tagged by `architecture`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "architecture", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "a handful exist at a time")]
 pub enum Architecture {
     /// See [`SchNetConfig`].
     SchNet(SchNetConfig),

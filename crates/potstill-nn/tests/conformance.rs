@@ -4,9 +4,9 @@ use burn::tensor::{DType, Device};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
-use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::config::SphericalKind;
+use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
@@ -143,9 +143,12 @@ fn gemnet_oc_conforms() {
 
 #[test]
 fn gemnet_oc_with_few_interactions_conforms() {
-    for (quadruplets, atom_to_edge, edge_to_atom, atom_to_atom) in
-        [(false, false, false, false), (true, false, false, false), (false, true, false, false), (false, false, true, true)]
-    {
+    for (quadruplets, atom_to_edge, edge_to_atom, atom_to_atom) in [
+        (false, false, false, false),
+        (true, false, false, false),
+        (false, true, false, false),
+        (false, false, true, true),
+    ] {
         let config = GemNetOCConfig { quadruplets, atom_to_edge, edge_to_atom, atom_to_atom, ..gemnet_oc() };
         let name = format!("GemNet-OC {quadruplets} {atom_to_edge} {edge_to_atom} {atom_to_atom}");
         check(&name, &model(Architecture::GemNetOC(config)), &NOT_GRADIENTS, 33);

@@ -23,11 +23,8 @@ const ATOMS: usize = 800;
 /// A system whose graph cannot be drawn.
 pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &[System]) -> Result<BTreeMap<String, f64>> {
     let device = Device::flex();
-    let batch = Batch::of(
-        &Architecture::GemNetOC(config.clone()).graph_rule().build(&spread(systems))?,
-        &device,
-        DType::F32,
-    );
+    let batch =
+        Batch::of(&Architecture::GemNetOC(config.clone()).graph_rule().build(&spread(systems))?, &device, DType::F32);
     let network = config.init(&mut Initializer::new(seed, &device, DType::F32));
     let fit = ScaleFit::new(BTreeMap::new());
     network.fit_scales(&batch, &fit);

@@ -77,8 +77,8 @@ fn harmonics(cosine: &Tensor<3>, theta: &Tensor<3>, n: usize) -> Spherical {
         for sign in signs {
             let angle = theta.clone().mul_scalar(m as f64);
             dihedral.push(if *sign > 0 { angle.cos() } else { angle.sin() });
-            let column = |l: usize| associated[l][m].clone().mul_scalar(norm(l, m));
-            polar.push(Tensor::cat((m..n).map(column).collect(), 1));
+            let rows = associated.iter().enumerate().skip(m);
+            polar.push(Tensor::cat(rows.map(|(l, row)| row[m].clone().mul_scalar(norm(l, m))).collect(), 1));
             order.extend((m..n).map(|l| l * l + if *sign > 0 { m } else { 2 * l + 1 - m }));
         }
     }
@@ -88,7 +88,7 @@ fn harmonics(cosine: &Tensor<3>, theta: &Tensor<3>, n: usize) -> Spherical {
 /// `√2 (−1)ᵐ √((2l+1)/4π · (l−m)!/(l+m)!)`, without `√2` for `m = 0`.
 fn norm(l: usize, m: usize) -> f64 {
     let ratio: f64 = ((l - m + 1)..=(l + m)).map(|i| 1.0 / i as f64).product();
-    let sign = if m % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
     let root = if m == 0 { 1.0 } else { 2.0_f64.sqrt() };
     sign * root * zonal_norm(l) * ratio.sqrt()
 }

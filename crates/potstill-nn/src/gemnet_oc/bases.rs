@@ -177,9 +177,7 @@ impl Bases {
         let (plain, beside) = (config.radial_basis, config.angular_radial_basis());
         let (r, s) = (config.n_radial, config.n_spherical);
         let shared = format!("{}.radial_basis", config.shared_basis());
-        let factor = |name: &str| {
-            config.scale_basis.then(|| Scale::new(name.to_owned(), &config.scale_factors))
-        };
+        let factor = |name: &str| config.scale_basis.then(|| Scale::new(name.to_owned(), &config.scale_factors));
         let quadruplets = config.quadruplets.then(|| QuadrupletBases {
             inner: ScaledRadial::new(config, beside, config.quadruplet_cutoff(), "cbf_basis_qint.radial_basis", rng),
             radial: linear(r, config.radial_channels, rng),
@@ -189,7 +187,8 @@ impl Bases {
             spherical_scale: factor("sbf_basis_qint.scale_sbf"),
         });
         let reach = config.atom_edge_cutoff();
-        let radial = |kind, cutoff, name: &str, rng: &mut Initializer| ScaledRadial::new(config, kind, cutoff, name, rng);
+        let radial =
+            |kind, cutoff, name: &str, rng: &mut Initializer| ScaledRadial::new(config, kind, cutoff, name, rng);
         Self {
             main: radial(plain, config.cutoff, "radial_basis", rng),
             angular: radial(beside, config.cutoff, &shared, rng),

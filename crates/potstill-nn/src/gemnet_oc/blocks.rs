@@ -158,10 +158,12 @@ impl InteractionBlock {
         if let Some(values) = &bases.edge_to_edge {
             x = x + self.edge_to_edge.forward(edge, None, values, &tables.edge_to_edge.fan, reverse, fit);
         }
-        if let (Some(layer), Some(values), Some(tables)) = (&self.quadruplets, &bases.quadruplets, &tables.quadruplets) {
+        if let (Some(layer), Some(values), Some(tables)) = (&self.quadruplets, &bases.quadruplets, &tables.quadruplets)
+        {
             x = x + layer.forward(edge, values, tables, reverse, fit);
         }
-        if let (Some(layer), Some(values), Some(fan)) = (&self.atom_to_edge, &bases.atom_to_edge, &tables.atom_to_edge) {
+        if let (Some(layer), Some(values), Some(fan)) = (&self.atom_to_edge, &bases.atom_to_edge, &tables.atom_to_edge)
+        {
             x = x + layer.forward(atom, tables.atom_edge.as_ref(), values, &fan.fan, reverse, fit);
         }
         let terms = 2 + usize::from(self.quadruplets.is_some()) + usize::from(self.atom_to_edge.is_some());
@@ -177,7 +179,8 @@ impl InteractionBlock {
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let mut sum = atom.clone();
-        if let (Some(layer), Some(values), Some(fan)) = (&self.edge_to_atom, &bases.edge_to_atom, &tables.edge_to_atom) {
+        if let (Some(layer), Some(values), Some(fan)) = (&self.edge_to_atom, &bases.edge_to_atom, &tables.edge_to_atom)
+        {
             sum = sum + layer.forward(edge, None, values, &fan.triplets.fan, &tables.reverse, fit);
         }
         if let (Some(layer), Some(radial), Some((edges, fan))) =

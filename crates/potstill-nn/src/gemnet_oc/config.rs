@@ -223,7 +223,8 @@ impl GemNetOCConfig {
     /// Names the setting that is out of range.
     pub fn validate(&self) -> Result<()> {
         if self.forces == Forces::Gradient {
-            let message = "GemNetOC predicts direct forces only; give \"direct\", or use a PaiNN or SchNet with \"gradient\"";
+            let message =
+                "GemNetOC predicts direct forces only; give \"direct\", or use a PaiNN or SchNet with \"gradient\"";
             return Err(Error::setting("model.forces", message));
         }
         for (key, value) in [
@@ -416,9 +417,7 @@ impl GemNetOCConfig {
         block += residuals(self.n_before_skip + self.n_after_skip + self.n_concat, m);
         block += residuals(self.n_atom_embedding, a) + update + (2.0 * a + m) * m;
 
-        let output = update
-            + residuals(self.n_output_after_atom, a)
-            + on(direct, br * m + residuals(self.n_atom, m));
+        let output = update + residuals(self.n_output_after_atom, a) + on(direct, br * m + residuals(self.n_atom, m));
         let outputs = f(self.n_blocks) + 1.0;
         let head = |c: f64| outputs * c * c + residuals(self.n_global_output, c) + c;
         f(EMBEDDING_ROWS) * a

@@ -125,8 +125,7 @@ pub struct Quadruplets {
 
 impl Quadruplets {
     pub(super) fn new(config: &GemNetOCConfig, name: &str, rng: &mut Initializer) -> Self {
-        let (edge, down, up) =
-            (config.edge_channels, config.quadruplet_in_channels, config.quadruplet_out_channels);
+        let (edge, down, up) = (config.edge_channels, config.quadruplet_in_channels, config.quadruplet_out_channels);
         let scale = |what: &str| Scale::new(format!("{name}.{what}"), &config.scale_factors);
         Self {
             input: linear(edge, edge, rng),
@@ -183,9 +182,12 @@ fn sum_over_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &Quadru
         let n_k = values.spherical.polar[0].dims()[1];
         values.spherical.polar[0].clone().matmul(sums).reshape([outgoing.n, n_k * n_f, channels])
     } else {
-        let parts = values.spherical.polar.iter().enumerate().map(|(f, polar)| {
-            polar.clone().matmul(sums.clone().narrow(2, f * channels, channels))
-        });
+        let parts = values
+            .spherical
+            .polar
+            .iter()
+            .enumerate()
+            .map(|(f, polar)| polar.clone().matmul(sums.clone().narrow(2, f * channels, channels)));
         Tensor::cat(parts.collect(), 1)
     };
     let z = values.coefficients.clone().matmul(z);

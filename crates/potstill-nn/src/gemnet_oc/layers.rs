@@ -83,7 +83,13 @@ impl Scale {
     }
 
     /// The same where some rows are empty slots, which must not count in a fit.
-    pub(super) fn apply_slots(&self, x: Tensor<2>, reference: &Tensor<2>, slots: &Fan, fit: Option<&ScaleFit>) -> Tensor<2> {
+    pub(super) fn apply_slots(
+        &self,
+        x: Tensor<2>,
+        reference: &Tensor<2>,
+        slots: &Fan,
+        fit: Option<&ScaleFit>,
+    ) -> Tensor<2> {
         if let Some(fit) = fit {
             fit.factor(&self.name, &slots.taken_rows(x.clone()), Some(&slots.taken_rows(reference.clone())));
         }

@@ -13,9 +13,25 @@ use crate::schnet::SchNetConfig;
 
 /// Settings that change nothing in a trained network, or that only training and distillation read.
 const IGNORED: &[&str] = &[
-    "name", "model", "scale_file", "output_init", "otf_graph", "use_distill", "teacher_node_dim", "teacher_edge_dim",
-    "distill_layer_code", "distill_reduce", "distill_final_features", "projection_head", "id_mapping",
-    "force_linear_n2n", "num_targets", "scale_backprop_forces", "bond_feat_dim", "num_atoms", "num_elements",
+    "name",
+    "model",
+    "scale_file",
+    "output_init",
+    "otf_graph",
+    "use_distill",
+    "teacher_node_dim",
+    "teacher_edge_dim",
+    "distill_layer_code",
+    "distill_reduce",
+    "distill_final_features",
+    "projection_head",
+    "id_mapping",
+    "force_linear_n2n",
+    "num_targets",
+    "scale_backprop_forces",
+    "bond_feat_dim",
+    "num_atoms",
+    "num_elements",
 ];
 
 /// The settings of one model, read key by key.
@@ -175,7 +191,9 @@ impl Settings<'_> {
                 .and_then(|n| usize::try_from(n).ok())
                 .ok_or_else(|| Self::wrong(key, "a whole number", value)),
             (None, Some(default)) => Ok(default),
-            (None, None) => Err(Error::setting(format!("model.{key}"), "is missing; the reference has no default for it")),
+            (None, None) => {
+                Err(Error::setting(format!("model.{key}"), "is missing; the reference has no default for it"))
+            }
         }
     }
 
@@ -252,7 +270,9 @@ impl Settings<'_> {
     fn finish(&self) -> Result<()> {
         let unread = |key: &&String| !self.seen.contains(&key.as_str()) && !IGNORED.contains(&key.as_str());
         match self.map.keys().find(unread) {
-            Some(key) => Err(Error::setting(format!("model.{key}"), "is not a setting of this network that can be imported")),
+            Some(key) => {
+                Err(Error::setting(format!("model.{key}"), "is not a setting of this network that can be imported"))
+            }
             None => Ok(()),
         }
     }

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn both_sides_are_named() {
-        let architecture = Architecture::PaiNN(PaiNNConfig { hidden_channels: 8, n_layers: 1, ..PaiNNConfig::default() });
+        let architecture =
+            Architecture::PaiNN(PaiNNConfig { hidden_channels: 8, n_layers: 1, ..PaiNNConfig::default() });
         let mut all = tensors(&architecture);
         all.push(("module.module.radial_basis.rbf.offset".into(), vec![128]));
         assert_eq!(match_weights(&architecture, &all).unwrap().len(), all.len() - 1);

@@ -390,7 +390,7 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
     };
     let mean_square = |a: Tensor<2>, key: &str| (a - constant(key)).powi_scalar(2).mean();
     // GemNet-OC maps nodes and edges, and makes the rest of the mapped edges; a block's own features are not mapped.
-    let mapped = !(case.is_gemnet() && !matches!(case.taps()[0], Tap::Head));
+    let mapped = !case.is_gemnet() || matches!(case.taps()[0], Tap::Head);
     let mut maybe = |mapping: &str, x: Tensor<2>| if mapped { project(mapping, x) } else { x };
     loss = loss + mean_square(maybe("n2n_mapping", joined.node.clone()), "teacher.node");
     if let Some(edge) = &joined.edge {

@@ -175,12 +175,8 @@ impl DistillConfig {
             check_widths(&key, term, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
             let kind = term.kind();
-            let new = Wanted {
-                tap,
-                node: kind == Kind::Node,
-                edge_sum: kind == Kind::EdgeSum,
-                vector: kind == Kind::Vector,
-            };
+            let new =
+                Wanted { tap, node: kind == Kind::Node, edge_sum: kind == Kind::EdgeSum, vector: kind == Kind::Vector };
             match wanted.iter_mut().find(|w| w.tap == tap) {
                 Some(w) => {
                     w.node |= new.node;

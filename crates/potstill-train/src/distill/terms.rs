@@ -162,7 +162,10 @@ impl Terms {
         counts: &Counts,
         losses: (EnergyLoss, ForceLoss),
     ) -> Result<Vec<Tensor<1>>> {
-        self.actions.iter().map(|action| self.one(action, student, batch, output, indices, free, counts, losses)).collect()
+        self.actions
+            .iter()
+            .map(|action| self.one(action, student, batch, output, indices, free, counts, losses))
+            .collect()
     }
 
     fn one(
