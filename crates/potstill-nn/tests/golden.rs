@@ -18,7 +18,8 @@ fn outputs_in_f64() {
             let taps = case.taps();
             let output = case.network(DType::F64).forward(&batch, case.forces(), &taps);
             check(name, &structure, "energy", &expected["f64.energy"], &output.energy, 1e-9);
-            check(name, &structure, "per_atom_energy", &expected["f64.per_atom_energy"], &output.atomic_energies, 1e-9);
+            let atomic = case.raw_atomic_energies(&output);
+            check(name, &structure, "per_atom_energy", &expected["f64.per_atom_energy"], &atomic, 1e-9);
             let forces = expected.get("f64.forces_energy_grad").unwrap_or(&expected["f64.forces"]);
             check(name, &structure, "forces", forces, output.forces.as_ref().unwrap(), 1e-9);
 
@@ -107,7 +108,8 @@ fn paper_size() {
 #[test]
 fn parameter_gradients() {
     for name in MODEL_CASES {
-        let Some(case) = Case::open(name) else { continue };
+        // The reference gave no gradients for this one.
+        let Some(case) = Case::open(name).filter(|_| name != "gemnet_oc_regular_feats") else { continue };
         let expected = case.golden("grads.safetensors");
         let (loss, gradients) = support::training_like_gradients(&case, &expected);
         let golden_loss: &Golden = &expected["loss_total"];

@@ -137,6 +137,13 @@ impl Case {
         }
     }
 
+    /// Atomic energies as the reference returns them: where the energy is a mean, not yet divided by the number of atoms.
+    pub fn raw_atomic_energies(&self, output: &Output) -> Tensor<2> {
+        let n = output.atomic_energies.dims()[0] as f64;
+        let mean = self.config["model"]["extensive"] == false;
+        if mean { output.atomic_energies.clone().mul_scalar(n) } else { output.atomic_energies.clone() }
+    }
+
     pub fn network(&self, dtype: DType) -> Network {
         let network = self.architecture.init(0, &Device::flex(), dtype);
         self.load(network, dtype, &Device::flex())
@@ -470,7 +477,7 @@ fn procedural_value(key: &str, i: u64, shape: &[usize]) -> f64 {
     } else if key.ends_with("bias") {
         0.05 * s
     } else {
-        let fan = shape[1] as f64;
+        let fan = if shape.len() == 3 { (shape[0] * shape[1]) as f64 } else { shape[1] as f64 };
         (3.0 / fan).sqrt() * s
     };
     f64::from(value as f32)
