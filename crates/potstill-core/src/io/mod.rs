@@ -7,6 +7,9 @@ pub mod compression;
 pub mod extxyz;
 pub mod keys;
 pub mod npz;
+pub mod pickle;
+pub mod source;
+pub mod torch;
 
 use std::path::Path;
 
