@@ -49,6 +49,14 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
+    /// Turn a checkpoint of the Open Catalyst Project (`.pt`) into a model file; nothing in it is ever run.
+    ///
+    /// Example: potstill import --checkpoint best_checkpoint.pt --output painn.safetensors
+    Import(ImportArgs),
+    /// Write a model's weights under the names of the Open Catalyst Project, as safetensors.
+    ///
+    /// Example: potstill export --model painn.safetensors --output painn-ocp.safetensors
+    Export(ExportArgs),
     /// Describe a model file.
     Info(InfoArgs),
     /// Look at data, convert it, split it.
@@ -151,6 +159,49 @@ pub struct FitScalesArgs {
     /// Print the factors as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Checkpoint that the project's trainers wrote with `torch.save`.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Model file to write.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// YAML configuration of the model; default: the one inside the checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File of scale factors; default: those inside the checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub scale_factors: Option<PathBuf>,
+    /// Take 1 for scale factors that are missing.
+    #[arg(long)]
+    pub allow_unit_scales: bool,
+    /// Take the averaged weights of a training checkpoint; a best checkpoint holds them already.
+    #[arg(long)]
+    pub use_ema: bool,
+    /// Elements that the model was trained on, as symbols; default: all that it has room for.
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "SYMBOL")]
+    pub elements: Vec<String>,
+    /// Print the header of the model file as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Safetensors file to write.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Safetensors file for the scale factors, which the project keeps apart; default: they are not written.
+    #[arg(long, value_name = "FILE")]
+    pub scale_factors: Option<PathBuf>,
 }
 
 /// `label`

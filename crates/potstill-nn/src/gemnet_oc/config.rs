@@ -322,7 +322,7 @@ impl GemNetOCConfig {
     }
 
     /// The reference registers one radial basis under several names and knows it by the first.
-    pub(super) fn shared_basis(&self) -> &'static str {
+    pub(crate) fn shared_basis(&self) -> &'static str {
         match (self.quadruplets, self.atom_to_edge) {
             (true, _) => "sbf_basis_qint",
             (false, true) => "cbf_basis_aeint",

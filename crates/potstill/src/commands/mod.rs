@@ -3,7 +3,9 @@
 mod data;
 mod demo;
 mod evaluate;
+mod export;
 mod fit_scales;
+mod import;
 mod info;
 mod label;
 mod predict;
@@ -30,6 +32,8 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Data(command) => data::run(&command),
     }

@@ -45,6 +45,11 @@ impl TorchFile {
         Ok(Self { path: path.to_path_buf(), source, pickle, storages })
     }
 
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The object that was saved.
     pub fn root(&self) -> Value<'_> {
         self.pickle.root()
