@@ -12,4 +12,4 @@ pub use cursor::Keys;
 pub use tree::Lmdb;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

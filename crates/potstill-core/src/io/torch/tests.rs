@@ -40,9 +40,9 @@ fn archive(pickle: &[u8], storage: Option<&[u8]>) -> Vec<u8> {
         let sizes = [(data.len() as u32).to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
         let lengths = [name.len() as u16, 0].map(u16::to_le_bytes).concat();
         let common = [&[0; 14][..], &sizes, &lengths].concat();
-        bytes.extend([b"PK\x03\x04", &common[4..], name.as_bytes(), data].concat());
-        bytes.truncate(at as usize + 30 + name.len() + data.len());
-        directory.extend([b"PK\x01\x02", &common[2..], &[0; 10], &at.to_le_bytes(), name.as_bytes()].concat());
+        bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), data].concat());
+        let head = [&b"PK\x01\x02"[..], &[0; 2][..], &common, &[0; 10], &at.to_le_bytes(), name.as_bytes()];
+        directory.extend(head.concat());
     }
     let (at, length) = ((bytes.len() as u32).to_le_bytes(), (directory.len() as u32).to_le_bytes());
     [bytes, directory, b"PK\x05\x06\0\0\0\0\0\0\0\0".to_vec(), length.to_vec(), at.to_vec(), vec![0, 0]].concat()
@@ -113,7 +113,7 @@ fn checkpoints_equal_the_weights_beside_them() {
     let (Some(folder), Some(models)) = (fixtures("checkpoints"), fixtures("models")) else { return };
     for (name, weights) in [
         ("painn_best_checkpoint.pt", models.join("painn_direct/model.safetensors")),
-        ("painn_legacy_not_zip.pt", models.join("painn_direct/model.safetensors")),
+        ("painn_legacy_not_zip.pt", folder.join("painn_checkpoint_training_state.safetensors")),
         ("gemnet_oc_best_checkpoint.pt", models.join("gemnet_oc_molecules/model.safetensors")),
         ("schnet_best_checkpoint.pt", models.join("schnet_molecules/model.safetensors")),
         ("painn_checkpoint_training_state.pt", folder.join("painn_checkpoint_training_state.safetensors")),
