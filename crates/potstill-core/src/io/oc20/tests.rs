@@ -114,7 +114,7 @@ proptest! {
         let mut bytes = std::fs::read(folder.join("pyg2.lmdb")).unwrap();
         changes.iter().for_each(|(at, byte)| { let i = at.index(bytes.len()); bytes[i] = *byte });
         if let Ok(file) = open(bytes) {
-            file.iter().for_each(|system| drop(system));
+            file.iter().for_each(drop);
         }
     }
 }
