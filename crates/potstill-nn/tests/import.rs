@@ -1,7 +1,5 @@
 //! Checkpoints of the Open Catalyst Project: what comes out, what goes back, and what is refused.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
@@ -9,7 +7,6 @@ use potstill_core::Potential;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
 use potstill_nn::{Architecture, Model};
 use potstill_testkit::golden;
-use support::system;
 
 /// Checkpoints, the model cases whose weights they hold, and structures with golden outputs.
 const CHECKPOINTS: [(&str, &str, [&str; 2]); 3] = [
@@ -42,7 +39,7 @@ fn imported_models_predict_what_the_reference_does() {
         for structure in structures {
             let expected = golden::fixtures(&format!("models/{case}/out_{structure}.safetensors")).unwrap();
             let expected = golden::read(&expected);
-            let system = system(structure);
+            let system = golden::structure(structure);
             let prediction = model.evaluate(&[&system]).unwrap();
             let energy = normalizer.denormalize_energy(expected["f64.energy"].values[0]);
             assert!((prediction.energy[0] - energy).abs() < 1e-9 * energy.abs(), "{name} {structure}");

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn scalars() {
-        let json = parse("a: 1\nb: 1.5e-3\nc: True\nd: 'True'\ne: ~\nf: 12 Å\ng: [1, [2], {h: x}]\ni: 5.e-4\nj: -.5\n").unwrap();
+        let json = parse("a: 1\nb: 1.5e-3\nc: True\nd: 'True'\ne: ~\nf: 12 Å\ng: [1, [2], {h: x}]\ni: 5.e-4\nj: -.5\n")
+            .unwrap();
         let expected = serde_json::json!({
             "a": 1, "b": 1.5e-3, "c": true, "d": "True", "e": null, "f": "12 Å", "g": [1, [2], { "h": "x" }], "i": 5e-4,
             "j": -0.5,

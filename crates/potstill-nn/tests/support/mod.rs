@@ -16,7 +16,7 @@ use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::reference::reference_name;
 use potstill_nn::schnet::SchNetConfig;
 use potstill_nn::{Architecture, Batch, Network, NetworkGraph, parameters};
-use potstill_testkit::golden::{self, Golden};
+use potstill_testkit::golden::{self, Golden, structure as system};
 use serde_json::Value;
 
 pub const MODEL_CASES: [&str; 10] = [
@@ -295,20 +295,6 @@ fn gemnet_oc(model: &Value, scales: &BTreeMap<String, f64>) -> GemNetOCConfig {
         scale_factors: ScaleFactors::Given(scales.clone()),
         ..GemNetOCConfig::default()
     }
-}
-
-/// A structure of the golden set by its name.
-pub fn system(name: &str) -> System {
-    let folder = golden::fixtures("structures").expect("golden models come with their structures");
-    for file in ["molecules.extxyz", "slabs.extxyz"] {
-        for system in potstill_core::io::read(&folder.join(file), &Default::default()).unwrap() {
-            let system = system.unwrap();
-            if system.name().as_deref() == Some(name) {
-                return system;
-            }
-        }
-    }
-    panic!("no structure {name}")
 }
 
 pub fn build_graph(case: &Case, names: &[&String]) -> NetworkGraph {
