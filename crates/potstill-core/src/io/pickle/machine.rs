@@ -44,10 +44,10 @@ impl Machine<'_> {
                 Ok(())
             }
             op::POP => match self.marks.last() {
-                Some(&height) if height == self.stack.len() => self.since_mark().map(|_| ()),
+                Some(&height) if height == self.stack.len() => self.take_marked().map(|_| ()),
                 _ => self.pop().map(|_| ()),
             },
-            op::POP_MARK => self.since_mark().map(|_| ()),
+            op::POP_MARK => self.take_marked().map(|_| ()),
             op::DUP => {
                 let top = self.top()?;
                 self.push_id(top)
@@ -69,7 +69,7 @@ impl Machine<'_> {
             op::TUPLE => self.container(Node::Tuple),
             op::LIST | op::FROZENSET => self.container(Node::List),
             op::DICT => {
-                let items = self.since_mark()?;
+                let items = self.take_marked()?;
                 self.even(&items)?;
                 self.push(Node::Dict(items))
             }
@@ -118,7 +118,7 @@ impl Machine<'_> {
     }
 
     /// Everything above the last mark, which is closed.
-    fn since_mark(&mut self) -> Result<Vec<Id>, Failure> {
+    fn take_marked(&mut self) -> Result<Vec<Id>, Failure> {
         match self.marks.pop() {
             Some(height) if height <= self.stack.len() => Ok(self.stack.split_off(height)),
             _ => self.bad("a mark is missing"),
@@ -126,7 +126,7 @@ impl Machine<'_> {
     }
 
     fn container(&mut self, node: fn(Vec<Id>) -> Node) -> Result<(), Failure> {
-        let items = self.since_mark()?;
+        let items = self.take_marked()?;
         self.push(node(items))
     }
 
@@ -177,7 +177,7 @@ impl Machine<'_> {
         let items = match code {
             op::APPEND => self.pop_n(1)?,
             op::SETITEM => self.pop_n(2)?,
-            _ => self.since_mark()?,
+            _ => self.take_marked()?,
         };
         let paired = matches!(code, op::SETITEM | op::SETITEMS);
         if paired {
@@ -232,7 +232,7 @@ impl Machine<'_> {
             op::NEWOBJ_EX => {
                 let three = self.pop_n(3)?;
                 match three[..] {
-                    // Keyword arguments are kept as a second tuple entry would be: not at all; none of ours has any.
+                    // Keyword arguments are left out: no class that we look into has any.
                     [class, args, _] => (class, args),
                     _ => return self.bad("a value is missing"),
                 }
@@ -240,11 +240,11 @@ impl Machine<'_> {
             op::INST => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
                 self.named(module, name)?;
-                let items = self.since_mark()?;
+                let items = self.take_marked()?;
                 (self.table.add(Node::Global { module, name })?, self.table.add(Node::Tuple(items))?)
             }
             op::OBJ => {
-                let mut items = self.since_mark()?;
+                let mut items = self.take_marked()?;
                 if items.is_empty() {
                     return self.bad("an object has no class");
                 }
