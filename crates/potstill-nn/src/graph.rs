@@ -11,6 +11,8 @@ pub enum NetworkGraphRule {
     Pairs(GraphRule),
     /// Edges, triplets and quadruplets.
     GemNet(GemNetRule),
+    /// The edges of a GemNet-OC alone, for a student whose edges are compared with its.
+    MainOf(GemNetRule),
 }
 
 /// A graph that a network can read.
@@ -31,6 +33,7 @@ impl NetworkGraphRule {
         Ok(match self {
             Self::Pairs(rule) => NetworkGraph::Pairs(rule.build(systems)?),
             Self::GemNet(rule) => NetworkGraph::GemNet(Box::new(rule.build(systems)?)),
+            Self::MainOf(rule) => NetworkGraph::Pairs(rule.build(systems)?.main),
         })
     }
 
@@ -38,6 +41,7 @@ impl NetworkGraphRule {
     pub fn cutoff(&self) -> f64 {
         match self {
             Self::Pairs(rule) => rule.cutoff,
+            Self::MainOf(rule) => rule.cutoff,
             Self::GemNet(rule) => rule.cutoff_aint.max(rule.cutoff).max(rule.cutoff_qint).max(rule.cutoff_aeaint),
         }
     }

@@ -170,7 +170,12 @@ impl StepContext<'_> {
     pub fn counts(&self, batch: &[usize]) -> Counts {
         let sum =
             |count: fn(&PreparedSystem) -> usize| batch.iter().map(|&i| count(&self.systems[i])).sum::<usize>() as f64;
-        Counts { systems: batch.len() as f64, atoms: sum(|s| s.n_atoms), free: sum(PreparedSystem::n_free) }
+        Counts {
+            systems: batch.len() as f64,
+            atoms: sum(|s| s.n_atoms),
+            free: sum(PreparedSystem::n_free),
+            edges: sum(|s| s.n_edges),
+        }
     }
 
     fn free_mask(&self, shard: &[usize], batch: &Batch) -> Tensor<2> {

@@ -225,6 +225,12 @@ pub struct LabelArgs {
     /// Keep vector features.
     #[arg(long)]
     pub vector: bool,
+    /// Keep edge features, summed over the edges into each atom; a network without them shows its scalar ones.
+    #[arg(long)]
+    pub edge_sum: bool,
+    /// Keep edge features.
+    #[arg(long)]
+    pub edge: bool,
     /// Precision of the features.
     #[arg(long, default_value = "f16", value_parser = ["f16", "f32"])]
     pub feature_precision: String,

@@ -2,8 +2,9 @@
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
 //! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
-//! each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']` and `vector.<tap>`
-//! `[n_atoms, 3·c']` in f16 or f32; or everything in f64.
+//! each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']`, `vector.<tap>`
+//! `[n_atoms, 3·c']` and `edge.<tap>` `[n_edges, c']` in f16 or f32; or everything in f64. Edges are those of the teacher's
+//! main graph, sorted by target, source and shift; `edge_counts` `[n_systems]` says how many each system has.
 //! The index names the dataset and the teacher by hash. Any program can write the same files.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use burn::tensor::Tensor;
 use half::f16;
 use memmap2::Mmap;
 use potstill_core::dataset::structure_hash;
+use potstill_core::graph::Graph;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::{Batch, to_host};
@@ -47,28 +49,18 @@ pub enum Precision {
     F64,
 }
 
-/// Features of one tap that a cache holds or shall hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
-    /// Where in the teacher.
-    pub tap: Tap,
-    /// Scalar features.
-    pub node: bool,
-    /// Edge features, summed over the edges into each atom.
-    pub edge_sum: bool,
-    /// Vector features.
-    pub vector: bool,
-}
-
-/// A kind of feature that a cache holds for each atom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A kind of feature that a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Scalar features.
+    /// Scalar features of atoms.
     Node,
     /// Edge features, summed over the edges into each atom.
     EdgeSum,
-    /// Vector features.
+    /// Vector features of atoms.
     Vector,
+    /// Features of edges.
+    Edge,
 }
 
 impl Kind {
@@ -77,6 +69,34 @@ impl Kind {
             Self::Node => "node",
             Self::EdgeSum => "edge_sum",
             Self::Vector => "vector",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// Features of one tap that a cache holds or shall hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where in the teacher.
+    pub tap: Tap,
+    /// Which of its features.
+    pub kinds: Vec<Kind>,
+}
+
+impl Wanted {
+    /// Joins what is wanted at the same tap.
+    pub fn add(all: &mut Vec<Self>, tap: Tap, kinds: &[Kind]) {
+        let own = match all.iter().position(|w| w.tap == tap) {
+            Some(i) => i,
+            None => {
+                all.push(Self { tap, kinds: Vec::new() });
+                all.len() - 1
+            }
+        };
+        for kind in kinds {
+            if !all[own].kinds.contains(kind) {
+                all[own].kinds.push(*kind);
+            }
         }
     }
 }
@@ -98,9 +118,7 @@ struct IndexTap {
     tap: String,
     node_channels: usize,
     edge_channels: usize,
-    node: bool,
-    edge_sum: bool,
-    vector: bool,
+    kinds: Vec<Kind>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,6 +159,8 @@ struct Place {
     system: usize,
     first_atom: usize,
     n_atoms: usize,
+    first_edge: usize,
+    n_edges: usize,
 }
 
 /// Energy and forces of one system as the teacher sees them.
@@ -199,14 +219,7 @@ fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Preci
     let (node_channels, edge_channels) = (model.node_channels(), reduced_channels(model));
     let taps = wanted
         .iter()
-        .map(|w| IndexTap {
-            tap: w.tap.to_string(),
-            node_channels,
-            edge_channels,
-            node: w.node,
-            edge_sum: w.edge_sum,
-            vector: w.vector,
-        })
+        .map(|w| IndexTap { tap: w.tap.to_string(), node_channels, edge_channels, kinds: w.kinds.clone() })
         .collect();
     let mut shards: Vec<IndexShard> = Vec::new();
     for system in systems {
@@ -270,27 +283,20 @@ fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
 
 /// Whether everything that `wanted` asks for is in `found`, in the same precision.
 fn covers(found: &Index, wanted: &Index) -> bool {
-    let has = |f: &IndexTap, w: &IndexTap| {
-        f.tap == w.tap && (f.node || !w.node) && (f.edge_sum || !w.edge_sum) && (f.vector || !w.vector)
-    };
+    let has = |f: &IndexTap, w: &IndexTap| f.tap == w.tap && w.kinds.iter().all(|kind| f.kinds.contains(kind));
     found.precision == wanted.precision && wanted.taps.iter().all(|w| found.taps.iter().any(|f| has(f, w)))
 }
 
 /// What an older index holds comes first, so that its finished shards keep their order of tensors.
 fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
     let mut all: Vec<Wanted> = Vec::new();
-    let held = found.taps.iter().filter_map(|t| {
-        Some(Wanted { tap: t.tap.parse().ok()?, node: t.node, edge_sum: t.edge_sum, vector: t.vector })
-    });
-    for w in held.chain(wanted.drain(..)) {
-        match all.iter_mut().find(|a| a.tap == w.tap) {
-            Some(a) => {
-                a.node |= w.node;
-                a.edge_sum |= w.edge_sum;
-                a.vector |= w.vector;
-            }
-            None => all.push(w),
+    for held in &found.taps {
+        if let Ok(tap) = held.tap.parse() {
+            Wanted::add(&mut all, tap, &held.kinds);
         }
+    }
+    for w in wanted.drain(..) {
+        Wanted::add(&mut all, w.tap, &w.kinds);
     }
     *wanted = all;
 }
@@ -336,6 +342,16 @@ fn is_finished(path: &Path, key: &str) -> bool {
 struct Part {
     labels: potstill_core::Prediction,
     features: Vec<(String, usize, Vec<f64>)>,
+    edge_counts: Vec<u32>,
+}
+
+/// Number of edges of each system.
+fn edge_counts(graph: &Graph) -> Vec<u32> {
+    let mut counts = vec![0; graph.n_systems()];
+    for &target in &graph.target {
+        counts[graph.system_index[target as usize] as usize] += 1;
+    }
+    counts
 }
 
 fn evaluate_shard(
@@ -370,17 +386,20 @@ fn evaluate_shard(
                 let mut keep = |kind: Kind, values: Tensor<2>| {
                     features.push((format!("{}.{}", kind.key(), w.tap), values.dims()[1], to_host(&values)));
                 };
-                if w.node {
-                    keep(Kind::Node, found.node.clone());
-                }
-                if w.edge_sum {
-                    keep(Kind::EdgeSum, found.reduced_edges(&edges, Reduction::Sum));
-                }
-                if let (true, Some(vectors)) = (w.vector, found.vectors(&edges, Reduction::Sum)) {
-                    keep(Kind::Vector, vectors);
+                for kind in &w.kinds {
+                    let values = match kind {
+                        Kind::Node => Some(found.node.clone()),
+                        Kind::EdgeSum => Some(found.reduced_edges(&edges, Reduction::Sum)),
+                        Kind::Vector => found.vectors(&edges, Reduction::Sum),
+                        Kind::Edge => found.edges(&edges),
+                    };
+                    if let Some(values) = values {
+                        keep(*kind, values);
+                    }
                 }
             }
-            Ok(Part { labels, features })
+            let edge_counts = edge_counts(graph.main());
+            Ok(Part { labels, features, edge_counts })
         })
         .collect::<Result<_>>()
         .map_err(|e| renumber(e, first))?;
@@ -417,6 +436,8 @@ fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
         ("atomic_energies".into(), Dtype::F64, vec![n_atoms], bytemuck::cast_slice(&atomic).to_vec()),
         ("forces".into(), force_dtype, vec![n_force_rows, 3], forces),
     ];
+    let counts: Vec<u32> = parts.iter().flat_map(|p| p.edge_counts.iter().copied()).collect();
+    tensors.push(("edge_counts".into(), Dtype::U32, vec![counts.len()], bytemuck::cast_slice(&counts).to_vec()));
     let Some(first) = parts.first() else { return Ok(tensors) };
     for (k, (name, width, _)) in first.features.iter().enumerate() {
         let values = parts.iter().flat_map(|p| p.features[k].2.iter().copied());
@@ -438,7 +459,8 @@ fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
                 (Dtype::F16, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
             }
         };
-        tensors.push((name.clone(), dtype, vec![n_atoms, *width], bytes));
+        let rows = parts.iter().map(|p| p.features[k].2.len()).sum::<usize>() / width;
+        tensors.push((name.clone(), dtype, vec![rows, *width], bytes));
     }
     Ok(tensors)
 }
@@ -449,14 +471,20 @@ impl TeacherCache {
         let mut places = Vec::with_capacity(systems.len());
         for (k, shard) in index.shards.iter().enumerate() {
             let path = folder.join(&shard.file);
+            let first_place = places.len();
             let mut first_atom = 0;
             for system in 0..shard.n_systems {
                 let Some(n_atoms) = systems.get(places.len()).map(System::n_atoms) else { break };
-                places.push(Place { shard: k, system, first_atom, n_atoms });
+                places.push(Place { shard: k, system, first_atom, n_atoms, first_edge: 0, n_edges: 0 });
                 first_atom += n_atoms;
             }
             let map = map_file(&path)?;
             let tensors = check_shard(&path, &map, shard, first_atom)?;
+            let mut first_edge = 0;
+            for (place, n_edges) in places[first_place..].iter_mut().zip(stored_counts(&map, &tensors)) {
+                (place.first_edge, place.n_edges) = (first_edge, n_edges);
+                first_edge += n_edges;
+            }
             shards.push(Shard { path, map, tensors });
         }
         if places.len() != systems.len() {
@@ -472,6 +500,11 @@ impl TeacherCache {
         let name = tap.to_string();
         let found = self.index.taps.iter().find(|t| t.tap == name)?;
         Some(if kind == Kind::Node { found.node_channels } else { found.edge_channels })
+    }
+
+    /// Edges of system `i` in the teacher's main graph.
+    pub fn n_edges(&self, i: usize) -> usize {
+        self.places[i].n_edges
     }
 
     /// Bytes of all shards.
@@ -505,7 +538,11 @@ impl TeacherCache {
         let mut values = Vec::new();
         for &i in indices {
             let place = self.places[i];
-            values.extend(self.rows(place.shard, &name, place.first_atom..place.first_atom + place.n_atoms)?);
+            let (first, n) = match kind {
+                Kind::Edge => (place.first_edge, place.n_edges),
+                _ => (place.first_atom, place.n_atoms),
+            };
+            values.extend(self.rows(place.shard, &name, first..first + n)?);
         }
         Ok(values)
     }
@@ -539,6 +576,13 @@ impl TeacherCache {
             _ => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
         })
     }
+}
+
+/// Edges of each system of a shard; none where another program left them out.
+fn stored_counts(bytes: &[u8], tensors: &BTreeMap<String, Stored>) -> Vec<usize> {
+    let stored = tensors.get("edge_counts").filter(|t| t.dtype == Dtype::U32);
+    let bytes = stored.and_then(|t| bytes.get(t.bytes.clone())).unwrap_or_default();
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize).collect()
 }
 
 /// Checks the rows of the labels; the tensors of the shard by name.

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::{Result, System};
+use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
@@ -11,6 +11,7 @@ use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 
 use super::{DistillConfig, Kind, Projection, ProjectionKind, TeacherCache, Term, resolve_tap};
 use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+use crate::prepared::PreparedSystem;
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
 const PROJECTION_SEED: u64 = 0x70726f6a;
@@ -58,6 +59,8 @@ pub struct Counts {
     pub atoms: f64,
     /// Atoms that may move.
     pub free: f64,
+    /// Edges.
+    pub edges: f64,
 }
 
 impl Terms {
@@ -104,6 +107,26 @@ impl Terms {
             false => Vec::new(),
         };
         Ok(Self { actions, projections, cache, labels })
+    }
+
+    /// Checks that the student's training graphs have the edges of the teacher's where a term compares them.
+    ///
+    /// # Errors
+    /// The first system with another number of edges.
+    pub fn check_edges(&self, systems: &[PreparedSystem]) -> Result<()> {
+        let compares = |a: &Action| matches!(a, Action::Feature { kind: Kind::Edge, .. });
+        if !self.actions.iter().any(compares) {
+            return Ok(());
+        }
+        match systems.iter().enumerate().find(|(i, s)| self.cache.n_edges(*i) != s.n_edges) {
+            None => Ok(()),
+            Some((i, system)) => {
+                let (ours, theirs) = (system.n_edges, self.cache.n_edges(i));
+                let message =
+                    format!("has {ours} edges for the student and {theirs} in the teacher's cache; remake it");
+                Err(Error::System { index: i, name: None, message })
+            }
+        }
     }
 
     /// Fresh projections for a student of that architecture.
@@ -213,12 +236,20 @@ impl Terms {
                 let projection = &student.projections[*projection];
                 let projected = match kind {
                     Kind::Node | Kind::EdgeSum => projection.node(features.node.clone()),
+                    Kind::Edge => match features.edges(batch) {
+                        Some(edges) => projection.node(edges),
+                        None => return Ok(zero(batch)),
+                    },
                     Kind::Vector => match features.vectors(batch, Reduction::Sum) {
                         Some(vectors) => projection.vector(vectors),
                         None => return Ok(zero(batch)),
                     },
                 };
-                loss.evaluate(projected, target, weight / (counts.atoms * width as f64))
+                let rows = if *kind == Kind::Edge { counts.edges } else { counts.atoms };
+                if rows == 0.0 {
+                    return Ok(zero(batch));
+                }
+                loss.evaluate(projected, target, weight / (rows * width as f64))
             }
         })
     }

@@ -38,13 +38,13 @@ pub fn run(args: &LabelArgs) -> Result<Outcome> {
 }
 
 fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
-    if !args.node && !args.vector {
+    if !(args.node || args.vector || args.edge || args.edge_sum) {
         return Ok(Vec::new());
     }
     let architecture = &teacher.header().model;
     let known = architecture.taps();
-    if args.vector && !architecture.has_vectors() {
-        return Err(anyhow!("--vector: a {} has no vector features", architecture.name()));
+    if (args.vector || args.edge) && !architecture.has_vectors() {
+        return Err(anyhow!("--vector, --edge: a {} has neither vector nor edge features", architecture.name()));
     }
     let taps: Vec<Tap> = match args.tap.is_empty() {
         true => known.last().copied().into_iter().collect(),
@@ -58,5 +58,8 @@ fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
             })
             .collect::<Result<_>>()?,
     };
-    Ok(taps.into_iter().map(|tap| Wanted { tap, node: args.node, edge_sum: false, vector: args.vector }).collect())
+    let kinds =
+        [(args.node, Kind::Node), (args.edge_sum, Kind::EdgeSum), (args.edge, Kind::Edge), (args.vector, Kind::Vector)];
+    let kinds: Vec<Kind> = kinds.into_iter().filter(|(on, _)| *on).map(|(_, kind)| kind).collect();
+    Ok(taps.into_iter().map(|tap| Wanted { tap, kinds: kinds.clone() }).collect())
 }
