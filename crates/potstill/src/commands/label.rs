@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device};
 use potstill_core::System;
 use potstill_core::io::LabelKeys;
 use potstill_nn::{Model, Tap};
-use potstill_train::distill::cache::{Origin, Precision, Wanted, open_or_make};
+use potstill_train::distill::cache::{Kind, Origin, Precision, Wanted, open_or_make};
 
 use super::{print, print_json};
 use crate::Outcome;
