@@ -15,13 +15,17 @@
 //! | `sid`, `fid`, other numbers and texts | one | become metadata |
 //!
 //! Other attributes, such as stored graphs, are ignored.
+//!
+//! The raw download, extended XYZ with reference energies in a text beside it, is read by [`RawFile`].
 
 mod file;
 mod folder;
+mod raw;
 mod record;
 
 pub use file::Oc20Lmdb;
 pub use folder::{Oc20Reader, files};
+pub use raw::RawFile;
 
 #[cfg(test)]
 mod tests;
