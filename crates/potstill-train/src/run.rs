@@ -16,7 +16,7 @@ use potstill_nn::network::Forces;
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
 use crate::distill::terms::Terms;
-use crate::distill::{DistillConfig, Origin, training_rule};
+use crate::distill::{DistillConfig, Kind, Origin, training_rule};
 use crate::observer::Observer;
 use crate::prepared::prepare;
 use crate::real::Real;
@@ -92,11 +92,11 @@ fn train_in<T: Real>(
 
     let own_rule = config.model.graph_rule();
     let train_rule = match &config.distill {
-        Some(distill) => {
+        Some(distill) if distill.terms.iter().any(|t| t.is_active() && t.kind() == Kind::Edge) => {
             let teacher = checkpoint::load_header(&distill.teacher)?.model;
             training_rule(&distill.terms, &teacher, &config.model)?
         }
-        None => own_rule.clone(),
+        _ => own_rule.clone(),
     };
     let split = |systems: Vec<System>, rule: &NetworkGraphRule| -> Result<Split> {
         let prepared = prepare(&systems, rule, &header.reference_energies, &header.normalizer)?;

@@ -94,6 +94,8 @@ impl Iterator for SystemReader {
 /// # Errors
 /// [`Error::Io`] when it cannot be opened, [`Error::File`] for an unknown format or a damaged archive.
 pub fn read(path: &Path, keys: &LabelKeys) -> Result<SystemReader> {
+    // What is not there has no format either, folder or not.
+    std::fs::metadata(path).map_err(|e| Error::io(path, "cannot open", e))?;
     Ok(SystemReader(match Format::of(path)? {
         Format::Extxyz => AnyReader::Extxyz(Box::new(ExtxyzReader::open(path, keys)?)),
         Format::Npz => AnyReader::Npz(Box::new(NpzReader::open(path, keys)?)),

@@ -86,7 +86,7 @@ pub struct GemNetOC {
     /// Row `Z − 1` starts the features of element `Z`. Shape: `[83, atom_channels]`.
     pub embedding: Embedding,
     /// `2·atom + n_radial → edge`.
-    pub edge_embedding: Dense,
+    pub first_edge: Dense,
     /// Bases and their shared projections.
     pub bases: Bases,
     /// Interaction blocks, first to last.
@@ -107,7 +107,7 @@ impl GemNetOCConfig {
         let (atom, edge) = (self.atom_channels, self.edge_channels);
         GemNetOC {
             embedding: Embedding::new(EMBEDDING_ROWS, atom, Init::Uniform(3.0_f64.sqrt()), rng),
-            edge_embedding: linear(2 * atom + self.n_radial, edge, rng),
+            first_edge: linear(2 * atom + self.n_radial, edge, rng),
             bases: Bases::new(self, rng),
             blocks: (0..self.n_blocks).map(|i| InteractionBlock::new(self, i, rng)).collect(),
             outputs: (0..=self.n_blocks).map(|i| OutputBlock::new(self, i, rng)).collect(),
@@ -157,7 +157,7 @@ impl GemNetOC {
         };
         let bases = self.bases.forward(batch, tables, fit);
         let atom = self.embedding.forward(batch.atomic_numbers.clone().sub_scalar(1));
-        let edge = edge_embedding(&self.edge_embedding, batch, &atom, bases.main.clone());
+        let edge = edge_embedding(&self.first_edge, batch, &atom, bases.main.clone());
         let mut state = State { atom, edge };
         let mut features = Vec::new();
         let mut tap = |tap: Tap, node: &Tensor<2>, edge: Option<&Tensor<2>>| {

@@ -10,7 +10,7 @@ pub(crate) fn reference_name(config: &GemNetOCConfig, name: &str) -> String {
     let offset = usize::from(config.atom_channels != config.edge_channels);
     match parts.as_slice() {
         ["embedding", rest] => format!("atom_emb.embeddings.{rest}"),
-        ["edge_embedding", rest] => format!("edge_emb.dense.linear.{rest}"),
+        ["first_edge", rest] => format!("edge_emb.dense.linear.{rest}"),
         ["bases", rest @ ..] => basis_name(config, rest),
         ["blocks", i, rest @ ..] => format!("int_blocks.{i}.{}", block_name(rest, offset)),
         ["outputs", i, rest @ ..] => format!("out_blocks.{i}.{}", output_name(rest, offset)),

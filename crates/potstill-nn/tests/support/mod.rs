@@ -72,7 +72,7 @@ impl Case {
         let value = |name: &str| f64::from((0.75 + 0.5 * procedural_uniform(&format!("scale:{name}"), 0)) as f32);
         let scales = names.into_iter().map(|name| (name.clone(), value(&name))).collect();
         let architecture = architecture(&config["model"], &scales);
-        let network = architecture.init(0, &Device::flex(), DType::F32);
+        let network = architecture.blank(&Device::flex(), DType::F32);
         let mut weights = BTreeMap::new();
         for parameter in parameters::describe(&network) {
             let key = reference_name(&architecture, &parameter.name);
@@ -145,7 +145,7 @@ impl Case {
     }
 
     pub fn network(&self, dtype: DType) -> Network {
-        let network = self.architecture.init(0, &Device::flex(), dtype);
+        let network = self.architecture.blank(&Device::flex(), dtype);
         self.load(network, dtype, &Device::flex())
     }
 
@@ -327,7 +327,7 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
         case.config["grads_structures"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect();
     let names: Vec<&String> = names.iter().collect();
     let batch = build_batch(case, &names, &device, dtype);
-    let network = case.load(case.architecture.init(0, &device, dtype), dtype, &device);
+    let network = case.load(case.architecture.blank(&device, dtype), dtype, &device);
     let output = network.forward(&batch, case.forces(), &case.taps());
     let constant = |key: &str| {
         let golden = &expected[key];
