@@ -14,6 +14,7 @@ use clap::Parser;
 
 /// Keeps the large temporaries of tensor code instead of returning them to the system at every operation; measured in
 /// `docs/decisions/0004-allocator.md`.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
