@@ -125,12 +125,25 @@ fn orthonormalize(vectors: &mut [Vec<f64>]) {
         let (done, rest) = vectors.split_at_mut(i);
         let own = &mut rest[0];
         for other in done.iter().chain(done.iter()) {
-            let along: f64 = own.iter().zip(other).map(|(a, b)| a * b).sum();
+            let along = dot(own, other);
             own.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
         }
-        let norm = own.iter().map(|a| a * a).sum::<f64>().sqrt();
+        let norm = dot(own, own).sqrt();
         own.iter_mut().for_each(|a| *a /= norm);
     }
+}
+
+/// Sums in eight lanes, which the compiler turns into vector instructions: large networks have a hundred such matrices.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..8 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    rest + lanes.iter().sum::<f64>()
 }
 
 /// Brings each group to mean 0 and variance `1 / fan_in`.
