@@ -22,7 +22,7 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the whole mission on shipped data: train a student alone and distilled, compare, report. About 4 minutes.
+    /// Run the whole mission on shipped data: train a student alone and distilled, compare, report. About 3 minutes.
     Demo(DemoArgs),
     /// Train a network on labelled systems.
     ///
