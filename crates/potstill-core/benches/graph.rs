@@ -1,6 +1,6 @@
-//! Building neighbour graphs: a batch of molecules, and periodic boxes of growing size.
+//! Building neighbour graphs: a batch of molecules, periodic boxes of growing size, and GemNet-OC's lists of a slab.
 //!
-//! `cargo bench -p potstill-core --bench graph`; criterion's `elem/s` are edges per second.
+//! `cargo bench -p potstill-core --bench graph`; criterion's `elem/s` are edges (of the slab: quadruplets) per second.
 //! `RAYON_NUM_THREADS=1` measures one thread.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
@@ -8,6 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use potstill_core::graph::gemnet::{GemNetGraph, GemNetRule};
 use potstill_core::graph::{Graph, GraphRule, Neighbors};
 use potstill_core::system::{System, Vec3};
 use rand::{RngExt, SeedableRng};
@@ -83,5 +84,47 @@ fn boxes(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, molecules, boxes);
+/// Four layers of 5 × 4 atoms, rattled, periodic along the surface.
+fn slab(rng: &mut ChaCha8Rng) -> System {
+    let spacing = 2.6;
+    let at = |i: usize, rng: &mut ChaCha8Rng| i as f64 * spacing + rng.random_range(-0.1..0.1);
+    let positions = (0..80).map(|i| [at(i % 5, rng), at(i / 5 % 4, rng), at(i / 20, rng)]).collect();
+    let cell = Some([[5.0 * spacing, 0.0, 0.0], [0.0, 4.0 * spacing, 0.0], [0.0, 0.0, 30.0]]);
+    System { cell, pbc: [true, true, false], ..hydrogens(positions, None) }
+}
+
+fn gemnet(c: &mut Criterion) {
+    let system = slab(&mut ChaCha8Rng::seed_from_u64(3));
+    let rule = GemNetRule {
+        cutoff: 12.0,
+        cutoff_qint: 12.0,
+        cutoff_aeaint: 12.0,
+        cutoff_aint: 12.0,
+        max_neighbors: Neighbors::Nearest(30),
+        max_neighbors_qint: Neighbors::Nearest(8),
+        max_neighbors_aeaint: Neighbors::Nearest(20),
+        max_neighbors_aint: Neighbors::Nearest(1000),
+        qint_tags: vec![1, 2],
+        quad: true,
+        atom_edge: true,
+        edge_atom: true,
+        atom_atom: true,
+    };
+    let without_lists = GemNetRule { quad: false, atom_edge: false, edge_atom: false, cutoff: 1e-3, ..rule.clone() };
+    let graph = rule.build(&[&system]).expect("valid");
+    let mut group = c.benchmark_group("GemNet-OC, slab of 80 atoms, 12 Å");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(graph.quadruplets.as_ref().map_or(0, |q| q.len() as u64)));
+    group.bench_function("edges, triplets, quadruplets", |b| {
+        b.iter(|| rule.build(black_box(&[&system])).expect("valid"))
+    });
+    group.bench_function("edges between atoms alone", |b| {
+        b.iter(|| without_lists.build(black_box(&[&system])).expect("valid"));
+    });
+    group.bench_function("angles", |b| b.iter(|| black_box(&graph).angles()));
+    group.bench_function("concatenate four", |b| b.iter(|| GemNetGraph::concatenate(black_box(&[&graph; 4]))));
+    group.finish();
+}
+
+criterion_group!(benches, molecules, boxes, gemnet);
 criterion_main!(benches);

@@ -1,7 +1,12 @@
 //! A neighbour graph as tensors, in the precision of the network that will use it.
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use potstill_core::graph::Graph;
+
+use crate::gemnet_oc::GemNetTables;
+use crate::graph::NetworkGraph;
 
 /// A batch of systems on a device: what every network reads.
 ///
@@ -31,6 +36,8 @@ pub struct Batch {
     pub distance: Tensor<2>,
     /// Unit vector from target to source. Shape: `[n_edges, 3]`.
     pub direction: Tensor<2>,
+    /// Neighbours of neighbours, for GemNet-OC alone.
+    pub gemnet: Option<Arc<GemNetTables>>,
     /// Device of all tensors.
     pub device: Device,
     /// Floating-point type of all tensors.
@@ -38,6 +45,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Copies whatever graph a network asked for.
+    pub fn of(graph: &NetworkGraph, device: &Device, dtype: DType) -> Self {
+        match graph {
+            NetworkGraph::Pairs(graph) => Self::new(graph, device, dtype),
+            NetworkGraph::GemNet(graph) => {
+                let tables = GemNetTables::new(graph, device, dtype);
+                Self { gemnet: Some(Arc::new(tables)), ..Self::new(&graph.main, device, dtype) }
+            }
+        }
+    }
+
     /// Copies `graph` to `device`; distances and directions are computed in f64 first.
     pub fn new(graph: &Graph, device: &Device, dtype: DType) -> Self {
         let n_edges = graph.n_edges();
@@ -64,6 +82,7 @@ impl Batch {
             displacement: float_tensor(displacement, [n_edges, 3], device, dtype),
             distance: float_tensor(distance, [n_edges, 1], device, dtype),
             direction: float_tensor(direction, [n_edges, 3], device, dtype),
+            gemnet: None,
             device: device.clone(),
             dtype,
         }

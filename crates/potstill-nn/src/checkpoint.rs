@@ -95,6 +95,27 @@ pub fn save(path: &Path, header: &Header, network: &Network, dtype: DType) -> Re
     write_tensors(path, HEADER_KEY, &header, &tensors)
 }
 
+/// What comes before the tensors in a model file: eight bytes with the length of the description, and the description.
+///
+/// The tensors of `infos` follow in their order, in f32, little-endian; for writers that never hold them all.
+pub fn tensor_file_head(header: &str, infos: &[ParameterInfo]) -> Vec<u8> {
+    let mut description = serde_json::Map::new();
+    description.insert("__metadata__".to_owned(), serde_json::json!({ HEADER_KEY: header }));
+    let mut start = 0;
+    for info in infos {
+        let end = start + 4 * info.len();
+        let tensor = serde_json::json!({ "dtype": "F32", "shape": info.shape, "data_offsets": [start, end] });
+        description.insert(info.name.clone(), tensor);
+        start = end;
+    }
+    let mut text = serde_json::Value::Object(description).to_string().into_bytes();
+    // Tensors begin at a multiple of eight bytes.
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let mut head = (text.len() as u64).to_le_bytes().to_vec();
+    head.extend(text);
+    head
+}
+
 /// Slices of a flat vector as named tensors.
 pub fn named_tensors<T: bytemuck::Pod>(infos: &[ParameterInfo], values: &[T], dtype: Dtype) -> Tensors {
     infos
@@ -127,7 +148,7 @@ pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Loaded> {
     let header = read_header(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(path, &e))?;
     check_size(path, &header, bytes.len())?;
-    let network = header.model.init(0, device, dtype);
+    let network = header.model.blank(device, dtype);
     let values = collect_weights(path, &tensors, &network)?;
     let network = match dtype {
         DType::F64 => parameters::with_vector(network, &values, device),

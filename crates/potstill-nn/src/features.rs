@@ -6,7 +6,7 @@ use std::str::FromStr;
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
-use crate::layers::scatter::gather_rows;
+use crate::layers::scatter::{gather_rows, sum_rows};
 
 /// A place in a network where features can be taken; layers are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,12 @@ pub enum Tap {
     Update(usize),
     /// After a SchNet interaction, `I<i>`.
     Interaction(usize),
+    /// After a block of GemNet-OC, `B<i>`: features of atoms and edges.
+    Block(usize),
+    /// What an output block of GemNet-OC gives, `X<i>`; `X0` comes before the first block.
+    Output(usize),
+    /// What the heads of GemNet-OC read, `head`.
+    Head,
 }
 
 impl fmt::Display for Tap {
@@ -25,6 +31,9 @@ impl fmt::Display for Tap {
             Self::Message(i) => write!(f, "M{i}"),
             Self::Update(i) => write!(f, "U{i}"),
             Self::Interaction(i) => write!(f, "I{i}"),
+            Self::Block(i) => write!(f, "B{i}"),
+            Self::Output(i) => write!(f, "X{i}"),
+            Self::Head => write!(f, "head"),
         }
     }
 }
@@ -33,10 +42,24 @@ impl FromStr for Tap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a tap; taps are written M<i>, U<i> (PaiNN) or I<i> (SchNet), from 1");
+        let wrong = || {
+            format!(
+                "`{text}` is not a tap; taps are written M<i>, U<i> (PaiNN), I<i> (SchNet), from 1, or B<i>, X<i>, head \
+                 (GemNet-OC)"
+            )
+        };
+        if text == "head" {
+            return Ok(Self::Head);
+        }
         let (kind, number) = text.split_at_checked(1).ok_or_else(wrong)?;
-        let layer = number.parse().ok().filter(|&i| i > 0).ok_or_else(wrong)?;
+        let layer = number.parse().map_err(|_| wrong())?;
         match kind {
+            "X" => return Ok(Self::Output(layer)),
+            _ if layer == 0 => return Err(wrong()),
+            _ => {}
+        }
+        match kind {
+            "B" => Ok(Self::Block(layer)),
             "M" => Ok(Self::Message(layer)),
             "U" => Ok(Self::Update(layer)),
             "I" => Ok(Self::Interaction(layer)),
@@ -52,9 +75,59 @@ pub struct Features {
     pub tap: Tap,
     /// Scalar features of each atom. Shape: `[n_atoms, c]`.
     pub node: Tensor<2>,
-    /// Vector features of each atom, the three components of all channels one after the other; absent in SchNet.
+    /// Vector features of each atom, the three components of all channels one after the other; of PaiNN alone.
     /// Shape: `[n_atoms, 3·c]`.
     pub vector: Option<Tensor<2>>,
+    /// Features of each edge; of GemNet-OC alone. Shape: `[n_edges, c]`.
+    pub edge: Option<Tensor<2>>,
+}
+
+/// How features of the edges into an atom become one of the atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Their sum.
+    #[default]
+    Sum,
+    /// Their mean; zero without edges.
+    Mean,
+}
+
+impl Features {
+    /// Vector features: PaiNN's own, or GemNet-OC's edge features times the direction from source to target, reduced over
+    /// the edges into each atom. Shape: `[n_atoms, 3·c]`.
+    pub fn vectors(&self, batch: &Batch, reduction: Reduction) -> Option<Tensor<2>> {
+        if self.vector.is_some() {
+            return self.vector.clone();
+        }
+        let edge = self.edge.clone()?;
+        let (n, c) = (batch.n_edges, edge.dims()[1]);
+        let outer = batch.direction.clone().neg().reshape([n, 3, 1]) * edge.reshape([n, 1, c]);
+        Some(reduce(outer.reshape([n, 3 * c]), batch, reduction))
+    }
+
+    /// Edge features: GemNet-OC's own, or [`edge_features`] of the vectors. Shape: `[n_edges, c]`.
+    pub fn edges(&self, batch: &Batch) -> Option<Tensor<2>> {
+        self.edge.clone().or_else(|| self.vector.as_ref().map(|vector| edge_features(vector, batch)))
+    }
+
+    /// Edge features reduced over the edges into each atom; the scalar features of networks without them.
+    /// Shape: `[n_atoms, c]`.
+    pub fn reduced_edges(&self, batch: &Batch, reduction: Reduction) -> Tensor<2> {
+        match &self.edge {
+            Some(edge) => reduce(edge.clone(), batch, reduction),
+            None => self.node.clone(),
+        }
+    }
+}
+
+fn reduce(values: Tensor<2>, batch: &Batch, reduction: Reduction) -> Tensor<2> {
+    let ones = || batch.zeros([batch.n_edges, 1]).add_scalar(1.0);
+    let sum = sum_rows(values, batch.target.clone(), batch.n_atoms);
+    match reduction {
+        Reduction::Sum => sum,
+        Reduction::Mean => sum / sum_rows(ones(), batch.target.clone(), batch.n_atoms).clamp_min(1.0),
+    }
 }
 
 /// Edge features of a network with vector features: `Σ_xyz v_s ⊙ v_t`, invariant under rotation. Shape: `[n_edges, c]`.
@@ -71,10 +144,10 @@ mod tests {
 
     #[test]
     fn taps_read_as_they_are_written() {
-        for tap in [Tap::Message(1), Tap::Update(12), Tap::Interaction(3)] {
+        for tap in [Tap::Message(1), Tap::Update(12), Tap::Interaction(3), Tap::Block(2), Tap::Output(0), Tap::Head] {
             assert_eq!(tap.to_string().parse(), Ok(tap));
         }
-        for wrong in ["", "U", "U0", "X1", "1", "Uone", "Ü1"] {
+        for wrong in ["", "U", "U0", "B0", "Y1", "1", "Uone", "Ü1", "heads"] {
             assert!(wrong.parse::<Tap>().is_err(), "{wrong}");
         }
     }

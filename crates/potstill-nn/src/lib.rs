@@ -1,4 +1,4 @@
-//! SchNet and PaiNN as Burn modules: energies, forces as explicit adjoints, and features on request.
+//! SchNet, PaiNN and GemNet-OC as Burn modules: energies, forces as explicit adjoints or heads, and features on request.
 //!
 //! A network never knows that it is a student: it returns [`features::Features`] when asked, and
 //! projections, teachers and losses live elsewhere. Networks compute in the precision of their weights
@@ -7,6 +7,9 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
+pub mod gemnet_oc;
+pub mod graph;
+pub mod import;
 pub mod init;
 pub mod layers;
 pub mod model;
@@ -18,5 +21,6 @@ pub mod schnet;
 
 pub use batch::Batch;
 pub use features::{Features, Tap};
+pub use graph::{NetworkGraph, NetworkGraphRule};
 pub use model::Model;
 pub use network::{Architecture, Network, Output};

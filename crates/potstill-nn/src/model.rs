@@ -4,13 +4,13 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::elements::{atomic_number, symbol};
-use potstill_core::graph::Graph;
 use potstill_core::system::{Mat3, System};
 use potstill_core::{Error, Potential, Prediction, Result};
 
 use crate::batch::{Batch, to_host};
 use crate::checkpoint::{self, Header};
 use crate::features::Tap;
+use crate::graph::NetworkGraph;
 use crate::network::{Forces, Network, Output};
 
 /// A trained network, ready to evaluate.
@@ -55,6 +55,16 @@ impl Model {
         &self.header
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The precision in which it computes.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The network itself.
     pub fn network(&self) -> &Network {
         &self.network
@@ -92,10 +102,10 @@ impl Model {
     ///
     /// # Errors
     /// See [`Potential::evaluate`].
-    pub fn forward(&self, systems: &[&System], taps: &[Tap]) -> Result<(Graph, Output)> {
+    pub fn forward(&self, systems: &[&System], taps: &[Tap]) -> Result<(NetworkGraph, Output)> {
         self.check_elements(systems)?;
         let graph = self.header.model.graph_rule().build(systems)?;
-        let batch = Batch::new(&graph, &self.device, self.dtype);
+        let batch = Batch::of(&graph, &self.device, self.dtype);
         let output = self.network.forward(&batch, self.header.model.forces(), taps);
         Ok((graph, output))
     }
@@ -140,7 +150,7 @@ impl Model {
 
 impl Potential for Model {
     fn cutoff(&self) -> f64 {
-        self.header.model.graph_rule().cutoff
+        self.header.model.graph_rule().cutoff()
     }
 
     fn elements(&self) -> &[u8] {

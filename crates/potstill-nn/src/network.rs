@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::features::{Features, Tap};
+use crate::gemnet_oc::{GemNetOC, GemNetOCConfig};
+use crate::graph::NetworkGraphRule;
 use crate::init::Initializer;
 use crate::layers::scatter::sum_rows;
 use crate::painn::{PaiNN, PaiNNConfig};
@@ -66,11 +68,15 @@ impl Output {
 /// Settings of a network, tagged by `architecture`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "architecture", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "a handful exist at a time")]
 pub enum Architecture {
     /// See [`SchNetConfig`].
     SchNet(SchNetConfig),
     /// See [`PaiNNConfig`].
     PaiNN(PaiNNConfig),
+    /// See [`GemNetOCConfig`].
+    #[serde(rename = "gemnet_oc")]
+    GemNetOC(GemNetOCConfig),
 }
 
 impl Architecture {
@@ -79,6 +85,7 @@ impl Architecture {
         match self {
             Self::SchNet(_) => "SchNet",
             Self::PaiNN(_) => "PaiNN",
+            Self::GemNetOC(_) => "GemNetOC",
         }
     }
 
@@ -90,6 +97,7 @@ impl Architecture {
         match self {
             Self::SchNet(config) => config.validate(),
             Self::PaiNN(config) => config.validate(),
+            Self::GemNetOC(config) => config.validate(),
         }
     }
 
@@ -98,16 +106,18 @@ impl Architecture {
         match self {
             Self::SchNet(config) => config.n_parameters(),
             Self::PaiNN(config) => config.n_parameters(),
+            Self::GemNetOC(config) => config.n_parameters(),
         }
     }
 
     /// How graphs for this network are drawn.
-    pub fn graph_rule(&self) -> GraphRule {
+    pub fn graph_rule(&self) -> NetworkGraphRule {
         let (cutoff, neighbors, symmetric) = match self {
             Self::SchNet(config) => (config.cutoff, config.neighbors, false),
             Self::PaiNN(config) => (config.cutoff, config.neighbors, true),
+            Self::GemNetOC(config) => return NetworkGraphRule::GemNet(config.graph_rule()),
         };
-        GraphRule { cutoff, neighbors, symmetric }
+        NetworkGraphRule::Pairs(GraphRule { cutoff, neighbors, symmetric })
     }
 
     /// Where this network's forces come from.
@@ -115,6 +125,7 @@ impl Architecture {
         match self {
             Self::SchNet(_) => Forces::Gradient,
             Self::PaiNN(config) => config.forces,
+            Self::GemNetOC(config) => config.forces,
         }
     }
 
@@ -122,7 +133,7 @@ impl Architecture {
     pub fn max_atomic_number(&self) -> u8 {
         match self {
             Self::SchNet(_) => 99,
-            Self::PaiNN(_) => 83,
+            Self::PaiNN(_) | Self::GemNetOC(_) => 83,
         }
     }
 
@@ -131,28 +142,56 @@ impl Architecture {
         match self {
             Self::SchNet(config) => SchNet::taps(config.n_interactions),
             Self::PaiNN(config) => PaiNN::taps(config.n_layers),
+            Self::GemNetOC(config) => config.taps(),
         }
     }
 
-    /// Width of the features at every tap.
-    pub fn channels(&self) -> usize {
+    /// Width of the scalar features at every tap.
+    pub fn node_channels(&self) -> usize {
         match self {
             Self::SchNet(config) => config.hidden_channels,
             Self::PaiNN(config) => config.hidden_channels,
+            Self::GemNetOC(config) => config.atom_channels,
+        }
+    }
+
+    /// Width of edge and vector features at every tap; none for SchNet.
+    pub fn edge_channels(&self) -> Option<usize> {
+        match self {
+            Self::SchNet(_) => None,
+            Self::PaiNN(config) => Some(config.hidden_channels),
+            Self::GemNetOC(config) => Some(config.edge_channels),
         }
     }
 
     /// Whether the network has vector features.
     pub fn has_vectors(&self) -> bool {
-        matches!(self, Self::PaiNN(_))
+        self.edge_channels().is_some()
+    }
+
+    /// Parameters whose gradients are divided by a number before anything else is done with them.
+    pub fn gradient_divisors(&self) -> Vec<(&'static str, usize)> {
+        match self {
+            Self::GemNetOC(config) => config.gradient_divisors(),
+            _ => Vec::new(),
+        }
     }
 
     /// A network with fresh weights drawn from `seed`.
     pub fn init(&self, seed: u64, device: &Device, dtype: DType) -> Network {
-        let rng = &mut Initializer::new(seed, device, dtype);
+        self.build(&mut Initializer::new(seed, device, dtype))
+    }
+
+    /// A network whose weights are all zero, to be filled from a file.
+    pub fn blank(&self, device: &Device, dtype: DType) -> Network {
+        self.build(&mut Initializer::blank(device, dtype))
+    }
+
+    fn build(&self, rng: &mut Initializer) -> Network {
         match self {
             Self::SchNet(config) => Network::SchNet(config.init(rng)),
             Self::PaiNN(config) => Network::PaiNN(config.init(rng)),
+            Self::GemNetOC(config) => Network::GemNetOC(config.init(rng)),
         }
     }
 }
@@ -165,6 +204,8 @@ pub enum Network {
     SchNet(SchNet),
     /// See [`PaiNN`].
     PaiNN(PaiNN),
+    /// See [`GemNetOC`].
+    GemNetOC(GemNetOC),
 }
 
 impl Network {
@@ -173,6 +214,7 @@ impl Network {
         match self {
             Self::SchNet(network) => network.forward(batch, forces, taps),
             Self::PaiNN(network) => network.forward(batch, forces, taps),
+            Self::GemNetOC(network) => network.forward(batch, forces, taps),
         }
     }
 }

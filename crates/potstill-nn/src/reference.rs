@@ -8,6 +8,7 @@ pub fn reference_name(architecture: &Architecture, name: &str) -> String {
     let table: &[(&str, &str)] = match architecture {
         Architecture::SchNet(_) => &SCHNET,
         Architecture::PaiNN(_) => &PAINN,
+        Architecture::GemNetOC(config) => return crate::gemnet_oc::names::reference_name(config, name),
     };
     let mut result = name.to_owned();
     for (ours, theirs) in table {

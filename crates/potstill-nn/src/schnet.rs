@@ -177,7 +177,7 @@ impl SchNet {
             saved.push(intermediate);
             let tap = Tap::Interaction(i + 1);
             if taps.contains(&tap) {
-                features.push(Features { tap, node: node.clone(), vector: None });
+                features.push(Features { tap, node: node.clone(), vector: None, edge: None });
             }
         }
         let hidden = self.energy_in.forward(node);

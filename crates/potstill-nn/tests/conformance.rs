@@ -4,6 +4,8 @@ use burn::tensor::{DType, Device};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::gemnet_oc::config::SphericalKind;
 use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
@@ -101,4 +103,61 @@ fn painn_with_direct_forces_conforms() {
     let nearest = painn(Neighbors::Nearest(6), Forces::Direct);
     let exceptions = [&NOT_GRADIENTS[..], &BY_INDEX].concat();
     check("PaiNN direct, nearest", &model(Architecture::PaiNN(nearest)), &exceptions, 16);
+}
+
+fn gemnet_oc() -> GemNetOCConfig {
+    GemNetOCConfig {
+        atom_channels: 10,
+        edge_channels: 12,
+        n_blocks: 2,
+        n_radial: 8,
+        n_spherical: 4,
+        triplet_in_channels: 6,
+        triplet_out_channels: 5,
+        quadruplet_in_channels: 4,
+        quadruplet_out_channels: 3,
+        pair_in_channels: 4,
+        pair_out_channels: 5,
+        radial_channels: 3,
+        circular_channels: 4,
+        spherical_channels: 5,
+        cutoff: CUTOFF,
+        max_neighbors: 200,
+        max_quadruplet_neighbors: 200,
+        max_atom_edge_neighbors: 200,
+        ..GemNetOCConfig::default()
+    }
+}
+
+#[test]
+fn gemnet_oc_conforms() {
+    check("GemNet-OC", &model(Architecture::GemNetOC(gemnet_oc())), &NOT_GRADIENTS, 31);
+    let config = GemNetOCConfig {
+        radial_basis: RadialKind::SphericalBessel,
+        spherical_basis: SphericalKind::SphericalHarmonics,
+        coupled_forces: true,
+        ..gemnet_oc()
+    };
+    check("GemNet-OC, other bases", &model(Architecture::GemNetOC(config)), &NOT_GRADIENTS, 32);
+}
+
+#[test]
+fn gemnet_oc_with_few_interactions_conforms() {
+    for (quadruplets, atom_to_edge, edge_to_atom, atom_to_atom) in [
+        (false, false, false, false),
+        (true, false, false, false),
+        (false, true, false, false),
+        (false, false, true, true),
+    ] {
+        let config = GemNetOCConfig { quadruplets, atom_to_edge, edge_to_atom, atom_to_atom, ..gemnet_oc() };
+        let name = format!("GemNet-OC {quadruplets} {atom_to_edge} {edge_to_atom} {atom_to_atom}");
+        check(&name, &model(Architecture::GemNetOC(config)), &NOT_GRADIENTS, 33);
+    }
+}
+
+#[test]
+fn gemnet_oc_with_nearest_neighbours_conforms() {
+    let config = GemNetOCConfig { max_neighbors: 6, max_quadruplet_neighbors: 4, ..gemnet_oc() };
+    let exceptions = [&NOT_GRADIENTS[..], &BY_INDEX].concat();
+    check("GemNet-OC, nearest", &model(Architecture::GemNetOC(config)), &exceptions, 34);
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use potstill_core::System;
 use safetensors::{Dtype, SafeTensors};
 
 /// One tensor in f64, row-major.
@@ -106,4 +107,21 @@ pub fn data(path: &str) -> Option<PathBuf> {
     }
     eprintln!("left out: tests on {path} (the full data is not beside this repository)");
     None
+}
+
+/// A structure of the golden set by its name.
+///
+/// # Panics
+/// When there is no such structure: golden models come with theirs.
+pub fn structure(name: &str) -> System {
+    let folder = fixtures("structures").expect("golden models come with their structures");
+    for file in ["molecules.extxyz", "slabs.extxyz"] {
+        for system in potstill_core::io::read(&folder.join(file), &Default::default()).unwrap() {
+            let system = system.unwrap();
+            if system.name().as_deref() == Some(name) {
+                return system;
+            }
+        }
+    }
+    panic!("no structure {name}")
 }

@@ -10,6 +10,7 @@ pub mod optimizer;
 pub mod prepared;
 pub mod real;
 pub mod run;
+pub mod scales;
 pub mod schedule;
 pub mod state;
 pub mod step;

@@ -1,15 +1,21 @@
 //! Systems made ready for training: graphs drawn once, labels in the network's units.
 
 use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::graph::{Graph, GraphRule};
+use potstill_core::graph::Graph;
 use potstill_core::{Error, Result, System};
+use potstill_nn::{NetworkGraph, NetworkGraphRule};
 use rayon::prelude::*;
 
 /// One system, ready.
 #[derive(Debug, Clone)]
 pub struct PreparedSystem {
-    /// Its neighbour graph.
-    pub graph: Graph,
+    /// Its neighbour graph; none where it is drawn anew at each step, since the quadruplets of a dataset would not fit into
+    /// memory, and drawing them costs little beside what GemNet-OC does with them.
+    pub graph: Option<Graph>,
+    /// Number of atoms.
+    pub n_atoms: usize,
+    /// Number of directed edges.
+    pub n_edges: usize,
     /// Energy less reference energies, normalised.
     pub energy: Option<f64>,
     /// Forces, normalised. Shape: `[n_atoms, 3]`.
@@ -28,17 +34,17 @@ impl PreparedSystem {
 
     /// Cost of a step on this system, for dividing a batch among threads.
     pub fn cost(&self) -> usize {
-        self.graph.n_edges() + 8 * self.graph.n_atoms()
+        self.n_edges + 8 * self.n_atoms
     }
 }
 
 /// Draws graphs in parallel and normalises labels.
 ///
 /// # Errors
-/// See [`GraphRule::build`]; names the system by its index in `systems`.
+/// See [`NetworkGraphRule::build`]; names the system by its index in `systems`.
 pub fn prepare(
     systems: &[System],
-    rule: &GraphRule,
+    rule: &NetworkGraphRule,
     references: &ElementEnergies,
     normalizer: &Normalizer,
 ) -> Result<Vec<PreparedSystem>> {
@@ -47,6 +53,11 @@ pub fn prepare(
         .enumerate()
         .map(|(index, system)| {
             let graph = rule.build(&[system]).map_err(|e| at(index, e))?;
+            let n_edges = graph.main().n_edges();
+            let graph = match graph {
+                NetworkGraph::Pairs(graph) => Some(graph),
+                NetworkGraph::GemNet(_) => None,
+            };
             let energy = match system.energy {
                 Some(energy) => Some(normalizer.normalize_energy(energy - references.total(&system.atomic_numbers)?)),
                 None => None,
@@ -55,6 +66,8 @@ pub fn prepare(
             let label = system.name().map_or_else(|| index.to_string(), |name| format!("{index} ({name})"));
             Ok(PreparedSystem {
                 graph,
+                n_atoms: system.n_atoms(),
+                n_edges,
                 energy,
                 forces: system.forces.as_ref().map(|forces| forces.iter().map(normalize).collect()),
                 free: (0..system.n_atoms()).map(|i| system.is_free(i)).collect(),

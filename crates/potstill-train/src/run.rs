@@ -8,17 +8,19 @@ use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, content_hash, eleme
 use potstill_core::elements::symbol;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result, System};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::NetworkGraphRule;
+use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
 use potstill_nn::model::Model;
 use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
 use crate::distill::terms::Terms;
-use crate::distill::{DistillConfig, Origin};
+use crate::distill::{DistillConfig, Kind, Origin, training_rule};
 use crate::observer::Observer;
 use crate::prepared::prepare;
 use crate::real::Real;
+use crate::scales;
 use crate::trainer::{Split, Summary, Trainer};
 
 /// Labelled systems of a run.
@@ -88,12 +90,19 @@ fn train_in<T: Real>(
         Ok(serde_json::to_writer_pretty(writer, &environment())?)
     })?;
 
-    let rule = config.model.graph_rule();
-    let split = |systems: Vec<System>| -> Result<Split> {
-        let prepared = prepare(&systems, &rule, &header.reference_energies, &header.normalizer)?;
+    let own_rule = config.model.graph_rule();
+    let train_rule = match &config.distill {
+        Some(distill) if distill.terms.iter().any(|t| t.is_active() && t.kind() == Kind::Edge) => {
+            let teacher = checkpoint::load_header(&distill.teacher)?.model;
+            training_rule(&distill.terms, &teacher, &config.model)?
+        }
+        _ => own_rule.clone(),
+    };
+    let split = |systems: Vec<System>, rule: &NetworkGraphRule| -> Result<Split> {
+        let prepared = prepare(&systems, rule, &header.reference_energies, &header.normalizer)?;
         Ok(Split { systems, prepared })
     };
-    let (train, validation) = (split(train)?, split(validation)?);
+    let (train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
     let terms = match &config.distill {
         Some(distill) if distill.terms.iter().any(|t| t.is_active()) => {
             Some(make_terms(distill, config, &train, &header, folder, tell)?)
@@ -163,7 +172,7 @@ fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)
     });
     let header = Header {
         format_version: FORMAT_VERSION,
-        model: config.model.clone(),
+        model: scales::settle(&config.model, config.seed, &systems)?,
         elements: known.into_iter().map(named).collect(),
         reference_energies: fit.energies,
         normalizer,
@@ -193,7 +202,10 @@ fn make_terms(
         })?;
     tell(Prelude::Cache(origin, cache.n_bytes()));
     let (references, normalizer) = (&header.reference_energies, &header.normalizer);
-    Terms::new(distill, &teacher.header().model, &config.model, cache, &train.systems, references, normalizer)
+    let model = &teacher.header().model;
+    let terms = Terms::new(distill, model, &config.model, cache, &train.systems, references, normalizer)?;
+    terms.check_edges(&train.prepared)?;
+    Ok(terms)
 }
 
 /// Hash of everything that must stay the same between the parts of a resumed run.

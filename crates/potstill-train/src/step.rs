@@ -4,13 +4,15 @@
 //! its own that holds the same weights, and gradients are added in the order of the shards. The result is therefore
 //! the same for the same number of threads, and differs by rounding between numbers.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor};
 use potstill_core::dataset::shards;
 use potstill_core::graph::Graph;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, System};
 use potstill_nn::batch::{float_tensor, to_host};
 use potstill_nn::network::Forces;
-use potstill_nn::{Batch, Output, Tap, parameters};
+use potstill_nn::{Batch, NetworkGraphRule, Output, Tap, parameters};
 use rayon::prelude::*;
 
 use crate::config::TrainingConfig;
@@ -26,6 +28,12 @@ pub struct StepContext<'a> {
     pub forces: Forces,
     /// The systems that indices speak of.
     pub systems: &'a [PreparedSystem],
+    /// The same systems as they were read.
+    pub raw: &'a [System],
+    /// How graphs that are not kept are drawn.
+    pub rule: &'a NetworkGraphRule,
+    /// Parameters whose gradients are divided, and by what.
+    pub divisors: &'a [(Range<usize>, f64)],
     /// Distillation terms, if any.
     pub terms: Option<&'a Terms>,
     /// Losses and weights.
@@ -81,13 +89,16 @@ impl StepContext<'_> {
             losses.add(&part_losses);
             gradient.iter_mut().zip(part).for_each(|(a, b)| *a += b);
         }
+        for (range, divisor) in self.divisors {
+            gradient[range.clone()].iter_mut().for_each(|g| *g = T::from_f64(g.to_f64() / divisor));
+        }
         Ok((losses, gradient))
     }
 
     fn shard<T: Real>(&self, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {
         let device = self.device.clone().autodiff();
         let student = parameters::with_vector(self.template.clone(), values, &device);
-        let batch = self.batch::<T>(shard, &device);
+        let batch = self.batch::<T>(shard, &device)?;
         let taps = self.terms.map(Terms::student_taps).unwrap_or_default();
         let (output, mut parts) = self.main_losses(&student, &batch, shard, counts, &taps);
         if let Some(terms) = self.terms {
@@ -143,16 +154,28 @@ impl StepContext<'_> {
     }
 
     /// The graphs of some systems as one batch.
-    pub fn batch<T: Real>(&self, indices: &[usize], device: &Device) -> Batch {
-        let graphs: Vec<&Graph> = indices.iter().map(|&i| &self.systems[i].graph).collect();
-        Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE)
+    ///
+    /// # Errors
+    /// See [`NetworkGraphRule::build`]; systems that were prepared give none.
+    pub fn batch<T: Real>(&self, indices: &[usize], device: &Device) -> Result<Batch> {
+        let kept: Option<Vec<&Graph>> = indices.iter().map(|&i| self.systems[i].graph.as_ref()).collect();
+        if let Some(graphs) = kept {
+            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE));
+        }
+        let systems: Vec<&System> = indices.iter().map(|&i| &self.raw[i]).collect();
+        Ok(Batch::of(&self.rule.build(&systems)?, device, T::DTYPE))
     }
 
     /// Counts of a batch, by which losses are divided.
     pub fn counts(&self, batch: &[usize]) -> Counts {
         let sum =
             |count: fn(&PreparedSystem) -> usize| batch.iter().map(|&i| count(&self.systems[i])).sum::<usize>() as f64;
-        Counts { systems: batch.len() as f64, atoms: sum(|s| s.graph.n_atoms()), free: sum(PreparedSystem::n_free) }
+        Counts {
+            systems: batch.len() as f64,
+            atoms: sum(|s| s.n_atoms),
+            free: sum(PreparedSystem::n_free),
+            edges: sum(|s| s.n_edges),
+        }
     }
 
     fn free_mask(&self, shard: &[usize], batch: &Batch) -> Tensor<2> {

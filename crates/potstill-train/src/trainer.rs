@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,7 +15,7 @@ use potstill_core::{Error, Result, System};
 use potstill_nn::batch::to_host;
 use potstill_nn::checkpoint::{self, Header};
 use potstill_nn::model::Model;
-use potstill_nn::parameters;
+use potstill_nn::{NetworkGraphRule, parameters};
 use rayon::prelude::*;
 
 use crate::config::{BestBy, TrainingConfig};
@@ -58,6 +59,8 @@ pub struct Trainer<'a, T> {
     /// Set by whoever wants the run to stop and save.
     pub interrupt: &'a AtomicBool,
     student: Student,
+    rule: NetworkGraphRule,
+    divisors: Vec<(Range<usize>, f64)>,
     device: Device,
     sampler: Sampler,
     schedule: Schedule,
@@ -105,6 +108,9 @@ impl<'a, T: Real> Trainer<'a, T> {
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
         let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();
+        let divided = header.model.gradient_divisors();
+        let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
+        let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
         let atom_counts = train.systems.iter().map(System::n_atoms).collect();
         let order = match training.similar_sizes {
             true => potstill_core::dataset::Order::Bucketed,
@@ -120,6 +126,8 @@ impl<'a, T: Real> Trainer<'a, T> {
             terms,
             folder,
             interrupt,
+            rule: header.model.graph_rule(),
+            divisors,
             device,
             sampler,
             schedule: Schedule::new(training.schedule.clone(), training.learning_rate, 0),
@@ -239,6 +247,9 @@ impl<'a, T: Real> Trainer<'a, T> {
             template: &self.student,
             forces: self.header.model.forces(),
             systems: &split.prepared,
+            raw: &split.systems,
+            rule: &self.rule,
+            divisors: &self.divisors,
             terms: self.terms,
             training: self.training,
             device: &self.device,
@@ -361,7 +372,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         let parts: Vec<_> = chunks
             .par_iter()
             .map(|chunk| {
-                let batch = context.batch::<T>(chunk, &self.device);
+                let batch = context.batch::<T>(chunk, &self.device)?;
                 let (output, losses) = context.main_losses(student, &batch, chunk, &counts, &[]);
                 let members: Vec<&System> = chunk.iter().map(|&i| &systems[i]).collect();
                 let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();

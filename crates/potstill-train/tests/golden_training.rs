@@ -11,6 +11,8 @@ use potstill_core::System;
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
+use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::gemnet_oc::config::ScaleFactors;
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::parameters::{self, ParameterInfo};
@@ -21,7 +23,7 @@ use potstill_testkit::golden::{self, Golden};
 use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::terms::{Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, ProjectionKind, Term};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, ProjectionKind, Term, training_rule};
 use potstill_train::loss::{EnergyLoss, FeatureLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
 use potstill_train::prepared::prepare;
@@ -32,8 +34,15 @@ use serde_json::Value;
 
 type Weights = BTreeMap<String, Golden>;
 
-const RUNS: [&str; 4] =
-    ["schnet_painn_n2n_coll", "schnet_painn_pae_oc20opt", "painn_painn_v2v_n2n", "painn_painn_regular"];
+const RUNS: [&str; 7] = [
+    "schnet_painn_n2n_coll",
+    "schnet_painn_pae_oc20opt",
+    "painn_painn_v2v_n2n",
+    "painn_painn_regular",
+    "painn_gemnet_e2e",
+    "painn_gemnet_e2n_v2v",
+    "gemnet_gemnet_n2n_e2e",
+];
 
 fn architecture(model: &Value, scales: &Path) -> Architecture {
     let size = |key: &str| model[key].as_u64().unwrap() as usize;
@@ -49,6 +58,12 @@ fn architecture(model: &Value, scales: &Path) -> Architecture {
         });
     }
     let scales = golden::read(scales);
+    if model["name"] == "gemnet_oc" {
+        let imported = potstill_nn::import::architecture("gemnet_oc", model.as_object().unwrap()).unwrap();
+        let Architecture::GemNetOC(config) = imported else { panic!("a GemNet-OC was asked for") };
+        let factors = scales.into_iter().map(|(name, factor)| (name, factor.values[0])).collect();
+        return Architecture::GemNetOC(GemNetOCConfig { scale_factors: ScaleFactors::Given(factors), ..config });
+    }
     Architecture::PaiNN(PaiNNConfig {
         hidden_channels: size("hidden_channels"),
         n_layers: size("num_layers"),
@@ -181,6 +196,14 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
                 mappings.push("n2n_mapping");
                 Term::NodeToNode(feature)
             }
+            "edge2node_distill_loss" => {
+                mappings.push("n2e_mapping");
+                Term::EdgeToNode(feature)
+            }
+            "edge2edge_distill_loss" => {
+                mappings.push("e2e_mapping");
+                Term::EdgeToEdge(feature)
+            }
             "vec2vec_distill_loss" => {
                 mappings.push("v2v_mapping");
                 Term::VectorToVector(feature)
@@ -252,7 +275,8 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let (cache, _) = open_or_make(&cache, &teacher, &systems, &wanted, Precision::F64, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);
     let references = &header.reference_energies;
-    let prepared = prepare(&systems, &student.graph_rule(), references, &normalizer).unwrap();
+    let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
+    let prepared = prepare(&systems, &rule, references, &normalizer).unwrap();
     let terms = Terms::new(&distill, &teacher_model, &student, cache, &systems, references, &normalizer).unwrap();
 
     let device = Device::flex();

@@ -22,7 +22,7 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the whole mission on shipped data: train a student alone and distilled, compare, report. About 4 minutes.
+    /// Run the whole mission on shipped data: train a student alone and distilled, compare, report. About 3 minutes.
     Demo(DemoArgs),
     /// Train a network on labelled systems.
     ///
@@ -37,6 +37,10 @@ pub enum Command {
     ///
     /// Example: potstill label --model teacher.safetensors --data train.extxyz --out cache --node --vector
     Label(LabelArgs),
+    /// Fit the scale factors of a GemNet-OC, as training does by itself, and print the section of a configuration.
+    ///
+    /// Example: potstill fit-scales configs/oc20-gemnet-oc.toml --out scales.toml
+    FitScales(FitScalesArgs),
     /// Measure a model against labels.
     ///
     /// Example: potstill evaluate --model model.safetensors --data test.extxyz --max-force-mae 0.05
@@ -45,6 +49,14 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
+    /// Turn a checkpoint of the Open Catalyst Project (`.pt`) into a model file; nothing in it is ever run.
+    ///
+    /// Example: potstill import --checkpoint best_checkpoint.pt --output painn.safetensors
+    Import(ImportArgs),
+    /// Write a model's weights under the names of the Open Catalyst Project, as safetensors.
+    ///
+    /// Example: potstill export --model painn.safetensors --output painn-ocp.safetensors
+    Export(ExportArgs),
     /// Describe a model file.
     Info(InfoArgs),
     /// Look at data, convert it, split it.
@@ -130,6 +142,68 @@ pub struct TrainArgs {
     pub json: bool,
 }
 
+/// `fit-scales`
+#[derive(Debug, Args)]
+pub struct FitScalesArgs {
+    /// TOML configuration of the network and its training systems.
+    pub config: PathBuf,
+    /// TOML file for the factors; default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Change a setting, for example --set seed=1.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of the weights; default: that of the configuration.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Print the factors as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Checkpoint that the project's trainers wrote with `torch.save`.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// Model file to write.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// YAML configuration of the model; default: the one inside the checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File of scale factors; default: those inside the checkpoint.
+    #[arg(long, value_name = "FILE")]
+    pub scale_factors: Option<PathBuf>,
+    /// Take 1 for scale factors that are missing.
+    #[arg(long)]
+    pub allow_unit_scales: bool,
+    /// Take the averaged weights of a training checkpoint; a best checkpoint holds them already.
+    #[arg(long)]
+    pub use_ema: bool,
+    /// Elements that the model was trained on, as symbols; default: all that it has room for.
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "SYMBOL")]
+    pub elements: Vec<String>,
+    /// Print the header of the model file as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Safetensors file to write.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Safetensors file for the scale factors, which the project keeps apart; default: they are not written.
+    #[arg(long, value_name = "FILE")]
+    pub scale_factors: Option<PathBuf>,
+}
+
 /// `label`
 #[derive(Debug, Args)]
 pub struct LabelArgs {
@@ -151,6 +225,12 @@ pub struct LabelArgs {
     /// Keep vector features.
     #[arg(long)]
     pub vector: bool,
+    /// Keep edge features, summed over the edges into each atom; a network without them shows its scalar ones.
+    #[arg(long)]
+    pub edge_sum: bool,
+    /// Keep edge features.
+    #[arg(long)]
+    pub edge: bool,
     /// Precision of the features.
     #[arg(long, default_value = "f16", value_parser = ["f16", "f32"])]
     pub feature_precision: String,

@@ -48,7 +48,7 @@ impl GraphRule {
     }
 
     /// Writes the edges of one system to `out`.
-    fn edges_of(&self, index: usize, system: &System, out: &mut EdgeList) -> Result<()> {
+    pub(super) fn edges_of(&self, index: usize, system: &System, out: &mut EdgeList) -> Result<()> {
         Search::new(*self, index, system)?.run(out)?;
         if self.symmetric && self.neighbors != Neighbors::All {
             *out = out.symmetrised(system.positions.len());

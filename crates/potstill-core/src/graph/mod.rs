@@ -12,6 +12,7 @@
 //! | `build` | batches: drawn from systems, joined from graphs |
 //! | `reverse` | reverse edges, edges of each target, distances |
 //! | `check` | what is refused before any work is done |
+//! | [`gemnet`] | the four graphs of GemNet-OC, its triplets and quadruplets |
 //!
 //! Departures from the Open Catalyst Project (OCP) code, whose nearest-k rule and symmetrisation this follows:
 //! - OCP never reads `pbc` and makes no images along the third lattice vector. Here each axis obeys its `pbc` flag.
@@ -26,6 +27,7 @@ mod cell_list;
 mod check;
 mod edges;
 mod frame;
+pub mod gemnet;
 mod reverse;
 mod search;
 #[cfg(test)]

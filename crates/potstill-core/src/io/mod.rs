@@ -6,7 +6,12 @@ pub mod atomic;
 pub mod compression;
 pub mod extxyz;
 pub mod keys;
+pub mod lmdb;
 pub mod npz;
+pub mod oc20;
+pub mod pickle;
+pub mod source;
+pub mod torch;
 
 use std::path::Path;
 
@@ -15,6 +20,7 @@ pub use compression::open_reader;
 pub use extxyz::{ExtxyzReader, ExtxyzWriter};
 pub use keys::{ChosenKeys, LabelKeys};
 pub use npz::{NpzReader, NpzWriter};
+pub use oc20::{Oc20Lmdb, Oc20Reader};
 
 use crate::{Error, Result, System};
 
@@ -25,6 +31,8 @@ pub enum Format {
     Extxyz,
     /// [`npz`]: `.npz`.
     Npz,
+    /// [`oc20`]: `.lmdb`, or a folder of such files; only read, never written.
+    Oc20Lmdb,
 }
 
 impl Format {
@@ -37,11 +45,14 @@ impl Format {
         if name.ends_with(".npz") {
             return Ok(Self::Npz);
         }
+        if name.ends_with(".lmdb") || path.is_dir() {
+            return Ok(Self::Oc20Lmdb);
+        }
         let plain = [".gz", ".xz", ".zst"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name);
         if plain.ends_with(".xyz") || plain.ends_with(".extxyz") {
             return Ok(Self::Extxyz);
         }
-        let known = ".xyz or .extxyz (also with .gz, .xz, .zst behind it) or .npz";
+        let known = ".xyz or .extxyz (also with .gz, .xz, .zst behind it), .npz or .lmdb";
         Err(Error::file(path, format!("unknown file format; the name should end in {known}")))
     }
 }
@@ -52,6 +63,7 @@ pub struct SystemReader(AnyReader);
 enum AnyReader {
     Extxyz(Box<ExtxyzReader<Box<dyn std::io::BufRead + Send>>>),
     Npz(Box<NpzReader>),
+    Oc20Lmdb(Box<Oc20Reader>),
 }
 
 impl SystemReader {
@@ -60,6 +72,7 @@ impl SystemReader {
         match &self.0 {
             AnyReader::Extxyz(reader) => reader.chosen(),
             AnyReader::Npz(reader) => reader.chosen(),
+            AnyReader::Oc20Lmdb(reader) => reader.chosen(),
         }
     }
 }
@@ -71,18 +84,22 @@ impl Iterator for SystemReader {
         match &mut self.0 {
             AnyReader::Extxyz(reader) => reader.next(),
             AnyReader::Npz(reader) => reader.next(),
+            AnyReader::Oc20Lmdb(reader) => reader.next(),
         }
     }
 }
 
-/// Opens a file of systems.
+/// Opens a file of systems, or a folder of OC20's LMDB files.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be opened, [`Error::File`] for an unknown format or a damaged archive.
 pub fn read(path: &Path, keys: &LabelKeys) -> Result<SystemReader> {
+    // What is not there has no format either, folder or not.
+    std::fs::metadata(path).map_err(|e| Error::io(path, "cannot open", e))?;
     Ok(SystemReader(match Format::of(path)? {
         Format::Extxyz => AnyReader::Extxyz(Box::new(ExtxyzReader::open(path, keys)?)),
         Format::Npz => AnyReader::Npz(Box::new(NpzReader::open(path, keys)?)),
+        Format::Oc20Lmdb => AnyReader::Oc20Lmdb(Box::new(Oc20Reader::open(path, keys)?)),
     }))
 }
 
@@ -112,6 +129,7 @@ pub fn write(path: &Path) -> Result<SystemWriter> {
     Ok(SystemWriter(match Format::of(path)? {
         Format::Extxyz => AnyWriter::Extxyz(Box::new(ExtxyzWriter::create(path)?)),
         Format::Npz => AnyWriter::Npz(Box::new(NpzWriter::create(path)?)),
+        Format::Oc20Lmdb => return Err(Error::file(path, "LMDB files are only read; write .extxyz or .npz instead")),
     }))
 }
 
@@ -149,7 +167,8 @@ mod tests {
             assert_eq!(Format::of(Path::new(name)).unwrap(), Format::Extxyz);
         }
         assert_eq!(Format::of(Path::new("a.npz")).unwrap(), Format::Npz);
-        let known = "the name should end in .xyz or .extxyz (also with .gz, .xz, .zst behind it) or .npz";
+        assert_eq!(Format::of(Path::new("data.0000.lmdb")).unwrap(), Format::Oc20Lmdb);
+        let known = "the name should end in .xyz or .extxyz (also with .gz, .xz, .zst behind it), .npz or .lmdb";
         let error = Format::of(Path::new("a.cif")).unwrap_err().to_string();
         assert_eq!(error, format!("a.cif: unknown file format; {known}"));
     }

@@ -281,7 +281,7 @@ pub(crate) struct State {
 
 fn push_features(features: &mut Vec<Features>, taps: &[Tap], tap: Tap, state: &State) {
     if taps.contains(&tap) {
-        features.push(Features { tap, node: state.scalar.clone(), vector: Some(state.vector.clone()) });
+        features.push(Features { tap, node: state.scalar.clone(), vector: Some(state.vector.clone()), edge: None });
     }
 }
 

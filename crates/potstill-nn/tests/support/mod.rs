@@ -6,18 +6,24 @@ use std::path::PathBuf;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::System;
-use potstill_core::graph::{Graph, Neighbors};
+use potstill_core::graph::Neighbors;
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
-use potstill_nn::features::{Features, Tap, edge_features};
+use potstill_nn::features::{Features, Reduction, Tap, edge_features};
+use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::gemnet_oc::config::ScaleFactors;
 use potstill_nn::network::{Forces, Output};
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::reference::reference_name;
 use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Batch, Network, parameters};
-use potstill_testkit::golden::{self, Golden};
+use potstill_nn::{Architecture, Batch, Network, NetworkGraph, parameters};
+use potstill_testkit::golden::{self, Golden, structure as system};
 use serde_json::Value;
 
-pub const MODEL_CASES: [&str; 6] = [
+pub const MODEL_CASES: [&str; 10] = [
+    "gemnet_oc_molecules",
+    "gemnet_oc_regular_feats",
+    "gemnet_oc_slabs",
+    "gemnet_oc_variants",
     "schnet_molecules",
     "schnet_slabs",
     "painn_direct",
@@ -39,24 +45,34 @@ impl Case {
     pub fn open(name: &str) -> Option<Self> {
         let folder = golden::fixtures(&format!("models/{name}"))?;
         let config = golden::json(&folder.join("config.json"));
-        let mut scales = Vec::new();
+        let mut scales = BTreeMap::new();
         if folder.join("scale_factors.safetensors").exists() {
             let factors = golden::read(&folder.join("scale_factors.safetensors"));
-            scales = (0..factors.len()).map(|i| factors[&format!("upd_out_scalar_scale_{i}")].values[0]).collect();
+            scales = factors.into_iter().map(|(name, factor)| (name, factor.values[0])).collect();
         }
-        let architecture = architecture(&config["model"], scales);
+        let architecture = architecture(&config["model"], &scales);
         let weights = golden::read(&folder.join("model.safetensors"));
         Some(Self { config, folder, architecture, weights })
     }
 
     /// A full-size case whose weights follow a rule instead of a file.
     pub fn procedural(name: &str, config: &Value) -> Self {
-        let layers = config["model"]["num_layers"].as_u64().unwrap_or(0);
-        let scales: Vec<f64> = (0..layers)
-            .map(|i| f64::from((0.75 + 0.5 * procedural_uniform(&format!("scale:upd_out_scalar_scale_{i}"), 0)) as f32))
-            .collect();
-        let architecture = architecture(&config["model"], scales);
-        let network = architecture.init(0, &Device::flex(), DType::F32);
+        // More names than any network has: each takes its own.
+        let mut names: Vec<String> = (0..8).map(|i| format!("upd_out_scalar_scale_{i}")).collect();
+        for i in 0..5 {
+            let parts = ["trip", "atom_edge", "edge_atom"].map(|part| format!("int_blocks.{i}.{part}_interaction"));
+            names.extend(parts.iter().flat_map(|part| ["scale_rbf", "scale_cbf_sum"].map(|s| format!("{part}.{s}"))));
+            for scale in ["scale_rbf", "scale_cbf", "scale_sbf_sum"] {
+                names.push(format!("int_blocks.{i}.quad_interaction.{scale}"));
+            }
+            names.push(format!("int_blocks.{i}.atom_interaction.scale_rbf_sum"));
+            names.push(format!("int_blocks.{i}.atom_update.scale_sum"));
+            names.extend(["scale_sum", "scale_rbf_F"].map(|scale| format!("out_blocks.{i}.{scale}")));
+        }
+        let value = |name: &str| f64::from((0.75 + 0.5 * procedural_uniform(&format!("scale:{name}"), 0)) as f32);
+        let scales = names.into_iter().map(|name| (name.clone(), value(&name))).collect();
+        let architecture = architecture(&config["model"], &scales);
+        let network = architecture.blank(&Device::flex(), DType::F32);
         let mut weights = BTreeMap::new();
         for parameter in parameters::describe(&network) {
             let key = reference_name(&architecture, &parameter.name);
@@ -99,13 +115,37 @@ impl Case {
     /// The taps that the reference's layer code names; all of them where it concatenates.
     pub fn taps(&self) -> Vec<Tap> {
         match self.config["model"]["distill_layer_code"].as_str() {
+            Some(code) if self.is_gemnet() => match code.split_once('_') {
+                Some(("regular", k)) => vec![Tap::Block(k.parse().unwrap())],
+                Some(("X", k)) => vec![Tap::Output(k.parse().unwrap())],
+                _ => vec![Tap::Head],
+            },
             Some(code) => code.split('_').map(|t| t.parse().unwrap()).collect(),
             None => vec![*self.architecture.taps().last().unwrap()],
         }
     }
 
+    pub fn is_gemnet(&self) -> bool {
+        matches!(self.architecture, Architecture::GemNetOC(_))
+    }
+
+    /// How the case reduces edges to atoms.
+    pub fn reduction(&self) -> Reduction {
+        match self.config["model"]["distill_reduce"].as_str() {
+            Some("mean") => Reduction::Mean,
+            _ => Reduction::Sum,
+        }
+    }
+
+    /// Atomic energies as the reference returns them: where the energy is a mean, not yet divided by the number of atoms.
+    pub fn raw_atomic_energies(&self, output: &Output) -> Tensor<2> {
+        let n = output.atomic_energies.dims()[0] as f64;
+        let mean = self.config["model"]["extensive"] == false;
+        if mean { output.atomic_energies.clone().mul_scalar(n) } else { output.atomic_energies.clone() }
+    }
+
     pub fn network(&self, dtype: DType) -> Network {
-        let network = self.architecture.init(0, &Device::flex(), dtype);
+        let network = self.architecture.blank(&Device::flex(), dtype);
         self.load(network, dtype, &Device::flex())
     }
 
@@ -140,12 +180,21 @@ impl Case {
             });
             Tensor::cat(parts.collect(), 2).reshape([n, 3 * channels])
         });
-        Features { tap: first.tap, node, vector }
+        Features { tap: first.tap, node, vector, edge: first.edge }
     }
 
-    /// For each edge of the reference's order, our row; `structures` is the batch, `_first` names it in messages.
-    pub fn reference_edge_rows(&self, _first: &str, structures: &[&String]) -> Vec<usize> {
+    /// For each edge of the reference's order, our row; none where the reference could not run the structure alone.
+    pub fn reference_edge_rows(&self, structure: &str) -> Option<Vec<usize>> {
+        let path = self.folder.join(format!("graph_{structure}.safetensors"));
+        path.exists().then(|| self.reference_rows(&[&structure.to_owned()]))
+    }
+
+    /// The same for a batch.
+    pub fn reference_rows(&self, structures: &[&String]) -> Vec<usize> {
         let ours = build_graph(self, structures);
+        let ours = ours.main();
+        // GemNet stores the translation of the target.
+        let sign = if self.is_gemnet() { -1 } else { 1 };
         let mut rows: HashMap<(u32, u32, [i32; 3]), usize> = HashMap::new();
         for e in 0..ours.n_edges() {
             rows.insert((ours.source[e], ours.target[e], ours.shifts[e]), e);
@@ -158,7 +207,7 @@ impl Case {
             let offsets = graph["main.cell_offset"].integers();
             let n = index.len() / 2;
             for e in 0..n {
-                let shift: [i32; 3] = std::array::from_fn(|k| offsets[3 * e + k] as i32);
+                let shift: [i32; 3] = std::array::from_fn(|k| sign * offsets[3 * e + k] as i32);
                 let key = (index[e] as u32 + first_atom, index[n + e] as u32 + first_atom, shift);
                 order.push(rows[&key]);
             }
@@ -169,7 +218,7 @@ impl Case {
     }
 }
 
-fn architecture(model: &Value, update_scales: Vec<f64>) -> Architecture {
+fn architecture(model: &Value, scales: &BTreeMap<String, f64>) -> Architecture {
     let size = |key: &str| model[key].as_u64().unwrap() as usize;
     let cutoff = model["cutoff"].as_f64().unwrap();
     match model["name"].as_str().unwrap() {
@@ -181,6 +230,7 @@ fn architecture(model: &Value, update_scales: Vec<f64>) -> Architecture {
             cutoff,
             neighbors: if model["use_pbc"] == true { Neighbors::Nearest(50) } else { Neighbors::All },
         }),
+        "gemnet_oc" => Architecture::GemNetOC(gemnet_oc(model, scales)),
         _ => Architecture::PaiNN(PaiNNConfig {
             hidden_channels: size("hidden_channels"),
             n_layers: size("num_layers"),
@@ -188,34 +238,72 @@ fn architecture(model: &Value, update_scales: Vec<f64>) -> Architecture {
             cutoff,
             neighbors: Neighbors::Nearest(size("max_neighbors")),
             forces: if model["direct_forces"] == true { Forces::Direct } else { Forces::Gradient },
-            update_scales,
+            update_scales: (0..size("num_layers"))
+                .map(|i| scales.get(&format!("upd_out_scalar_scale_{i}")).copied().unwrap_or(1.0))
+                .collect(),
             smooth_cutoff: false,
             ..PaiNNConfig::default()
         }),
     }
 }
 
-/// A structure of the golden set by its name.
-pub fn system(name: &str) -> System {
-    let folder = golden::fixtures("structures").expect("golden models come with their structures");
-    for file in ["molecules.extxyz", "slabs.extxyz"] {
-        for system in potstill_core::io::read(&folder.join(file), &Default::default()).unwrap() {
-            let system = system.unwrap();
-            if system.name().as_deref() == Some(name) {
-                return system;
-            }
-        }
+fn gemnet_oc(model: &Value, scales: &BTreeMap<String, f64>) -> GemNetOCConfig {
+    let size = |key: &str| model[key].as_u64().unwrap() as usize;
+    let cutoff = |key: &str| model[key].as_f64();
+    let name = |key: &str| model[key]["name"].clone();
+    GemNetOCConfig {
+        atom_channels: size("emb_size_atom"),
+        edge_channels: size("emb_size_edge"),
+        n_blocks: size("num_blocks"),
+        n_radial: size("num_radial"),
+        n_spherical: size("num_spherical"),
+        triplet_in_channels: size("emb_size_trip_in"),
+        triplet_out_channels: size("emb_size_trip_out"),
+        quadruplet_in_channels: size("emb_size_quad_in"),
+        quadruplet_out_channels: size("emb_size_quad_out"),
+        pair_in_channels: size("emb_size_aint_in"),
+        pair_out_channels: size("emb_size_aint_out"),
+        radial_channels: size("emb_size_rbf"),
+        circular_channels: size("emb_size_cbf"),
+        spherical_channels: size("emb_size_sbf"),
+        n_before_skip: size("num_before_skip"),
+        n_after_skip: size("num_after_skip"),
+        n_concat: size("num_concat"),
+        n_atom: size("num_atom"),
+        n_output_after_atom: size("num_output_afteratom"),
+        n_atom_embedding: size("num_atom_emb_layers"),
+        n_global_output: size("num_global_out_layers"),
+        cutoff: cutoff("cutoff").unwrap(),
+        quadruplet_cutoff: cutoff("cutoff_qint"),
+        atom_edge_cutoff: cutoff("cutoff_aeaint"),
+        atom_cutoff: cutoff("cutoff_aint"),
+        max_neighbors: size("max_neighbors"),
+        max_quadruplet_neighbors: size("max_neighbors_qint"),
+        max_atom_edge_neighbors: size("max_neighbors_aeaint"),
+        max_atom_neighbors: size("max_neighbors_aint"),
+        quadruplets: model["quad_interaction"] == true,
+        atom_to_edge: model["atom_edge_interaction"] == true,
+        edge_to_atom: model["edge_atom_interaction"] == true,
+        atom_to_atom: model["atom_interaction"] == true,
+        radial_basis: serde_json::from_value(name("rbf")).unwrap(),
+        circular_basis: serde_json::from_value(name("cbf")).unwrap(),
+        spherical_basis: serde_json::from_value(name("sbf")).unwrap(),
+        envelope_exponent: model["envelope"]["exponent"].as_u64().unwrap() as u32,
+        scale_basis: model["scale_basis"] == true,
+        extensive: model["extensive"] == true,
+        coupled_forces: model["forces_coupled"] == true,
+        scale_factors: ScaleFactors::Given(scales.clone()),
+        ..GemNetOCConfig::default()
     }
-    panic!("no structure {name}")
 }
 
-pub fn build_graph(case: &Case, names: &[&String]) -> Graph {
+pub fn build_graph(case: &Case, names: &[&String]) -> NetworkGraph {
     let systems: Vec<System> = names.iter().map(|n| system(n)).collect();
     case.architecture.graph_rule().build(&systems.iter().collect::<Vec<_>>()).unwrap()
 }
 
 pub fn build_batch(case: &Case, names: &[&String], device: &Device, dtype: DType) -> Batch {
-    Batch::new(&build_graph(case, names), device, dtype)
+    Batch::of(&build_graph(case, names), device, dtype)
 }
 
 pub fn check(case: &str, structure: &str, what: &str, golden: &Golden, value: &Tensor<2>, limit: f64) {
@@ -239,7 +327,7 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
         case.config["grads_structures"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect();
     let names: Vec<&String> = names.iter().collect();
     let batch = build_batch(case, &names, &device, dtype);
-    let network = case.load(case.architecture.init(0, &device, dtype), dtype, &device);
+    let network = case.load(case.architecture.blank(&device, dtype), dtype, &device);
     let output = network.forward(&batch, case.forces(), &case.taps());
     let constant = |key: &str| {
         let golden = &expected[key];
@@ -294,21 +382,33 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
         x
     };
     let mean_square = |a: Tensor<2>, key: &str| (a - constant(key)).powi_scalar(2).mean();
-    loss = loss + mean_square(project("n2n_mapping", joined.node.clone()), "teacher.node");
+    // GemNet-OC maps nodes and edges, and makes the rest of the mapped edges; a block's own features are not mapped.
+    let mapped = !case.is_gemnet() || matches!(case.taps()[0], Tap::Head);
+    let mut maybe = |mapping: &str, x: Tensor<2>| if mapped { project(mapping, x) } else { x };
+    loss = loss + mean_square(maybe("n2n_mapping", joined.node.clone()), "teacher.node");
+    if let Some(edge) = &joined.edge {
+        let edge = maybe("e2e_mapping", edge.clone());
+        let features = Features { edge: Some(edge.clone()), ..joined.clone() };
+        loss = loss + mean_square(features.reduced_edges(&batch, case.reduction()), "teacher.e2n");
+        loss = loss + mean_square(features.vectors(&batch, case.reduction()).unwrap(), "teacher.vector");
+        let order = case.reference_rows(&names);
+        let order = int_tensor(order.iter().map(|&r| r as i32).collect(), &device);
+        loss = loss + mean_square(edge.select(0, order), "teacher.edge");
+    }
     if expected.contains_key("teacher.n2e") {
-        loss = loss + mean_square(project("n2e_mapping", joined.node.clone()), "teacher.n2e");
+        loss = loss + mean_square(maybe("n2e_mapping", joined.node.clone()), "teacher.n2e");
     }
     if let (Some(vector), true) = (&joined.vector, expected.contains_key("teacher.vector")) {
         let rows = vector.clone().reshape([3 * batch.n_atoms, channels]);
-        let projected = project("v2v_mapping", rows);
+        let projected = maybe("v2v_mapping", rows);
         let width = projected.dims()[1];
         loss = loss + mean_square(projected.reshape([batch.n_atoms, 3 * width]), "teacher.vector");
     }
     if let (Some(vector), true) = (&joined.vector, expected.contains_key("teacher.edge")) {
-        let order = case.reference_edge_rows("batch", &names);
+        let order = case.reference_rows(&names);
         let order = int_tensor(order.iter().map(|&r| r as i32).collect(), &device);
         let edges = edge_features(vector, &batch).select(0, order);
-        loss = loss + mean_square(project("e2e_mapping", edges), "teacher.edge");
+        loss = loss + mean_square(maybe("e2e_mapping", edges), "teacher.edge");
     }
 
     let value = to_host(&loss)[0];
@@ -363,7 +463,7 @@ fn procedural_value(key: &str, i: u64, shape: &[usize]) -> f64 {
     } else if key.ends_with("bias") {
         0.05 * s
     } else {
-        let fan = shape[1] as f64;
+        let fan = if shape.len() == 3 { (shape[0] * shape[1]) as f64 } else { shape[1] as f64 };
         (3.0 / fan).sqrt() * s
     };
     f64::from(value as f32)

@@ -2,29 +2,33 @@
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
 //! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
-//! each tap that was asked for, `node.<tap>` `[n_atoms, c]` and `vector.<tap>` `[n_atoms, 3·c]` in f16 or f32; or
-//! everything in f64.
+//! each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']`, `vector.<tap>`
+//! `[n_atoms, 3·c']` and `edge.<tap>` `[n_edges, c']` in f16 or f32; or everything in f64. Edges are those of the teacher's
+//! main graph, sorted by target, source and shift; `edge_counts` `[n_systems]` says how many each system has.
 //! The index names the dataset and the teacher by hash. Any program can write the same files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Tensor;
 use half::f16;
 use memmap2::Mmap;
 use potstill_core::dataset::structure_hash;
+use potstill_core::graph::Graph;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result, System};
-use potstill_nn::Tap;
-use potstill_nn::batch::to_host;
+use potstill_nn::batch::{Batch, to_host};
 use potstill_nn::checkpoint::{Tensors, write_tensors};
+use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
+use potstill_nn::{Architecture, Tap};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 /// Version of the layout.
-const FORMAT_VERSION: u64 = 1;
+const FORMAT_VERSION: u64 = 2;
 /// Atoms of one shard, about; bounds what a killed labelling loses.
 const ATOMS_PER_SHARD: usize = 40_000;
 /// Atoms of one forward pass of the teacher.
@@ -45,15 +49,56 @@ pub enum Precision {
     F64,
 }
 
+/// A kind of feature that a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Scalar features of atoms.
+    Node,
+    /// Edge features, summed over the edges into each atom.
+    EdgeSum,
+    /// Vector features of atoms.
+    Vector,
+    /// Features of edges.
+    Edge,
+}
+
+impl Kind {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::EdgeSum => "edge_sum",
+            Self::Vector => "vector",
+            Self::Edge => "edge",
+        }
+    }
+}
+
 /// Features of one tap that a cache holds or shall hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Where in the teacher.
     pub tap: Tap,
-    /// Scalar features.
-    pub node: bool,
-    /// Vector features.
-    pub vector: bool,
+    /// Which of its features.
+    pub kinds: Vec<Kind>,
+}
+
+impl Wanted {
+    /// Joins what is wanted at the same tap.
+    pub fn add(all: &mut Vec<Self>, tap: Tap, kinds: &[Kind]) {
+        let own = match all.iter().position(|w| w.tap == tap) {
+            Some(i) => i,
+            None => {
+                all.push(Self { tap, kinds: Vec::new() });
+                all.len() - 1
+            }
+        };
+        for kind in kinds {
+            if !all[own].kinds.contains(kind) {
+                all[own].kinds.push(*kind);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,9 +116,9 @@ struct Index {
 #[serde(deny_unknown_fields)]
 struct IndexTap {
     tap: String,
-    channels: usize,
-    node: bool,
-    vector: bool,
+    node_channels: usize,
+    edge_channels: usize,
+    kinds: Vec<Kind>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,6 +159,8 @@ struct Place {
     system: usize,
     first_atom: usize,
     n_atoms: usize,
+    first_edge: usize,
+    n_edges: usize,
 }
 
 /// Energy and forces of one system as the teacher sees them.
@@ -168,9 +215,12 @@ pub fn open_or_make(
 }
 
 fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Precision) -> Index {
-    let channels = teacher.header().model.channels();
-    let taps =
-        wanted.iter().map(|w| IndexTap { tap: w.tap.to_string(), channels, node: w.node, vector: w.vector }).collect();
+    let model = &teacher.header().model;
+    let (node_channels, edge_channels) = (model.node_channels(), reduced_channels(model));
+    let taps = wanted
+        .iter()
+        .map(|w| IndexTap { tap: w.tap.to_string(), node_channels, edge_channels, kinds: w.kinds.clone() })
+        .collect();
     let mut shards: Vec<IndexShard> = Vec::new();
     for system in systems {
         match shards.last_mut() {
@@ -192,6 +242,11 @@ fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Preci
         taps,
         shards,
     }
+}
+
+/// Width of edge features, or of the scalar ones where a network without them shows those.
+pub(super) fn reduced_channels(model: &Architecture) -> usize {
+    model.edge_channels().unwrap_or(model.node_channels())
 }
 
 fn read_index(folder: &Path) -> Result<Index> {
@@ -228,23 +283,20 @@ fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
 
 /// Whether everything that `wanted` asks for is in `found`, in the same precision.
 fn covers(found: &Index, wanted: &Index) -> bool {
-    found.precision == wanted.precision
-        && wanted
-            .taps
-            .iter()
-            .all(|w| found.taps.iter().any(|f| f.tap == w.tap && (f.node || !w.node) && (f.vector || !w.vector)))
+    let has = |f: &IndexTap, w: &IndexTap| f.tap == w.tap && w.kinds.iter().all(|kind| f.kinds.contains(kind));
+    found.precision == wanted.precision && wanted.taps.iter().all(|w| found.taps.iter().any(|f| has(f, w)))
 }
 
 /// What an older index holds comes first, so that its finished shards keep their order of tensors.
 fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
     let mut all: Vec<Wanted> = Vec::new();
-    let held =
-        found.taps.iter().filter_map(|t| Some(Wanted { tap: t.tap.parse().ok()?, node: t.node, vector: t.vector }));
-    for w in held.chain(wanted.drain(..)) {
-        match all.iter_mut().find(|a| a.tap == w.tap) {
-            Some(a) => (a.node, a.vector) = (a.node || w.node, a.vector || w.vector),
-            None => all.push(w),
+    for held in &found.taps {
+        if let Ok(tap) = held.tap.parse() {
+            Wanted::add(&mut all, tap, &held.kinds);
         }
+    }
+    for w in wanted.drain(..) {
+        Wanted::add(&mut all, w.tap, &w.kinds);
     }
     *wanted = all;
 }
@@ -290,6 +342,16 @@ fn is_finished(path: &Path, key: &str) -> bool {
 struct Part {
     labels: potstill_core::Prediction,
     features: Vec<(String, usize, Vec<f64>)>,
+    edge_counts: Vec<u32>,
+}
+
+/// Number of edges of each system.
+fn edge_counts(graph: &Graph) -> Vec<u32> {
+    let mut counts = vec![0; graph.n_systems()];
+    for &target in &graph.target {
+        counts[graph.system_index[target as usize] as usize] += 1;
+    }
+    counts
 }
 
 fn evaluate_shard(
@@ -315,19 +377,29 @@ fn evaluate_shard(
     let parts: Vec<Part> = batches
         .par_iter()
         .map(|batch| {
-            let (_, output) = teacher.forward(batch, &taps)?;
+            let (graph, output) = teacher.forward(batch, &taps)?;
             let labels = teacher.to_prediction(batch, &output)?;
+            let edges = Batch::new(graph.main(), teacher.device(), teacher.dtype());
             let mut features = Vec::new();
             for w in wanted {
                 let Some(found) = output.features.iter().find(|f| f.tap == w.tap) else { continue };
-                if w.node {
-                    features.push((format!("node.{}", w.tap), found.node.dims()[1], to_host(&found.node)));
-                }
-                if let (true, Some(vector)) = (w.vector, &found.vector) {
-                    features.push((format!("vector.{}", w.tap), vector.dims()[1], to_host(vector)));
+                let mut keep = |kind: Kind, values: Tensor<2>| {
+                    features.push((format!("{}.{}", kind.key(), w.tap), values.dims()[1], to_host(&values)));
+                };
+                for kind in &w.kinds {
+                    let values = match kind {
+                        Kind::Node => Some(found.node.clone()),
+                        Kind::EdgeSum => Some(found.reduced_edges(&edges, Reduction::Sum)),
+                        Kind::Vector => found.vectors(&edges, Reduction::Sum),
+                        Kind::Edge => found.edges(&edges),
+                    };
+                    if let Some(values) = values {
+                        keep(*kind, values);
+                    }
                 }
             }
-            Ok(Part { labels, features })
+            let edge_counts = edge_counts(graph.main());
+            Ok(Part { labels, features, edge_counts })
         })
         .collect::<Result<_>>()
         .map_err(|e| renumber(e, first))?;
@@ -364,6 +436,8 @@ fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
         ("atomic_energies".into(), Dtype::F64, vec![n_atoms], bytemuck::cast_slice(&atomic).to_vec()),
         ("forces".into(), force_dtype, vec![n_force_rows, 3], forces),
     ];
+    let counts: Vec<u32> = parts.iter().flat_map(|p| p.edge_counts.iter().copied()).collect();
+    tensors.push(("edge_counts".into(), Dtype::U32, vec![counts.len()], bytemuck::cast_slice(&counts).to_vec()));
     let Some(first) = parts.first() else { return Ok(tensors) };
     for (k, (name, width, _)) in first.features.iter().enumerate() {
         let values = parts.iter().flat_map(|p| p.features[k].2.iter().copied());
@@ -385,7 +459,8 @@ fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
                 (Dtype::F16, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
             }
         };
-        tensors.push((name.clone(), dtype, vec![n_atoms, *width], bytes));
+        let rows = parts.iter().map(|p| p.features[k].2.len()).sum::<usize>() / width;
+        tensors.push((name.clone(), dtype, vec![rows, *width], bytes));
     }
     Ok(tensors)
 }
@@ -396,14 +471,20 @@ impl TeacherCache {
         let mut places = Vec::with_capacity(systems.len());
         for (k, shard) in index.shards.iter().enumerate() {
             let path = folder.join(&shard.file);
+            let first_place = places.len();
             let mut first_atom = 0;
             for system in 0..shard.n_systems {
                 let Some(n_atoms) = systems.get(places.len()).map(System::n_atoms) else { break };
-                places.push(Place { shard: k, system, first_atom, n_atoms });
+                places.push(Place { shard: k, system, first_atom, n_atoms, first_edge: 0, n_edges: 0 });
                 first_atom += n_atoms;
             }
             let map = map_file(&path)?;
             let tensors = check_shard(&path, &map, shard, first_atom)?;
+            let mut first_edge = 0;
+            for (place, n_edges) in places[first_place..].iter_mut().zip(stored_counts(&map, &tensors)) {
+                (place.first_edge, place.n_edges) = (first_edge, n_edges);
+                first_edge += n_edges;
+            }
             shards.push(Shard { path, map, tensors });
         }
         if places.len() != systems.len() {
@@ -414,10 +495,16 @@ impl TeacherCache {
         Ok(Self { index, shards, places })
     }
 
-    /// Channels of the features at a tap, absent when the cache does not hold it.
-    pub fn channels(&self, tap: Tap) -> Option<usize> {
+    /// Channels of the features of one kind at a tap, absent when the cache does not hold it.
+    pub fn channels(&self, kind: Kind, tap: Tap) -> Option<usize> {
         let name = tap.to_string();
-        self.index.taps.iter().find(|t| t.tap == name).map(|t| t.channels)
+        let found = self.index.taps.iter().find(|t| t.tap == name)?;
+        Some(if kind == Kind::Node { found.node_channels } else { found.edge_channels })
+    }
+
+    /// Edges of system `i` in the teacher's main graph.
+    pub fn n_edges(&self, i: usize) -> usize {
+        self.places[i].n_edges
     }
 
     /// Bytes of all shards.
@@ -442,16 +529,20 @@ impl TeacherCache {
         })
     }
 
-    /// Features of the systems `indices`, one after the other, row-major. `kind` is `node` or `vector`.
+    /// Features of the systems `indices`, one after the other, row-major.
     ///
     /// # Errors
     /// A shard that lacks a tensor.
-    pub fn features(&self, kind: &str, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
-        let name = format!("{kind}.{tap}");
+    pub fn features(&self, kind: Kind, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
+        let name = format!("{}.{tap}", kind.key());
         let mut values = Vec::new();
         for &i in indices {
             let place = self.places[i];
-            values.extend(self.rows(place.shard, &name, place.first_atom..place.first_atom + place.n_atoms)?);
+            let (first, n) = match kind {
+                Kind::Edge => (place.first_edge, place.n_edges),
+                _ => (place.first_atom, place.n_atoms),
+            };
+            values.extend(self.rows(place.shard, &name, first..first + n)?);
         }
         Ok(values)
     }
@@ -485,6 +576,13 @@ impl TeacherCache {
             _ => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
         })
     }
+}
+
+/// Edges of each system of a shard; none where another program left them out.
+fn stored_counts(bytes: &[u8], tensors: &BTreeMap<String, Stored>) -> Vec<usize> {
+    let stored = tensors.get("edge_counts").filter(|t| t.dtype == Dtype::U32);
+    let bytes = stored.and_then(|t| bytes.get(t.bytes.clone())).unwrap_or_default();
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize).collect()
 }
 
 /// Checks the rows of the labels; the tensors of the shard by name.

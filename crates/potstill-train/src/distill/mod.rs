@@ -11,11 +11,11 @@ pub mod terms;
 use std::path::PathBuf;
 
 use potstill_core::{Error, Result};
-use potstill_nn::{Architecture, Tap};
+use potstill_nn::{Architecture, NetworkGraphRule, Tap};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::FeatureLoss;
-pub use cache::{Origin, Precision, TeacherCache, Wanted};
+pub use cache::{Kind, Origin, Precision, TeacherCache, Wanted};
 pub use projection::{Projection, ProjectionKind};
 
 /// Teacher and strategies of a distillation.
@@ -60,6 +60,9 @@ pub enum Term {
     /// features shows its scalar ones.
     #[serde(alias = "e2n")]
     EdgeToNode(FeatureTerm),
+    /// Features of each edge of the teacher's graph, on which a PaiNN student then runs while it trains.
+    #[serde(alias = "e2e")]
+    EdgeToEdge(FeatureTerm),
     /// Vector features of each atom.
     #[serde(alias = "v2v")]
     VectorToVector(FeatureTerm),
@@ -97,8 +100,20 @@ impl Term {
     /// The settings of a feature term.
     pub fn feature(&self) -> Option<&FeatureTerm> {
         match self {
-            Self::NodeToNode(term) | Self::EdgeToNode(term) | Self::VectorToVector(term) => Some(term),
+            Self::NodeToNode(term) | Self::EdgeToNode(term) | Self::EdgeToEdge(term) | Self::VectorToVector(term) => {
+                Some(term)
+            }
             _ => None,
+        }
+    }
+
+    /// Which of the teacher's features the term reads.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::VectorToVector(_) => Kind::Vector,
+            Self::EdgeToNode(_) => Kind::EdgeSum,
+            Self::EdgeToEdge(_) => Kind::Edge,
+            _ => Kind::Node,
         }
     }
 
@@ -109,6 +124,7 @@ impl Term {
             Self::AtomicEnergy { .. } => "atomic_energy",
             Self::NodeToNode(_) => "node_to_node",
             Self::EdgeToNode(_) => "edge_to_node",
+            Self::EdgeToEdge(_) => "edge_to_edge",
             Self::VectorToVector(_) => "vector_to_vector",
         }
     }
@@ -122,7 +138,7 @@ impl Term {
         match self {
             Self::Vanilla { energy_weight, force_weight } => vec![*energy_weight, *force_weight],
             Self::AtomicEnergy { weight } => vec![*weight],
-            Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::VectorToVector(t) => vec![t.weight],
+            Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::EdgeToEdge(t) | Self::VectorToVector(t) => vec![t.weight],
         }
     }
 }
@@ -163,18 +179,35 @@ impl DistillConfig {
             let Some(feature) = term.feature() else { continue };
             let key = format!("distill.terms ({})", term.name());
             check_vectors(&key, term, teacher, "teacher")?;
-            check_widths(&key, feature, teacher, student)?;
+            check_widths(&key, term, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
-            let vector = matches!(term, Term::VectorToVector(_));
-            match wanted.iter_mut().find(|w| w.tap == tap) {
-                Some(w) => {
-                    w.node |= !vector;
-                    w.vector |= vector;
-                }
-                None => wanted.push(Wanted { tap, node: !vector, vector }),
-            }
+            Wanted::add(&mut wanted, tap, &[term.kind()]);
         }
         Ok(wanted)
+    }
+}
+
+/// How training graphs of a student are drawn: with edge features to compare, as its teacher's.
+///
+/// # Errors
+/// Edges of the teacher that the student cannot run on.
+pub fn training_rule(terms: &[Term], teacher: &Architecture, student: &Architecture) -> Result<NetworkGraphRule> {
+    let own = student.graph_rule();
+    if !terms.iter().any(|t| t.is_active() && t.kind() == Kind::Edge) {
+        return Ok(own);
+    }
+    match (teacher.graph_rule(), own) {
+        (NetworkGraphRule::GemNet(theirs), NetworkGraphRule::Pairs(_)) => Ok(NetworkGraphRule::MainOf(theirs)),
+        (theirs, own) if theirs == own => Ok(own),
+        (NetworkGraphRule::GemNet(theirs), NetworkGraphRule::GemNet(own))
+            if theirs.cutoff == own.cutoff && theirs.max_neighbors == own.max_neighbors =>
+        {
+            Ok(NetworkGraphRule::GemNet(own))
+        }
+        _ => Err(Error::setting(
+            "distill.terms (edge_to_edge)",
+            "student and teacher draw different edges; give the student the teacher's cutoff and neighbors",
+        )),
     }
 }
 
@@ -191,9 +224,9 @@ pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture,
     }
 }
 
-fn check_widths(key: &str, term: &FeatureTerm, teacher: &Architecture, student: &Architecture) -> Result<()> {
-    let (ours, theirs) = (student.channels(), teacher.channels());
-    if term.projection == ProjectionKind::Identity && ours != theirs {
+fn check_widths(key: &str, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
+    let (ours, theirs) = (student_channels(term.kind(), student), teacher_channels(term.kind(), teacher));
+    if term.feature().is_some_and(|f| f.projection == ProjectionKind::Identity) && ours != theirs {
         let message = format!(
             "projection = \"identity\" needs equal widths, but the student has {ours} channels and the teacher {theirs}; \
              use \"linear\""
@@ -203,10 +236,23 @@ fn check_widths(key: &str, term: &FeatureTerm, teacher: &Architecture, student: 
     Ok(())
 }
 
+/// Channels of the teacher's features that a term reads.
+fn teacher_channels(kind: Kind, teacher: &Architecture) -> usize {
+    if kind == Kind::Node { teacher.node_channels() } else { cache::reduced_channels(teacher) }
+}
+
+/// Channels of the student's features that a term reads.
+pub(crate) fn student_channels(kind: Kind, student: &Architecture) -> usize {
+    match kind {
+        Kind::Node | Kind::EdgeSum => student.node_channels(),
+        Kind::Vector | Kind::Edge => cache::reduced_channels(student),
+    }
+}
+
 fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {
-    if matches!(term, Term::VectorToVector(_)) && !network.has_vectors() {
+    if matches!(term.kind(), Kind::Vector | Kind::Edge) && !network.has_vectors() {
         let message = format!(
-            "a {} {whose} has no vector features; it offers vanilla, atomic_energy, node_to_node and edge_to_node",
+            "a {} {whose} has no vector or edge features; it offers vanilla, atomic_energy, node_to_node and edge_to_node",
             network.name()
         );
         return Err(Error::setting(key, message));

@@ -3,13 +3,15 @@
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::{Result, System};
+use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
+use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
 use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 
-use super::{DistillConfig, Projection, ProjectionKind, TeacherCache, Term, resolve_tap};
+use super::{DistillConfig, Kind, Projection, ProjectionKind, TeacherCache, Term, resolve_tap};
 use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+use crate::prepared::PreparedSystem;
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
 const PROJECTION_SEED: u64 = 0x70726f6a;
@@ -25,11 +27,10 @@ pub struct Student {
 
 /// What an active term does.
 #[derive(Debug, Clone, PartialEq)]
-enum Kind {
+enum Action {
     Vanilla { energy_weight: f64, force_weight: f64 },
     AtomicEnergy { weight: f64 },
-    Node { weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
-    Vector { weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
+    Feature { kind: Kind, weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
 }
 
 /// Teacher labels of one system in the student's normalised units.
@@ -43,7 +44,7 @@ struct Labels {
 /// All active terms with the teacher's targets.
 #[derive(Debug)]
 pub struct Terms {
-    kinds: Vec<Kind>,
+    actions: Vec<Action>,
     projections: Vec<ProjectionKind>,
     cache: TeacherCache,
     labels: Vec<Labels>,
@@ -58,6 +59,8 @@ pub struct Counts {
     pub atoms: f64,
     /// Atoms that may move.
     pub free: f64,
+    /// Edges.
+    pub edges: f64,
 }
 
 impl Terms {
@@ -74,30 +77,27 @@ impl Terms {
         references: &ElementEnergies,
         normalizer: &Normalizer,
     ) -> Result<Self> {
-        let mut kinds = Vec::new();
+        let mut actions = Vec::new();
         let mut projections = Vec::new();
         for term in config.terms.iter().filter(|t| t.is_active()) {
             let key = format!("distill.terms ({})", term.name());
-            let kind = match (term, term.feature()) {
+            let action = match (term, term.feature()) {
                 (_, Some(feature)) => {
                     let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
                     let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
                     let (weight, loss, projection) = (feature.weight, feature.loss, projections.len());
                     projections.push(feature.projection);
-                    match term {
-                        Term::VectorToVector(_) => Kind::Vector { weight, loss, teacher, student, projection },
-                        _ => Kind::Node { weight, loss, teacher, student, projection },
-                    }
+                    Action::Feature { kind: term.kind(), weight, loss, teacher, student, projection }
                 }
-                (Term::AtomicEnergy { weight }, _) => Kind::AtomicEnergy { weight: *weight },
+                (Term::AtomicEnergy { weight }, _) => Action::AtomicEnergy { weight: *weight },
                 (Term::Vanilla { energy_weight, force_weight }, _) => {
-                    Kind::Vanilla { energy_weight: *energy_weight, force_weight: *force_weight }
+                    Action::Vanilla { energy_weight: *energy_weight, force_weight: *force_weight }
                 }
                 _ => continue,
             };
-            kinds.push(kind);
+            actions.push(action);
         }
-        let needs_labels = kinds.iter().any(|k| matches!(k, Kind::Vanilla { .. } | Kind::AtomicEnergy { .. }));
+        let needs_labels = actions.iter().any(|k| matches!(k, Action::Vanilla { .. } | Action::AtomicEnergy { .. }));
         let labels = match needs_labels {
             true => systems
                 .iter()
@@ -106,7 +106,27 @@ impl Terms {
                 .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        Ok(Self { kinds, projections, cache, labels })
+        Ok(Self { actions, projections, cache, labels })
+    }
+
+    /// Checks that the student's training graphs have the edges of the teacher's where a term compares them.
+    ///
+    /// # Errors
+    /// The first system with another number of edges.
+    pub fn check_edges(&self, systems: &[PreparedSystem]) -> Result<()> {
+        let compares = |a: &Action| matches!(a, Action::Feature { kind: Kind::Edge, .. });
+        if !self.actions.iter().any(compares) {
+            return Ok(());
+        }
+        match systems.iter().enumerate().find(|(i, s)| self.cache.n_edges(*i) != s.n_edges) {
+            None => Ok(()),
+            Some((i, system)) => {
+                let (ours, theirs) = (system.n_edges, self.cache.n_edges(i));
+                let message =
+                    format!("has {ours} edges for the student and {theirs} in the teacher's cache; remake it");
+                Err(Error::System { index: i, name: None, message })
+            }
+        }
     }
 
     /// Fresh projections for a student of that architecture.
@@ -118,19 +138,19 @@ impl Terms {
         dtype: DType,
     ) -> Vec<Projection> {
         let mut rng = Initializer::new(seed ^ PROJECTION_SEED, device, dtype);
-        let input = student.channels();
-        self.kinds
+        self.actions
             .iter()
-            .filter_map(|kind| match kind {
-                Kind::Node { teacher, .. } => Some((*teacher, true)),
-                Kind::Vector { teacher, .. } => Some((*teacher, false)),
+            .filter_map(|action| match action {
+                Action::Feature { kind, teacher, .. } => Some((*kind, *teacher)),
                 _ => None,
             })
             .zip(&self.projections)
-            .map(|((tap, bias), kind)| match kind {
+            .map(|((kind, tap), projection)| match projection {
                 ProjectionKind::Identity => Projection::identity(),
                 ProjectionKind::Linear => {
-                    Projection::linear(input, self.cache.channels(tap).unwrap_or(input), bias, &mut rng)
+                    let input = super::student_channels(kind, student);
+                    let output = self.cache.channels(kind, tap).unwrap_or(input);
+                    Projection::linear(input, output, kind != Kind::Vector, &mut rng)
                 }
             })
             .collect()
@@ -139,10 +159,10 @@ impl Terms {
     /// Taps of the student that the terms read.
     pub fn student_taps(&self) -> Vec<Tap> {
         let mut taps: Vec<Tap> = self
-            .kinds
+            .actions
             .iter()
-            .filter_map(|kind| match kind {
-                Kind::Node { student, .. } | Kind::Vector { student, .. } => Some(*student),
+            .filter_map(|action| match action {
+                Action::Feature { student, .. } => Some(*student),
                 _ => None,
             })
             .collect();
@@ -165,12 +185,15 @@ impl Terms {
         counts: &Counts,
         losses: (EnergyLoss, ForceLoss),
     ) -> Result<Vec<Tensor<1>>> {
-        self.kinds.iter().map(|kind| self.one(kind, student, batch, output, indices, free, counts, losses)).collect()
+        self.actions
+            .iter()
+            .map(|action| self.one(action, student, batch, output, indices, free, counts, losses))
+            .collect()
     }
 
     fn one(
         &self,
-        kind: &Kind,
+        action: &Action,
         student: &Student,
         batch: &Batch,
         output: &Output,
@@ -184,8 +207,8 @@ impl Terms {
             float_tensor::<2>(values, [rows, width], &batch.device, batch.dtype)
         };
         let labels = || indices.iter().map(|&i| &self.labels[i]);
-        Ok(match kind {
-            Kind::Vanilla { energy_weight, force_weight } => {
+        Ok(match action {
+            Action::Vanilla { energy_weight, force_weight } => {
                 let energy = column(labels().map(|l| l.energy).collect(), 1);
                 let loss = energy_loss.evaluate(output.energy.clone(), energy, energy_weight / counts.systems);
                 match &output.forces {
@@ -201,24 +224,32 @@ impl Terms {
                     _ => loss,
                 }
             }
-            Kind::AtomicEnergy { weight } => {
+            Action::AtomicEnergy { weight } => {
                 let target = column(labels().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
                 energy_loss.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
             }
-            Kind::Node { weight, loss, teacher, student: tap, projection } => {
-                let channels = self.cache.channels(*teacher).unwrap_or(1);
-                let target = column(self.cache.features("node", *teacher, indices)?, channels);
+            Action::Feature { kind, weight, loss, teacher, student: tap, projection } => {
+                let components = if *kind == Kind::Vector { 3 } else { 1 };
+                let width = components * self.cache.channels(*kind, *teacher).unwrap_or(1);
+                let target = column(self.cache.features(*kind, *teacher, indices)?, width);
                 let Some(features) = output.features.iter().find(|f| f.tap == *tap) else { return Ok(zero(batch)) };
-                let projected = student.projections[*projection].node(features.node.clone());
-                loss.evaluate(projected, target, weight / (counts.atoms * channels as f64))
-            }
-            Kind::Vector { weight, loss, teacher, student: tap, projection } => {
-                let width = 3 * self.cache.channels(*teacher).unwrap_or(1);
-                let target = column(self.cache.features("vector", *teacher, indices)?, width);
-                let vector = output.features.iter().find(|f| f.tap == *tap).and_then(|f| f.vector.clone());
-                let Some(vector) = vector else { return Ok(zero(batch)) };
-                let projected = student.projections[*projection].vector(vector);
-                loss.evaluate(projected, target, weight / (counts.atoms * width as f64))
+                let projection = &student.projections[*projection];
+                let projected = match kind {
+                    Kind::Node | Kind::EdgeSum => projection.node(features.node.clone()),
+                    Kind::Edge => match features.edges(batch) {
+                        Some(edges) => projection.node(edges),
+                        None => return Ok(zero(batch)),
+                    },
+                    Kind::Vector => match features.vectors(batch, Reduction::Sum) {
+                        Some(vectors) => projection.vector(vectors),
+                        None => return Ok(zero(batch)),
+                    },
+                };
+                let rows = if *kind == Kind::Edge { counts.edges } else { counts.atoms };
+                if rows == 0.0 {
+                    return Ok(zero(batch));
+                }
+                loss.evaluate(projected, target, weight / (rows * width as f64))
             }
         })
     }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device};
 use potstill_core::System;
 use potstill_core::io::LabelKeys;
 use potstill_nn::{Model, Tap};
-use potstill_train::distill::cache::{Origin, Precision, Wanted, open_or_make};
+use potstill_train::distill::cache::{Kind, Origin, Precision, Wanted, open_or_make};
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -38,13 +38,13 @@ pub fn run(args: &LabelArgs) -> Result<Outcome> {
 }
 
 fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
-    if !args.node && !args.vector {
+    if !(args.node || args.vector || args.edge || args.edge_sum) {
         return Ok(Vec::new());
     }
     let architecture = &teacher.header().model;
     let known = architecture.taps();
-    if args.vector && !architecture.has_vectors() {
-        return Err(anyhow!("--vector: a {} has no vector features", architecture.name()));
+    if (args.vector || args.edge) && !architecture.has_vectors() {
+        return Err(anyhow!("--vector, --edge: a {} has neither vector nor edge features", architecture.name()));
     }
     let taps: Vec<Tap> = match args.tap.is_empty() {
         true => known.last().copied().into_iter().collect(),
@@ -58,5 +58,8 @@ fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
             })
             .collect::<Result<_>>()?,
     };
-    Ok(taps.into_iter().map(|tap| Wanted { tap, node: args.node, vector: args.vector }).collect())
+    let kinds =
+        [(args.node, Kind::Node), (args.edge_sum, Kind::EdgeSum), (args.edge, Kind::Edge), (args.vector, Kind::Vector)];
+    let kinds: Vec<Kind> = kinds.into_iter().filter(|(on, _)| *on).map(|(_, kind)| kind).collect();
+    Ok(taps.into_iter().map(|tap| Wanted { tap, kinds: kinds.clone() }).collect())
 }

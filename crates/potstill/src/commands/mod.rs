@@ -3,6 +3,9 @@
 mod data;
 mod demo;
 mod evaluate;
+mod export;
+mod fit_scales;
+mod import;
 mod info;
 mod label;
 mod predict;
@@ -26,8 +29,11 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::Train(args) => train::run(&args, false),
         Command::Distill(args) => train::run(&args, true),
         Command::Label(args) => label::run(&args),
+        Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Data(command) => data::run(&command),
     }

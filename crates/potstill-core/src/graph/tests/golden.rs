@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use super::*;
 
 /// The full set of golden files beside the workspace, else the part that ships with it, else none (with a word).
-fn fixtures(kind: &str) -> Option<PathBuf> {
+pub(in crate::graph) fn fixtures(kind: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let places = [root.join("../shared/fixtures").join(kind), root.join("testdata/fixtures").join(kind)];
     places.into_iter().find(|path| path.exists()).or_else(|| {
@@ -17,8 +17,8 @@ fn fixtures(kind: &str) -> Option<PathBuf> {
     })
 }
 
-/// The systems of an extended XYZ file by name; positions and cell only.
-fn read_systems(path: &Path) -> BTreeMap<String, System> {
+/// The systems of an extended XYZ file by name; positions, cell and tags (the fifth column) only.
+pub(in crate::graph) fn read_systems(path: &Path) -> BTreeMap<String, System> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
     let mut systems = BTreeMap::new();
@@ -30,24 +30,23 @@ fn read_systems(path: &Path) -> BTreeMap<String, System> {
         let cell =
             quoted("Lattice").map(numbers).map(|x| std::array::from_fn(|k| [x[3 * k], x[3 * k + 1], x[3 * k + 2]]));
         let pbc: Vec<bool> = quoted("pbc").unwrap().split_whitespace().map(|flag| flag == "T").collect();
-        let positions: Vec<Vec3> = (0..n)
-            .map(|_| {
-                let columns: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
-                std::array::from_fn(|x| columns[1 + x].parse().unwrap())
-            })
-            .collect();
+        let rows: Vec<Vec<&str>> = (0..n).map(|_| lines.next().unwrap().split_whitespace().collect()).collect();
+        let positions: Vec<Vec3> =
+            rows.iter().map(|row| std::array::from_fn(|x| row[1 + x].parse().unwrap())).collect();
+        let tags = rows.iter().map(|row| row.get(4).and_then(|tag| tag.parse().ok())).collect();
         let name = header.split_once("name=").unwrap().1.split_whitespace().next().unwrap();
-        systems.insert(name.to_owned(), hydrogens(&positions, cell, [pbc[0], pbc[1], pbc[2]]));
+        let system = System { tags, ..hydrogens(&positions, cell, [pbc[0], pbc[1], pbc[2]]) };
+        systems.insert(name.to_owned(), system);
     }
     systems
 }
 
-fn ints(file: &SafeTensors, name: &str) -> Vec<i32> {
+pub(in crate::graph) fn ints(file: &SafeTensors, name: &str) -> Vec<i32> {
     let bytes = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data().to_vec();
     bytes.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
 }
 
-fn reals(file: &SafeTensors, name: &str) -> Vec<f64> {
+pub(in crate::graph) fn reals(file: &SafeTensors, name: &str) -> Vec<f64> {
     let bytes = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data().to_vec();
     bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
 }

@@ -2,8 +2,8 @@
 
 mod bad_input;
 mod cases;
-mod golden;
-mod properties;
+pub(super) mod golden;
+pub(super) mod properties;
 
 use super::{Graph, GraphRule, Neighbors};
 use crate::system::{Mat3, System, Vec3, cross, dot};

@@ -25,7 +25,7 @@ fn turn([x, y, z]: Vec3, angle: f64) -> Vec3 {
 }
 
 /// Up to a few dozen atoms, most inside the cell, some several cells away, no two at one place.
-fn system(n_max: usize) -> impl Strategy<Value = System> {
+pub(in crate::graph) fn system(n_max: usize) -> impl Strategy<Value = System> {
     let place = prop::array::uniform3(prop_oneof![4 => 0.0..1.0, 1 => -2.5..3.5f64]);
     (cell(), any::<[bool; 3]>(), prop::collection::vec(place, 1..n_max), any::<bool>())
         .prop_map(|(cell, pbc, places, no_cell)| {

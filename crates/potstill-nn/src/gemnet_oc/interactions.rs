@@ -1,0 +1,238 @@
+//! Messages along triplets, quadruplets and pairs (Gasteiger et al. 2022, sec. 4).
+
+use std::f64::consts::FRAC_1_SQRT_2;
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+
+use super::bases::{QuadrupletValues, TripletValues};
+use super::config::GemNetOCConfig;
+use super::layers::{Scale, ScaleFit, activated, linear};
+use super::tables::{EdgeTable, Fan, QuadrupletTables};
+use crate::init::Initializer;
+use crate::layers::Dense;
+use crate::layers::scatter::gather_rows;
+
+/// A sum over triplets, bilinear in the input's features and the angular basis.
+#[derive(Module, Debug)]
+pub struct Triplets {
+    /// `input → input`.
+    pub input: Dense,
+    /// `radial_channels → input`.
+    pub radial: Dense,
+    /// `input → triplet_in`.
+    pub down: Dense,
+    /// `circular · triplet_in → triplet_out`.
+    pub bilinear: Dense,
+    /// `triplet_out → output`, for the output itself.
+    pub up: Dense,
+    /// `triplet_out → output`, for the reverse of an output edge; absent where outputs are atoms.
+    pub up_reverse: Option<Dense>,
+    #[module(skip)]
+    scale_radial: Scale,
+    #[module(skip)]
+    scale_sum: Scale,
+}
+
+impl Triplets {
+    pub(super) fn new(
+        config: &GemNetOCConfig,
+        (input, output): (usize, usize),
+        symmetric: bool,
+        name: &str,
+        rng: &mut Initializer,
+    ) -> Self {
+        let (down, up) = (config.triplet_in_channels, config.triplet_out_channels);
+        let scale = |what: &str| Scale::new(format!("{name}.{what}"), &config.scale_factors);
+        Self {
+            input: linear(input, input, rng),
+            radial: linear(config.radial_channels, input, rng),
+            down: linear(input, down, rng),
+            bilinear: linear(config.circular_channels * down, up, rng),
+            up: linear(up, output, rng),
+            up_reverse: symmetric.then(|| linear(up, output, rng)),
+            scale_radial: scale("scale_rbf"),
+            scale_sum: scale("scale_cbf_sum"),
+        }
+    }
+
+    /// `inputs` are features of edges, or of atoms that `sources` spreads over edges. `fan` lists the inputs of each slot
+    /// of `circular`; where several slots belong to one output, `coefficients` has them side by side.
+    ///
+    /// Shape: `[n_outputs, output]`; `reverse` maps each output edge to its reverse.
+    pub(super) fn forward(
+        &self,
+        inputs: &Tensor<2>,
+        sources: Option<&EdgeTable>,
+        values: &TripletValues,
+        fan: &Fan,
+        reverse: &Tensor<1, Int>,
+        fit: Option<&ScaleFit>,
+    ) -> Tensor<2> {
+        let mut x = activated(&self.input, inputs.clone());
+        if let Some(edges) = sources {
+            x = gather_rows(x, edges.source.clone());
+        }
+        let gated = x.clone() * self.radial.forward(values.radial.clone());
+        let x = activated(&self.down, self.scale_radial.apply(gated, Some(&x), fit));
+
+        let [n, _, s] = values.coefficients.dims();
+        let sums = fan.outer_sum(&values.circular, x.clone());
+        let channels = x.dims()[1];
+        let z = values.coefficients.clone().matmul(sums.reshape([n, s, channels]));
+        let circular = z.dims()[1];
+        let z = self.bilinear.forward(z.reshape([n, circular * channels]));
+        let reference = fit.map(|_| fan.taken_rows(gather_rows(x, fan.input.clone())));
+        let z = self.scale_sum.apply(z, reference.as_ref(), fit);
+        match &self.up_reverse {
+            Some(up_reverse) => both_ways(&self.up, up_reverse, z, reverse),
+            None => activated(&self.up, z),
+        }
+    }
+}
+
+/// `(σ(U x) + σ(U' x)[reverse]) / √2`
+fn both_ways(up: &Dense, up_reverse: &Dense, x: Tensor<2>, reverse: &Tensor<1, Int>) -> Tensor<2> {
+    let own = activated(up, x.clone());
+    let other = gather_rows(activated(up_reverse, x), reverse.clone());
+    (own + other).mul_scalar(FRAC_1_SQRT_2)
+}
+
+/// A sum over quadruplets.
+#[derive(Module, Debug)]
+pub struct Quadruplets {
+    /// `edge → edge`.
+    pub input: Dense,
+    /// `radial_channels → edge`.
+    pub radial: Dense,
+    /// `circular_channels → quadruplet_in`.
+    pub circular: Dense,
+    /// `edge → quadruplet_in`.
+    pub down: Dense,
+    /// `spherical · quadruplet_in → quadruplet_out`.
+    pub bilinear: Dense,
+    /// `quadruplet_out → edge`.
+    pub up: Dense,
+    /// `quadruplet_out → edge`, for the reverse edge.
+    pub up_reverse: Dense,
+    #[module(skip)]
+    scale_radial: Scale,
+    #[module(skip)]
+    scale_circular: Scale,
+    #[module(skip)]
+    scale_sum: Scale,
+}
+
+impl Quadruplets {
+    pub(super) fn new(config: &GemNetOCConfig, name: &str, rng: &mut Initializer) -> Self {
+        let (edge, down, up) = (config.edge_channels, config.quadruplet_in_channels, config.quadruplet_out_channels);
+        let scale = |what: &str| Scale::new(format!("{name}.{what}"), &config.scale_factors);
+        Self {
+            input: linear(edge, edge, rng),
+            radial: linear(config.radial_channels, edge, rng),
+            circular: linear(config.circular_channels, down, rng),
+            down: linear(edge, down, rng),
+            bilinear: linear(config.spherical_channels * down, up, rng),
+            up: linear(up, edge, rng),
+            up_reverse: linear(up, edge, rng),
+            scale_radial: scale("scale_rbf"),
+            scale_circular: scale("scale_cbf"),
+            scale_sum: scale("scale_sbf_sum"),
+        }
+    }
+
+    /// Shape: `[n_edges, edge]` to the same.
+    pub(super) fn forward(
+        &self,
+        edge: &Tensor<2>,
+        values: &QuadrupletValues,
+        tables: &QuadrupletTables,
+        reverse: &Tensor<1, Int>,
+        fit: Option<&ScaleFit>,
+    ) -> Tensor<2> {
+        let x = activated(&self.input, edge.clone());
+        let gated = x.clone() * self.radial.forward(values.radial.clone());
+        let x = activated(&self.down, self.scale_radial.apply(gated, Some(&x), fit));
+
+        let x = gather_rows(x, tables.incoming.fan.input.clone());
+        let gated = x.clone() * self.circular.forward(values.circular.clone());
+        let x = self.scale_circular.apply_slots(gated, &x, &tables.incoming.fan, fit);
+
+        let z = sum_over_quadruplets(x.clone(), values, tables);
+        let reference = fit.map(|_| tables.quadruplet_rows(x));
+        let z = self.scale_sum.apply(self.bilinear.forward(z), reference.as_ref(), fit);
+        both_ways(&self.up, &self.up_reverse, z, reverse)
+    }
+}
+
+/// `Σ_b Σ_d basis(φ, θ) ⊗ x`, contracted with the coefficients of each edge `c → a`.
+///
+/// The basis is a product of a function of the dihedral angle and one of the angle at `a`, so the sum over `d` is done for
+/// each pair (`c → a`, `b → a`) first: as many products as quadruplets, but each with `n_spherical` functions instead of
+/// their square. Shape: `[n_incoming_slots, c]` to `[n_edges, spherical_channels · c]`.
+fn sum_over_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &QuadrupletTables) -> Tensor<2> {
+    let channels = x.dims()[1];
+    let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+    let [n_pairs, n_f, width] = values.spherical.dihedral.dims();
+    let inner = gather_rows(x.reshape([incoming.n, width * channels]), outgoing.input.clone());
+    let sums = values.spherical.dihedral.clone().matmul(inner.reshape([n_pairs, width, channels]));
+    let sums = sums.reshape([outgoing.n, outgoing.width, n_f * channels]);
+
+    let z = if values.spherical.outer {
+        let n_k = values.spherical.polar[0].dims()[1];
+        values.spherical.polar[0].clone().matmul(sums).reshape([outgoing.n, n_k * n_f, channels])
+    } else {
+        let parts = values
+            .spherical
+            .polar
+            .iter()
+            .enumerate()
+            .map(|(f, polar)| polar.clone().matmul(sums.clone().narrow(2, f * channels, channels)));
+        Tensor::cat(parts.collect(), 1)
+    };
+    let z = values.coefficients.clone().matmul(z);
+    let spherical = z.dims()[1];
+    z.reshape([outgoing.n, spherical * channels])
+}
+
+/// A sum over pairs of atoms.
+#[derive(Module, Debug)]
+pub struct Pairs {
+    /// `atom → pair_in`.
+    pub down: Dense,
+    /// `radial_channels · pair_in → pair_out`.
+    pub bilinear: Dense,
+    /// `pair_out → atom`.
+    pub up: Dense,
+    #[module(skip)]
+    scale_sum: Scale,
+}
+
+impl Pairs {
+    pub(super) fn new(config: &GemNetOCConfig, name: &str, rng: &mut Initializer) -> Self {
+        let (atom, down, up) = (config.atom_channels, config.pair_in_channels, config.pair_out_channels);
+        Self {
+            down: linear(atom, down, rng),
+            bilinear: linear(config.radial_channels * down, up, rng),
+            up: linear(up, atom, rng),
+            scale_sum: Scale::new(format!("{name}.scale_rbf_sum"), &config.scale_factors),
+        }
+    }
+
+    /// `radial` is by atom and slot of `fan`. Shape: `[n_atoms, atom]` to the same.
+    pub(super) fn forward(
+        &self,
+        atom: &Tensor<2>,
+        radial: &Tensor<3>,
+        edges: &EdgeTable,
+        fan: &Fan,
+        fit: Option<&ScaleFit>,
+    ) -> Tensor<2> {
+        let x = gather_rows(activated(&self.down, atom.clone()), edges.source.clone());
+        let channels = x.dims()[1];
+        let z = fan.outer_sum(radial, x.clone());
+        let n_radial = z.dims()[1];
+        let z = self.bilinear.forward(z.reshape([fan.n, n_radial * channels]));
+        activated(&self.up, self.scale_sum.apply(z, Some(&x), fit))
+    }
+}

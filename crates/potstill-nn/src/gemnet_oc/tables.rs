@@ -1,0 +1,117 @@
+//! Neighbours of neighbours as padded tables, so that sums over them are small dense products.
+//!
+//! Row `o` of a [`Fan`] lists the inputs of one output in `width` slots; slots beyond the last input point at row 0 and
+//! carry a basis of zeros.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::batch::{int_tensor, to_host};
+use crate::layers::scatter::gather_rows;
+
+/// Edges beside the main graph.
+#[derive(Debug, Clone)]
+pub struct EdgeTable {
+    /// Number of edges.
+    pub n_edges: usize,
+    /// Source atom of each edge. Shape: `[n_edges]`.
+    pub source: Tensor<1, Int>,
+    /// Length of each edge in Å. Shape: `[n_edges, 1]`.
+    pub distance: Tensor<2>,
+}
+
+/// Inputs of each output.
+#[derive(Debug, Clone)]
+pub struct Fan {
+    /// Number of outputs.
+    pub n: usize,
+    /// Slots of each output.
+    pub width: usize,
+    /// Input of each slot. Shape: `[n · width]`.
+    pub input: Tensor<1, Int>,
+    /// 1 where a slot is taken, else 0. Shape: `[n, 1, width]`.
+    pub taken: Tensor<3>,
+}
+
+impl Fan {
+    /// `Σ_inputs basis ⊗ x`. Shape: `[n, s, width]` and `[n_inputs, c]` to `[n, s, c]`.
+    pub fn outer_sum(&self, basis: &Tensor<3>, x: Tensor<2>) -> Tensor<3> {
+        let channels = x.dims()[1];
+        let rows = gather_rows(x, self.input.clone()).reshape([self.n, self.width, channels]);
+        basis.clone().matmul(rows)
+    }
+
+    /// Rows of taken slots only. Shape: `[n · width, c]` to `[n_inputs, c]`.
+    pub(super) fn taken_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
+        let rows = taken.map(|(slot, _)| slot as i32).collect();
+        gather_rows(x, int_tensor(rows, &self.input.device()))
+    }
+
+    /// Whether there is nothing to sum.
+    pub fn is_empty(&self) -> bool {
+        self.n * self.width == 0
+    }
+}
+
+/// A fan with the angle between output and input.
+#[derive(Debug, Clone)]
+pub struct AngleFan {
+    /// The inputs.
+    pub fan: Fan,
+    /// Cosine of the angle of each slot. Shape: `[n, 1, width]`.
+    pub cosine: Tensor<3>,
+}
+
+/// Edges of each atom in slots, and triplets that end in them.
+#[derive(Debug, Clone)]
+pub struct AtomFan {
+    /// Edges of each atom.
+    pub edges: Fan,
+    /// Main edges of each slot of `edges`, with angles.
+    pub triplets: AngleFan,
+}
+
+/// Quadruplets `c → a ← b ← d`, grouped so that sums over `d` and over `b` are done one after the other.
+#[derive(Debug, Clone)]
+pub struct QuadrupletTables {
+    /// Lengths of the inner edges `b → a` in Å. Shape: `[n_inner, 1]`.
+    pub inner_distance: Tensor<2>,
+    /// For each inner edge, the main edges `d → b`, with the angle at `b`.
+    pub incoming: AngleFan,
+    /// For each main edge `c → a`, the inner edges `b → a`, with the angle at `a`.
+    pub outgoing: AngleFan,
+    /// Dihedral angle in [0, π] for each slot of `outgoing` and each slot of `incoming`. Shape: `[n·width, 1, width']`.
+    pub dihedral: Tensor<3>,
+    /// 1 where the four atoms form a quadruplet, else 0. Same shape.
+    pub taken: Tensor<3>,
+}
+
+impl QuadrupletTables {
+    /// For each quadruplet its row among the slots of `incoming`: what a quadruplet reads.
+    pub(super) fn quadruplet_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let width = self.incoming.fan.width;
+        let inner: Vec<i32> = self.outgoing.fan.input.to_data().iter::<i32>().collect();
+        let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
+        let rows = taken.map(|(slot, _)| inner[slot / width] * width as i32 + (slot % width) as i32).collect();
+        gather_rows(x, int_tensor(rows, &self.outgoing.fan.input.device()))
+    }
+}
+
+/// Everything that GemNet-OC reads beside the main graph.
+#[derive(Debug, Clone)]
+pub struct GemNetTables {
+    /// Reverse of each main edge. Shape: `[n_edges]`.
+    pub reverse: Tensor<1, Int>,
+    /// Triplets of main edges.
+    pub edge_to_edge: AngleFan,
+    /// Edges between atoms and edges.
+    pub atom_edge: Option<EdgeTable>,
+    /// For each main edge, the atom–edge edges into its target.
+    pub atom_to_edge: Option<AngleFan>,
+    /// For each atom, its atom–edge edges, and the main edges into their targets.
+    pub edge_to_atom: Option<AtomFan>,
+    /// Edges between atoms, and those of each atom.
+    pub atom_to_atom: Option<(EdgeTable, Fan)>,
+    /// Quadruplets.
+    pub quadruplets: Option<QuadrupletTables>,
+}

@@ -1,0 +1,26 @@
+//! Checkpoints of the reference implementation (Open Catalyst Project) as our models, and our weights under its names.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `checkpoint` | from a `.pt` file to a model file |
+//! | `config` | its model settings as ours |
+//! | `yaml` | its configuration files |
+//! | `weights` | which tensor is which parameter |
+//! | `scales` | its scale factors |
+//! | `export` | our weights under its names |
+//!
+//! Reading the pickles is [`potstill_core::io::pickle`]'s work; nothing in a file is ever run.
+
+mod checkpoint;
+mod config;
+mod export;
+mod scales;
+mod weights;
+mod yaml;
+
+pub use checkpoint::{ImportOptions, Imported, import};
+pub use config::architecture;
+pub use export::export;
+pub use scales::read as read_scale_factors;
+pub use weights::{Matched, match_weights, strip_prefix};
+pub use yaml::read as read_yaml;

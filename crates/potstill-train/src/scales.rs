@@ -1,0 +1,57 @@
+//! Scale factors of GemNet-OC, fitted before training.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Device};
+use potstill_core::{Result, System};
+use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::gemnet_oc::ScaleFit;
+use potstill_nn::gemnet_oc::config::ScaleFactors;
+use potstill_nn::init::Initializer;
+use potstill_nn::{Architecture, Batch};
+
+/// Atoms of the one batch that factors are fitted to, about: more do not change a variance much.
+const ATOMS: usize = 800;
+
+/// Factors that give every message the variance of what it came from, for fresh weights drawn from `seed`.
+///
+/// Factors are fitted one after the other in forward order, each with the earlier ones at work (Gasteiger et al., GemNet,
+/// arXiv 2106.08903, sec. 6), on one batch of systems spread evenly over the dataset. The same seed and systems give the same
+/// factors.
+///
+/// # Errors
+/// A system whose graph cannot be drawn.
+pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &[System]) -> Result<BTreeMap<String, f64>> {
+    let device = Device::flex();
+    let batch =
+        Batch::of(&Architecture::GemNetOC(config.clone()).graph_rule().build(&spread(systems))?, &device, DType::F32);
+    let network = config.init(&mut Initializer::new(seed, &device, DType::F32));
+    let fit = ScaleFit::new(BTreeMap::new());
+    network.fit_scales(&batch, &fit);
+    let mut factors = fit.into_factors();
+    // An interaction that never took place has nothing to be fitted to.
+    for name in config.scale_names() {
+        factors.entry(name).or_insert(1.0);
+    }
+    Ok(factors)
+}
+
+/// The same network with all its factors, fitted where the settings ask for it.
+///
+/// # Errors
+/// See [`fit`].
+pub fn settle(architecture: &Architecture, seed: u64, systems: &[System]) -> Result<Architecture> {
+    match architecture {
+        Architecture::GemNetOC(config) if config.scale_factors == ScaleFactors::Fit => {
+            let scale_factors = ScaleFactors::Given(fit(config, seed, systems)?);
+            Ok(Architecture::GemNetOC(GemNetOCConfig { scale_factors, ..config.clone() }))
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+fn spread(systems: &[System]) -> Vec<&System> {
+    let total: usize = systems.iter().map(System::n_atoms).sum();
+    let step = (total / ATOMS).max(1);
+    systems.iter().step_by(step).collect()
+}

@@ -1,0 +1,52 @@
+//! `potstill fit-scales`
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use potstill_core::System;
+use potstill_core::io::write_atomically;
+use potstill_nn::Architecture;
+use potstill_train::scales;
+
+use super::train::load_data;
+use super::{print, print_json};
+use crate::Outcome;
+use crate::args::FitScalesArgs;
+use crate::config_file;
+
+/// Fits the scale factors of a GemNet-OC to the training systems of a configuration.
+pub fn run(args: &FitScalesArgs) -> Result<Outcome> {
+    let mut config = config_file::read(&args.config, &args.set)?;
+    config.seed = args.seed.unwrap_or(config.seed);
+    let Architecture::GemNetOC(model) = &config.model else {
+        let name = config.model.name();
+        bail!("{}: model.architecture: {name} has no factors to fit; gemnet_oc has", args.config.display());
+    };
+    config.data.validation.clear();
+    let systems: Vec<System> = load_data(&config.data)?.train;
+    if systems.is_empty() {
+        bail!("data.train: holds no systems");
+    }
+    let factors = scales::fit(model, config.seed, &systems)?;
+    let text = toml::to_string(&Section { model: Model { scale_factors: &factors } }).context("scale factors")?;
+    if let Some(path) = &args.out {
+        write_atomically(path, |writer| writer.write_all(text.as_bytes()))?;
+    }
+    match (args.json, &args.out) {
+        (true, _) => print_json(&factors)?,
+        (false, Some(path)) => print(&format!("{}: {} factors", path.display(), factors.len()))?,
+        (false, None) => print(text.trim_end())?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// What a configuration holds of them.
+#[derive(serde::Serialize)]
+struct Section<'a> {
+    model: Model<'a>,
+}
+
+#[derive(serde::Serialize)]
+struct Model<'a> {
+    scale_factors: &'a BTreeMap<String, f64>,
+}
