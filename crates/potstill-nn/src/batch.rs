@@ -28,6 +28,8 @@ pub struct Batch {
     pub source: Tensor<1, Int>,
     /// Target atom of each edge. Shape: `[n_edges]`.
     pub target: Tensor<1, Int>,
+    /// Source and target of each edge, on the host.
+    pub ends: Arc<[[u32; 2]]>,
     /// System of each edge. Shape: `[n_edges]`.
     pub edge_system: Tensor<1, Int>,
     /// `positions[source] + shift·cell − positions[target]` in Å. Shape: `[n_edges, 3]`.
@@ -78,6 +80,7 @@ impl Batch {
             system_index: int(graph.system_index.iter().map(|&s| s as i32).collect()),
             source: int(graph.source.iter().map(|&s| s as i32).collect()),
             target: int(graph.target.iter().map(|&t| t as i32).collect()),
+            ends: graph.source.iter().zip(&graph.target).map(|(&s, &t)| [s, t]).collect(),
             edge_system: int(edge_system),
             displacement: float_tensor(displacement, [n_edges, 3], device, dtype),
             distance: float_tensor(distance, [n_edges, 1], device, dtype),

@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
+pub mod fused;
 pub mod gemnet_oc;
 pub mod graph;
 pub mod import;

@@ -1,5 +1,7 @@
 //! The command line of potstill.
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod args;
 mod commands;
 mod config_file;
@@ -11,12 +13,6 @@ mod report;
 use std::process::ExitCode;
 
 use clap::Parser;
-
-/// Keeps the large temporaries of tensor code instead of returning them to the system at every operation; measured in
-/// `docs/decisions/0004-allocator.md`.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +26,8 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "mimalloc")]
+    allocator::keep_memory();
     match commands::run(args::Cli::parse()) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),

@@ -11,9 +11,10 @@ use super::interactions::{Pairs, Quadruplets, Triplets};
 use super::layers::{Residual, Scale, ScaleFit, activated, apply, linear};
 use super::tables::GemNetTables;
 use crate::batch::Batch;
+use crate::fused::{Ends, gate, join_silu};
 use crate::init::Initializer;
 use crate::layers::Dense;
-use crate::layers::scatter::{gather_rows, sum_rows};
+use crate::layers::scatter::sum_rows;
 use crate::network::Forces;
 
 /// Features between two blocks.
@@ -27,9 +28,8 @@ pub(super) struct State {
 
 /// New features of both ends and of the edge itself. Shape: `[n_edges, edge]`.
 pub(super) fn edge_embedding(dense: &Dense, batch: &Batch, atom: &Tensor<2>, edge: Tensor<2>) -> Tensor<2> {
-    let source = gather_rows(atom.clone(), batch.source.clone());
-    let target = gather_rows(atom.clone(), batch.target.clone());
-    activated(dense, Tensor::cat(vec![source, target, edge], 1))
+    let ends = Ends { host: &batch.ends, source: &batch.source, target: &batch.target };
+    join_silu(atom, &edge, &dense.weight.val(), &ends)
 }
 
 /// Sums edges into atoms.
@@ -57,7 +57,7 @@ impl AtomUpdate {
     }
 
     fn forward(&self, batch: &Batch, edge: &Tensor<2>, radial: &Tensor<2>, fit: Option<&ScaleFit>) -> Tensor<2> {
-        let gated = edge.clone() * self.radial.forward(radial.clone());
+        let gated = gate(edge, radial, &self.radial.weight.val(), 1.0);
         let sum = sum_rows(gated, batch.target.clone(), batch.n_atoms);
         let x = self.scale_sum.apply(sum, Some(edge), fit);
         let x = match &self.down {
@@ -237,8 +237,7 @@ impl OutputBlock {
         }
         let force = self.force_radial.as_ref().map(|dense| {
             let x = apply(&self.force_residuals, state.edge.clone());
-            let gated = x.clone() * dense.forward(radial.clone());
-            self.scale_force.apply(gated, Some(&x), fit)
+            self.scale_force.gate(&x, radial, dense, fit)
         });
         (energy, force)
     }

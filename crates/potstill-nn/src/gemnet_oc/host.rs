@@ -1,10 +1,13 @@
 //! Tables from a graph: which slot holds what.
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device};
 use potstill_core::graph::gemnet::{EdgeSet, GemNetGraph, Triplets, offsets};
 
 use super::tables::{AngleFan, AtomFan, EdgeTable, Fan, GemNetTables, QuadrupletTables};
 use crate::batch::{Batch, float_tensor, int_tensor};
+use crate::fused::HostFan;
 
 /// Where tensors go.
 struct Place<'a> {
@@ -50,13 +53,15 @@ impl Slots {
 
     fn fan(&self, inputs: &[u32], place: &Place) -> Fan {
         let taken = self.spread(&vec![1.0; inputs.len()], 0.0);
-        let input = self.spread(inputs, 0).into_iter().map(|i| i as i32).collect();
+        let input = self.spread(inputs, 0);
         let (n, width) = (self.n(), self.width);
+        let counts = self.first.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
         Fan {
             n,
             width,
-            input: int_tensor(input, place.device),
+            input: int_tensor(input.iter().map(|&i| i as i32).collect(), place.device),
             taken: float_tensor(taken, [n, 1, width], place.device, place.dtype),
+            host: Arc::new(HostFan { width, input, taken: counts }),
         }
     }
 }
@@ -85,16 +90,20 @@ fn atom_fan(edges: &EdgeSet, triplets: &Triplets, cosines: &[f64], n_atoms: usiz
     let by_edge = Slots::new(&triplets.output, edges.n_edges());
     let (n, width) = (n_atoms * by_atom.width, by_edge.width);
     let (mut input, mut taken, mut cosine) = (vec![0; n * width], vec![0.0; n * width], vec![0.0; n * width]);
+    let mut counts = vec![0; n];
     for (edge, slot) in by_atom.pairs() {
+        counts[slot] = (by_edge.first[edge + 1] - by_edge.first[edge]) as u32;
         for (k, triplet) in (by_edge.first[edge]..by_edge.first[edge + 1]).enumerate() {
-            input[slot * width + k] = triplets.input[triplet] as i32;
+            input[slot * width + k] = triplets.input[triplet];
             taken[slot * width + k] = 1.0;
             cosine[slot * width + k] = cosines[triplet];
         }
     }
     let edge_numbers: Vec<u32> = (0..edges.n_edges() as u32).collect();
     let tensor = |values| float_tensor(values, [n, 1, width], place.device, place.dtype);
-    let fan = Fan { n, width, input: int_tensor(input, place.device), taken: tensor(taken) };
+    let numbers = input.iter().map(|&i| i as i32).collect();
+    let host = Arc::new(HostFan { width, input, taken: counts });
+    let fan = Fan { n, width, input: int_tensor(numbers, place.device), taken: tensor(taken), host };
     AtomFan { edges: by_atom.fan(&edge_numbers, place), triplets: AngleFan { fan, cosine: tensor(cosine) } }
 }
 

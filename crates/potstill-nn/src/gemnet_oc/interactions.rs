@@ -9,6 +9,7 @@ use super::bases::{QuadrupletValues, TripletValues};
 use super::config::GemNetOCConfig;
 use super::layers::{Scale, ScaleFit, activated, linear};
 use super::tables::{EdgeTable, Fan, QuadrupletTables};
+use crate::fused::{angular_sum, dihedral_sum};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::gather_rows;
@@ -73,15 +74,9 @@ impl Triplets {
         if let Some(edges) = sources {
             x = gather_rows(x, edges.source.clone());
         }
-        let gated = x.clone() * self.radial.forward(values.radial.clone());
-        let x = activated(&self.down, self.scale_radial.apply(gated, Some(&x), fit));
+        let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
-        let [n, _, s] = values.coefficients.dims();
-        let sums = fan.outer_sum(&values.circular, x.clone());
-        let channels = x.dims()[1];
-        let z = values.coefficients.clone().matmul(sums.reshape([n, s, channels]));
-        let circular = z.dims()[1];
-        let z = self.bilinear.forward(z.reshape([n, circular * channels]));
+        let z = self.bilinear.forward(sum_over_triplets(&x, values, fan));
         let reference = fit.map(|_| fan.taken_rows(gather_rows(x, fan.input.clone())));
         let z = self.scale_sum.apply(z, reference.as_ref(), fit);
         match &self.up_reverse {
@@ -89,6 +84,19 @@ impl Triplets {
             None => activated(&self.up, z),
         }
     }
+}
+
+/// `Σ basis(θ) ⊗ x`, contracted with the coefficients of each output. Shape: `[n, circular_channels · c]`.
+fn sum_over_triplets(x: &Tensor<2>, values: &TripletValues, fan: &Fan) -> Tensor<2> {
+    let sum = angular_sum(x, &values.circular, &values.coefficients, &fan.host);
+    sum.unwrap_or_else(|| portable_triplets(x, values, fan))
+}
+
+fn portable_triplets(x: &Tensor<2>, values: &TripletValues, fan: &Fan) -> Tensor<2> {
+    let ([n, circular, s], channels) = (values.coefficients.dims(), x.dims()[1]);
+    let sums = fan.outer_sum(&values.circular, x.clone());
+    let z = values.coefficients.clone().matmul(sums.reshape([n, s, channels]));
+    z.reshape([n, circular * channels])
 }
 
 /// `(σ(U x) + σ(U' x)[reverse]) / √2`
@@ -151,12 +159,10 @@ impl Quadruplets {
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let x = activated(&self.input, edge.clone());
-        let gated = x.clone() * self.radial.forward(values.radial.clone());
-        let x = activated(&self.down, self.scale_radial.apply(gated, Some(&x), fit));
+        let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
         let x = gather_rows(x, tables.incoming.fan.input.clone());
-        let gated = x.clone() * self.circular.forward(values.circular.clone());
-        let x = self.scale_circular.apply_slots(gated, &x, &tables.incoming.fan, fit);
+        let x = self.scale_circular.gate_slots(&x, &values.circular, &self.circular, &tables.incoming.fan, fit);
 
         let z = sum_over_quadruplets(x.clone(), values, tables);
         let reference = fit.map(|_| tables.quadruplet_rows(x));
@@ -171,6 +177,18 @@ impl Quadruplets {
 /// each pair (`c → a`, `b → a`) first: as many products as quadruplets, but each with `n_spherical` functions instead of
 /// their square. Shape: `[n_incoming_slots, c]` to `[n_edges, spherical_channels · c]`.
 fn sum_over_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &QuadrupletTables) -> Tensor<2> {
+    let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+    if values.spherical.outer {
+        let (dihedral, polar) = (&values.spherical.dihedral, &values.spherical.polar[0]);
+        let sum = dihedral_sum(&x, dihedral, polar, &values.coefficients, &outgoing.host, &incoming.host);
+        if let Some(sum) = sum {
+            return sum;
+        }
+    }
+    portable_quadruplets(x, values, tables)
+}
+
+fn portable_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &QuadrupletTables) -> Tensor<2> {
     let channels = x.dims()[1];
     let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
     let [n_pairs, n_f, width] = values.spherical.dihedral.dims();
@@ -234,5 +252,96 @@ impl Pairs {
         let n_radial = z.dims()[1];
         let z = self.bilinear.forward(z.reshape([fan.n, n_radial * channels]));
         activated(&self.up, self.scale_sum.apply(z, Some(&x), fit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, TensorData};
+    use potstill_core::System;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::batch::{Batch, to_host};
+    use crate::gemnet_oc::angular::Spherical;
+    use crate::network::Architecture;
+
+    /// Three systems of different sizes, so that tables have empty slots.
+    fn batch() -> Batch {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let mut system = |n: usize| {
+            let positions = (0..n).map(|i| [0, 1, 2].map(|_| rng.random_range(-0.4..0.4) + 0.9 * i as f64)).collect();
+            System { atomic_numbers: vec![6; n], positions, ..System::default() }
+        };
+        let systems = [system(5), system(3), system(7)];
+        let rule = Architecture::GemNetOC(GemNetOCConfig { cutoff: 4.0, ..Default::default() }).graph_rule();
+        let graph = rule.build(&systems.iter().collect::<Vec<_>>()).expect("a graph");
+        Batch::of(&graph, &Device::flex().autodiff(), DType::F64)
+    }
+
+    fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        Tensor::from_data(TensorData::new(values, shape), (&Device::flex().autodiff(), DType::F64))
+    }
+
+    /// Asserts that two sums and their derivatives with respect to `x` and the coefficients agree.
+    fn same(
+        x_shape: [usize; 2],
+        coefficient_shape: [usize; 3],
+        sums: [&dyn Fn(&Tensor<2>, Tensor<3>) -> Tensor<2>; 2],
+    ) {
+        let results = sums.map(|sum| {
+            let (x, coefficients) = (random(x_shape, 1).require_grad(), random(coefficient_shape, 2).require_grad());
+            let output = sum(&x, coefficients.clone());
+            let mut gradients = (output.clone() * random(output.dims(), 3)).sum().backward();
+            let x = x.grad_remove(&mut gradients).expect("a gradient");
+            let coefficients = coefficients.grad_remove(&mut gradients).expect("a gradient");
+            [to_host(&output), to_host(&x), to_host(&coefficients)]
+        });
+        for (a, b) in results[0].iter().flatten().zip(results[1].iter().flatten()) {
+            assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{a} and {b}");
+        }
+        assert!(results[0][1].iter().any(|v| v.abs() > 1e-3), "the test sees nothing");
+    }
+
+    #[test]
+    fn fused_sums_over_triplets_agree_with_plain_ones() {
+        let batch = batch();
+        let tables = batch.gemnet.as_ref().expect("tables");
+        let (triplets, atoms) = (&tables.edge_to_edge.fan, tables.edge_to_atom.as_ref().expect("a fan"));
+        let slots = [(triplets, triplets.n, 1), (&atoms.triplets.fan, atoms.edges.n, atoms.edges.width)];
+        for (fan, n, rows) in slots {
+            let circular = random([fan.n, 3, fan.width], 4) * fan.taken.clone();
+            let values =
+                |coefficients| TripletValues { radial: random([1, 1], 5), coefficients, circular: circular.clone() };
+            let fused = |x: &Tensor<2>, c: Tensor<3>| sum_over_triplets(x, &values(c), fan);
+            let plain = |x: &Tensor<2>, c: Tensor<3>| portable_triplets(x, &values(c), fan);
+            same([batch.n_edges, 5], [n, 2, 3 * rows], [&fused, &plain]);
+        }
+    }
+
+    #[test]
+    fn fused_sums_over_quadruplets_agree_with_plain_ones() {
+        let batch = batch();
+        let tables = batch.gemnet.as_ref().expect("tables");
+        let tables = tables.quadruplets.as_ref().expect("quadruplets");
+        let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+        let dihedral = random([outgoing.n * outgoing.width, 3, incoming.width], 4) * tables.taken.clone();
+        let polar = random([outgoing.n, 3, outgoing.width], 5) * outgoing.taken.clone();
+        let values = |coefficients| QuadrupletValues {
+            radial: random([1, 1], 5),
+            circular: random([1, 1], 5),
+            coefficients,
+            spherical: Spherical {
+                dihedral: dihedral.clone(),
+                polar: vec![polar.clone()],
+                order: Vec::new(),
+                outer: true,
+            },
+        };
+        let fused = |x: &Tensor<2>, c: Tensor<3>| sum_over_quadruplets(x.clone(), &values(c), tables);
+        let plain = |x: &Tensor<2>, c: Tensor<3>| portable_quadruplets(x.clone(), &values(c), tables);
+        same([incoming.n * incoming.width, 4], [outgoing.n, 2, 9], [&fused, &plain]);
     }
 }

@@ -1,7 +1,6 @@
 //! The small parts that every block of GemNet-OC is made of: bias-free maps, residuals, scale factors.
 
 use std::collections::BTreeMap;
-use std::f64::consts::FRAC_1_SQRT_2;
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
@@ -10,9 +9,9 @@ use burn::tensor::Tensor;
 use super::config::ScaleFactors;
 use super::tables::Fan;
 use crate::batch::to_host;
+use crate::fused::{dense_silu, gate, residual};
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
-use crate::layers::activation::scaled_silu;
 
 /// A linear map without bias, initialised as the paper says.
 pub(super) fn linear(input: usize, output: usize, rng: &mut Initializer) -> Dense {
@@ -21,7 +20,7 @@ pub(super) fn linear(input: usize, output: usize, rng: &mut Initializer) -> Dens
 
 /// A linear map without bias, then the activation.
 pub(super) fn activated(dense: &Dense, x: Tensor<2>) -> Tensor<2> {
-    scaled_silu(dense.forward(x))
+    dense_silu(&x, &dense.weight.val())
 }
 
 /// `(x + σ(W₂ σ(W₁ x))) / √2`.
@@ -43,8 +42,7 @@ impl Residual {
     }
 
     pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let change = activated(&self.second, activated(&self.first, x.clone()));
-        (x + change).mul_scalar(FRAC_1_SQRT_2)
+        residual(&x, &self.first.weight.val(), &self.second.weight.val())
     }
 }
 
@@ -82,18 +80,27 @@ impl Scale {
         if value == 1.0 { x } else { x.mul_scalar(value) }
     }
 
-    /// The same where some rows are empty slots, which must not count in a fit.
-    pub(super) fn apply_slots(
+    /// `x` times a map of a basis, times the factor; the fit is to the variance of `x`.
+    pub(super) fn gate(&self, x: &Tensor<2>, basis: &Tensor<2>, dense: &Dense, fit: Option<&ScaleFit>) -> Tensor<2> {
+        match fit {
+            None => gate(x, basis, &dense.weight.val(), self.value),
+            Some(_) => self.apply(gate(x, basis, &dense.weight.val(), 1.0), Some(x), fit),
+        }
+    }
+
+    /// [`Self::gate`] where some rows are empty slots, which must not count in a fit.
+    pub(super) fn gate_slots(
         &self,
-        x: Tensor<2>,
-        reference: &Tensor<2>,
+        x: &Tensor<2>,
+        basis: &Tensor<2>,
+        dense: &Dense,
         slots: &Fan,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
-        if let Some(fit) = fit {
-            fit.factor(&self.name, &slots.taken_rows(x.clone()), Some(&slots.taken_rows(reference.clone())));
-        }
-        self.apply(x, None, fit)
+        let Some(known) = fit else { return self.gate(x, basis, dense, None) };
+        let gated = gate(x, basis, &dense.weight.val(), 1.0);
+        known.factor(&self.name, &slots.taken_rows(gated.clone()), Some(&slots.taken_rows(x.clone())));
+        self.apply(gated, None, fit)
     }
 }
 

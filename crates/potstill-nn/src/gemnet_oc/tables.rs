@@ -3,9 +3,12 @@
 //! Row `o` of a [`Fan`] lists the inputs of one output in `width` slots; slots beyond the last input point at row 0 and
 //! carry a basis of zeros.
 
+use std::sync::Arc;
+
 use burn::tensor::{Int, Tensor};
 
 use crate::batch::{int_tensor, to_host};
+use crate::fused::HostFan;
 use crate::layers::scatter::gather_rows;
 
 /// Edges beside the main graph.
@@ -30,6 +33,8 @@ pub struct Fan {
     pub input: Tensor<1, Int>,
     /// 1 where a slot is taken, else 0. Shape: `[n, 1, width]`.
     pub taken: Tensor<3>,
+    /// The same on the host.
+    pub host: Arc<HostFan>,
 }
 
 impl Fan {

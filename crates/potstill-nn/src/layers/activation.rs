@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 
 /// Gain of [`scaled_silu`]: keeps the variance of a unit normal input near one.
-const SILU_GAIN: f64 = 1.0 / 0.6;
+pub(crate) const SILU_GAIN: f64 = 1.0 / 0.6;
 
 /// `x · sigmoid(x) / 0.6` (Gasteiger et al., GemNet, arXiv 2106.08903).
 pub fn scaled_silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
+use crate::fused::dense;
 use crate::init::{Init, Initializer};
 
 /// `y = x Wᵀ + b`.
@@ -22,7 +23,7 @@ impl Dense {
 
     /// Maps rows. Shape: `[n, input]` to `[n, output]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
+        let y = dense(&x, &self.weight.val());
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze::<2>(),
             None => y,
