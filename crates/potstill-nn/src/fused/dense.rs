@@ -65,10 +65,17 @@ impl Operation<2> for DenseOperation {
 /// [`scaled_silu`] of each value.
 pub(super) fn silu_of<T: Number>(values: &[T]) -> Vec<T> {
     let gain = T::of(SILU_GAIN);
+    let mut activated = vec![T::ZERO; values.len()];
+    // Not `collect`, which is a function of its own, compiled for any machine.
     vectorized(
         #[inline(always)]
-        || values.iter().map(|&value| value * value.sigmoid() * gain).collect(),
-    )
+        || {
+            for (activated, &value) in activated.iter_mut().zip(values) {
+                *activated = value * value.sigmoid() * gain;
+            }
+        },
+    );
+    activated
 }
 
 /// [`scaled_silu`] in place.

@@ -38,11 +38,13 @@ impl Operation<3> for ResidualOperation {
         }
         let argument = product(Factor::new(&inner, n, c), Factor::new(second.values, c, c).transpose());
         let (factor, gain) = (T::of(FRAC_1_SQRT_2), T::of(SILU_GAIN));
-        let output = vectorized(
+        let mut output = vec![T::ZERO; n * c];
+        vectorized(
             #[inline(always)]
             || {
-                let pairs = argument.iter().zip(x.values);
-                pairs.map(|(&argument, &x)| (argument * argument.sigmoid() * gain + x) * factor).collect()
+                for ((output, &argument), &x) in output.iter_mut().zip(&argument).zip(x.values) {
+                    *output = (argument * argument.sigmoid() * gain + x) * factor;
+                }
             },
         );
         if keep {

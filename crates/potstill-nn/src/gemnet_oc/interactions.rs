@@ -285,12 +285,10 @@ mod tests {
         Tensor::from_data(TensorData::new(values, shape), (&Device::flex().autodiff(), DType::F64))
     }
 
+    type Sum<'a> = &'a dyn Fn(&Tensor<2>, Tensor<3>) -> Tensor<2>;
+
     /// Asserts that two sums and their derivatives with respect to `x` and the coefficients agree.
-    fn same(
-        x_shape: [usize; 2],
-        coefficient_shape: [usize; 3],
-        sums: [&dyn Fn(&Tensor<2>, Tensor<3>) -> Tensor<2>; 2],
-    ) {
+    fn same(x_shape: [usize; 2], coefficient_shape: [usize; 3], sums: [Sum<'_>; 2]) {
         let results = sums.map(|sum| {
             let (x, coefficients) = (random(x_shape, 1).require_grad(), random(coefficient_shape, 2).require_grad());
             let output = sum(&x, coefficients.clone());
