@@ -33,8 +33,19 @@ impl NetworkGraphRule {
         Ok(match self {
             Self::Pairs(rule) => NetworkGraph::Pairs(rule.build(systems)?),
             Self::GemNet(rule) => NetworkGraph::GemNet(Box::new(rule.build(systems)?)),
-            Self::MainOf(rule) => NetworkGraph::Pairs(rule.build(systems)?.main),
+            Self::MainOf(rule) => NetworkGraph::Pairs(rule.build_main(systems)?),
         })
+    }
+
+    /// Draws the edges that carry features, and nothing else.
+    ///
+    /// # Errors
+    /// See [`Self::build`].
+    pub fn build_main(&self, systems: &[&System]) -> Result<Graph> {
+        match self {
+            Self::Pairs(rule) => rule.build(systems),
+            Self::GemNet(rule) | Self::MainOf(rule) => rule.build_main(systems),
+        }
     }
 
     /// Largest distance in Å at which two atoms see each other in one step.

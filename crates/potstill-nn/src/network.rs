@@ -110,6 +110,22 @@ impl Architecture {
         }
     }
 
+    /// About the bytes that a training step in f32 keeps for each edge between its two passes; measured on batches of small
+    /// molecules, and used to pass large batches through the network in parts.
+    pub fn training_bytes_per_edge(&self) -> usize {
+        let floats = match self {
+            Self::SchNet(config) => 16 * config.n_interactions * config.n_filters * self.passes(),
+            Self::PaiNN(config) => 16 * config.n_layers * config.hidden_channels * self.passes(),
+            Self::GemNetOC(config) => 100 * (config.n_blocks + 1) * config.edge_channels,
+        };
+        4 * floats.max(1)
+    }
+
+    /// Forces from the gradient keep about as much again.
+    fn passes(&self) -> usize {
+        1 + usize::from(self.forces() == Forces::Gradient)
+    }
+
     /// How graphs for this network are drawn.
     pub fn graph_rule(&self) -> NetworkGraphRule {
         let (cutoff, neighbors, symmetric) = match self {

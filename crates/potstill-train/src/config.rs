@@ -136,6 +136,9 @@ pub struct TrainingConfig {
     pub best_by: BestBy,
     /// `"f32"` (default) or `"f64"`.
     pub dtype: Dtype,
+    /// About how many GiB the intermediate results of a step may take. A batch that needs more passes through the network in
+    /// parts whose gradients are added: the same step up to rounding, at the same speed. Default 4.
+    pub activation_gib: f64,
 }
 
 impl Default for TrainingConfig {
@@ -160,6 +163,7 @@ impl Default for TrainingConfig {
             patience: None,
             best_by: BestBy::default(),
             dtype: Dtype::default(),
+            activation_gib: 4.0,
         }
     }
 }
@@ -191,6 +195,12 @@ impl TrainingConfig {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
             }
+        }
+        if !(self.activation_gib.is_finite() && self.activation_gib > 0.0) {
+            return Err(Error::setting(
+                key("activation_gib"),
+                format!("is {}; it must be positive", self.activation_gib),
+            ));
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return Err(Error::setting(

@@ -3,7 +3,7 @@
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Graph;
 use potstill_core::{Error, Result, System};
-use potstill_nn::{NetworkGraph, NetworkGraphRule};
+use potstill_nn::NetworkGraphRule;
 use rayon::prelude::*;
 
 /// One system, ready.
@@ -52,12 +52,9 @@ pub fn prepare(
         .par_iter()
         .enumerate()
         .map(|(index, system)| {
-            let graph = rule.build(&[system]).map_err(|e| at(index, e))?;
-            let n_edges = graph.main().n_edges();
-            let graph = match graph {
-                NetworkGraph::Pairs(graph) => Some(graph),
-                NetworkGraph::GemNet(_) => None,
-            };
+            let graph = rule.build_main(&[system]).map_err(|e| at(index, e))?;
+            let n_edges = graph.n_edges();
+            let graph = (!matches!(rule, NetworkGraphRule::GemNet(_))).then_some(graph);
             let energy = match system.energy {
                 Some(energy) => Some(normalizer.normalize_energy(energy - references.total(&system.atomic_numbers)?)),
                 None => None,

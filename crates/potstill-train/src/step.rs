@@ -2,7 +2,8 @@
 //!
 //! A batch is cut into one shard per thread by cost; each thread runs forward and backward alone, with a network of
 //! its own that holds the same weights, and gradients are added in the order of the shards. The result is therefore
-//! the same for the same number of threads, and differs by rounding between numbers.
+//! the same for the same number of threads, and differs by rounding between numbers. A batch whose intermediate results
+//! would not fit into the memory that the settings allow is cut into more shards, which run one after the other.
 
 use std::ops::Range;
 
@@ -38,6 +39,8 @@ pub struct StepContext<'a> {
     pub terms: Option<&'a Terms>,
     /// Losses and weights.
     pub training: &'a TrainingConfig,
+    /// Bytes that a step keeps for each edge.
+    pub bytes_per_edge: usize,
     /// Device without differentiation.
     pub device: &'a Device,
 }
@@ -80,19 +83,36 @@ impl StepContext<'_> {
     pub fn gradient<T: Real>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
         let counts = self.counts(batch);
         let weights: Vec<usize> = batch.iter().map(|&i| self.systems[i].cost()).collect();
-        let parts = shards(batch, &weights, rayon::current_num_threads());
-        let results: Vec<(Losses, Vec<T>)> =
-            parts.par_iter().map(|shard| self.shard(values, shard, &counts)).collect::<Result<_>>()?;
-        let mut results = results.into_iter();
-        let (mut losses, mut gradient) = results.next().ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
-        for (part_losses, part) in results {
-            losses.add(&part_losses);
-            gradient.iter_mut().zip(part).for_each(|(a, b)| *a += b);
+        let threads = rayon::current_num_threads();
+        let parts = shards(batch, &weights, threads * self.passes(batch, threads));
+        let mut sum: Option<(Losses, Vec<T>)> = None;
+        // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
+        for parts in parts.chunks(threads) {
+            let results: Vec<(Losses, Vec<T>)> =
+                parts.par_iter().map(|shard| self.shard(values, shard, &counts)).collect::<Result<_>>()?;
+            for (part_losses, part) in results {
+                match &mut sum {
+                    None => sum = Some((part_losses, part)),
+                    Some((losses, gradient)) => {
+                        losses.add(&part_losses);
+                        gradient.iter_mut().zip(part).for_each(|(a, b)| *a += b);
+                    }
+                }
+            }
         }
+        let (losses, mut gradient) = sum.ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
         for (range, divisor) in self.divisors {
             gradient[range.clone()].iter_mut().for_each(|g| *g = T::from_f64(g.to_f64() / divisor));
         }
         Ok((losses, gradient))
+    }
+
+    /// How often each thread runs the network, so that what all keep at a time stays within what the settings allow.
+    fn passes(&self, batch: &[usize], threads: usize) -> usize {
+        let edges: usize = batch.iter().map(|&i| self.systems[i].n_edges).sum();
+        let bytes = edges as f64 * self.bytes_per_edge as f64;
+        let parts = (bytes / (self.training.activation_gib * 1024.0_f64.powi(3))).ceil() as usize;
+        parts.clamp(1, batch.len().div_ceil(threads).max(1))
     }
 
     fn shard<T: Real>(&self, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {

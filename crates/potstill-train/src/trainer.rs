@@ -252,6 +252,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             divisors: &self.divisors,
             terms: self.terms,
             training: self.training,
+            bytes_per_edge: self.header.model.training_bytes_per_edge() * size_of::<T>() / size_of::<f32>(),
             device: &self.device,
         }
     }
