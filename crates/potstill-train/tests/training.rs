@@ -162,6 +162,23 @@ fn numbers_of_threads_agree_but_for_rounding() {
 }
 
 #[test]
+fn little_memory_gives_the_same_steps_but_for_rounding() {
+    let losses = |gib: f64| -> Vec<f64> {
+        let mut config = memorable();
+        config.training.dtype = Dtype::F64;
+        config.training.activation_gib = gib;
+        let steps = with_threads(2, || watched(&config, data(), folder().path()));
+        steps.iter().map(|s| s.loss).collect()
+    };
+    // One system at a time, and two threads with half a batch each.
+    let (parts, whole) = (losses(1e-9), losses(4.0));
+    assert_ne!(parts, whole, "batches were not cut");
+    for (k, (a, b)) in parts.iter().zip(&whole).enumerate() {
+        assert!((a - b).abs() <= 1e-11 * b.abs(), "step {k}: {a} and {b}");
+    }
+}
+
+#[test]
 fn a_loss_that_explodes_names_step_and_systems() {
     let mut config = config(schnet());
     config.training.learning_rate = 1e30;

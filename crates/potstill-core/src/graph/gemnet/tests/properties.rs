@@ -117,6 +117,7 @@ proptest! {
         let graph = rule.build(&[&system]).unwrap();
         prop_assert_eq!(set_of(&graph.main), drawn(&system, rule.cutoff, rule.max_neighbors, true));
         prop_assert_eq!(Some(graph.reverse.clone()), graph.main.reverse_edges());
+        prop_assert_eq!(&graph.main, &rule.build_main(&[&system]).unwrap());
         let a2a = drawn(&system, rule.cutoff_aint, rule.max_neighbors_aint, false);
         prop_assert_eq!(&graph.a2a, &rule.atom_atom.then_some(a2a));
         let a2ee2a = drawn(&system, rule.cutoff_aeaint, rule.max_neighbors_aeaint, false);
