@@ -16,7 +16,7 @@ use potstill_nn::network::Forces;
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
 use crate::distill::terms::Terms;
-use crate::distill::{DistillConfig, Kind, Origin, training_rule};
+use crate::distill::{DistillConfig, Kind, Origin, Term, training_rule};
 use crate::observer::Observer;
 use crate::prepared::prepare;
 use crate::real::Real;
@@ -41,6 +41,8 @@ pub enum Prelude {
     IsolatedAtoms(usize),
     /// The teacher's targets: whether they were found, and how many bytes they take.
     Cache(Origin, usize),
+    /// Weights of the distillation terms, where some had to be found.
+    Weights(Vec<(String, f64)>),
     /// So many systems of so many are labelled.
     Labelling(usize, usize),
 }
@@ -120,6 +122,10 @@ fn train_in<T: Real>(
         fingerprint,
         resume,
     )?;
+    let found = config.distill.as_ref().is_some_and(|d| d.terms.iter().any(Term::has_auto_weight));
+    if found {
+        tell(Prelude::Weights(trainer.weights().into_iter().map(|(name, w)| (name.to_owned(), w)).collect()));
+    }
     trainer.run(observer)
 }
 

@@ -37,12 +37,39 @@ pub struct StepContext<'a> {
     pub divisors: &'a [(Range<usize>, f64)],
     /// Distillation terms, if any.
     pub terms: Option<&'a Terms>,
+    /// Weight of each of them now.
+    pub term_weights: Vec<f64>,
     /// Losses and weights.
     pub training: &'a TrainingConfig,
     /// Bytes that a step keeps for each edge.
     pub bytes_per_edge: usize,
     /// Device without differentiation.
     pub device: &'a Device,
+}
+
+/// What a gradient is taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    All,
+    /// The energy loss alone.
+    Energy,
+    /// The force loss alone.
+    Forces,
+    /// One distillation term alone.
+    Term(usize),
+}
+
+impl Part {
+    /// Whether the loss at that place of a shard's losses belongs to it.
+    fn holds(self, place: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Energy => place == 0,
+            Self::Forces => place == 1,
+            Self::Term(term) => place == 2 + term,
+        }
+    }
 }
 
 /// Weighted losses of a batch.
@@ -81,6 +108,14 @@ impl StepContext<'_> {
     /// # Errors
     /// A teacher cache that lacks a tensor.
     pub fn gradient<T: Real>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+        self.gradient_of(Part::All, values, batch)
+    }
+
+    /// Loss of the whole batch, and the gradient of a part of it.
+    ///
+    /// # Errors
+    /// A teacher cache that lacks a tensor.
+    pub fn gradient_of<T: Real>(&self, part: Part, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
         let counts = self.counts(batch);
         let weights: Vec<usize> = batch.iter().map(|&i| self.systems[i].cost()).collect();
         let threads = rayon::current_num_threads();
@@ -89,7 +124,7 @@ impl StepContext<'_> {
         // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
         for parts in parts.chunks(threads) {
             let results: Vec<(Losses, Vec<T>)> =
-                parts.par_iter().map(|shard| self.shard(values, shard, &counts)).collect::<Result<_>>()?;
+                parts.par_iter().map(|shard| self.shard(part, values, shard, &counts)).collect::<Result<_>>()?;
             for (part_losses, part) in results {
                 match &mut sum {
                     None => sum = Some((part_losses, part)),
@@ -115,7 +150,7 @@ impl StepContext<'_> {
         parts.clamp(1, batch.len().div_ceil(threads).max(1))
     }
 
-    fn shard<T: Real>(&self, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {
+    fn shard<T: Real>(&self, part: Part, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {
         let device = self.device.clone().autodiff();
         let student = parameters::with_vector(self.template.clone(), values, &device);
         let batch = self.batch::<T>(shard, &device)?;
@@ -124,12 +159,22 @@ impl StepContext<'_> {
         if let Some(terms) = self.terms {
             let losses = (self.training.energy_loss, self.training.force_loss);
             let free = self.free_mask(shard, &batch);
-            parts.extend(terms.evaluate(&student, &batch, &output, shard, &free, counts, losses)?);
+            parts.extend(terms.evaluate(
+                &student,
+                &batch,
+                &output,
+                shard,
+                &free,
+                counts,
+                losses,
+                &self.term_weights,
+            )?);
         }
         let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
         let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec() };
         let mut gradient = Vec::with_capacity(values.len());
-        let total = parts.into_iter().reduce(|a, b| a + b).filter(Tensor::is_tracked);
+        let wanted = parts.into_iter().enumerate().filter(|(place, _)| part.holds(*place)).map(|(_, loss)| loss);
+        let total = wanted.reduce(|a, b| a + b).filter(Tensor::is_tracked);
         match total {
             Some(total) => {
                 let mut gradients = total.backward();

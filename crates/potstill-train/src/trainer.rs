@@ -19,6 +19,7 @@ use potstill_nn::{NetworkGraphRule, parameters};
 use rayon::prelude::*;
 
 use crate::config::{BestBy, TrainingConfig};
+use crate::distill::Weight;
 use crate::distill::terms::{Student, Terms};
 use crate::observer::{Ending, Observer, StepReport, ValidationReport};
 use crate::optimizer::{AdamW, clip_global_norm, update_average};
@@ -26,7 +27,7 @@ use crate::prepared::PreparedSystem;
 use crate::real::Real;
 use crate::schedule::Schedule;
 use crate::state::{self, Progress, Vectors};
-use crate::step::{Losses, StepContext};
+use crate::step::{Losses, Part, StepContext};
 
 /// Steps whose mean makes one line of `metrics.jsonl`.
 const STEPS_PER_LINE: u64 = 50;
@@ -61,6 +62,8 @@ pub struct Trainer<'a, T> {
     student: Student,
     rule: NetworkGraphRule,
     divisors: Vec<(Range<usize>, f64)>,
+    /// Weights of the terms at the full height of their schedules.
+    weights: Vec<f64>,
     device: Device,
     sampler: Sampler,
     schedule: Schedule,
@@ -128,6 +131,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             interrupt,
             rule: header.model.graph_rule(),
             divisors,
+            weights: Vec::new(),
             device,
             sampler,
             schedule: Schedule::new(training.schedule.clone(), training.learning_rate, 0),
@@ -144,10 +148,51 @@ impl<'a, T: Real> Trainer<'a, T> {
             seconds_before: 0.0,
         };
         trainer.schedule = Schedule::new(training.schedule.clone(), training.learning_rate, trainer.total_steps());
+        // With the fresh weights also when the run goes on, so that both parts find the same.
+        if let Some(terms) = terms {
+            trainer.weights = trainer.settle_weights(terms)?;
+        }
         if resume {
             trainer.restore()?;
         }
         Ok(trainer)
+    }
+
+    /// Names of the distillation terms with their weights, those that had to be found among them.
+    pub fn weights(&self) -> Vec<(&'static str, f64)> {
+        let names = self.terms.map(Terms::names).unwrap_or_default();
+        names.iter().copied().zip(self.weights.iter().copied()).collect()
+    }
+
+    /// Fixed weights as they are; the others by the norms of gradients with respect to the network on the first batch.
+    fn settle_weights(&self, terms: &Terms) -> Result<Vec<f64>> {
+        let is_auto = |w: &Weight| matches!(w, Weight::Auto(_));
+        if !terms.weights().iter().any(is_auto) {
+            return Ok(terms.weights().iter().map(|w| w.number()).collect());
+        }
+        let first = self.sampler.epoch(0);
+        let Some(batch) = first.first() else { return Ok(vec![0.0; terms.weights().len()]) };
+        let n_network = parameters::describe(&self.student.network).iter().map(|i| i.range().end).max().unwrap_or(0);
+        let context = StepContext { term_weights: vec![1.0; terms.weights().len()], ..self.context(self.train) };
+        let norm = |part: Part| -> Result<f64> {
+            let (_, gradient) = context.gradient_of(part, &self.values, batch)?;
+            Ok(gradient[..n_network].iter().map(|g| g.to_f64().powi(2)).sum::<f64>().sqrt())
+        };
+        let main = norm(if self.training.force_weight > 0.0 { Part::Forces } else { Part::Energy })?;
+        let settle = |(term, weight): (usize, &Weight)| -> Result<f64> {
+            let Weight::Auto(times) = weight else { return Ok(weight.number()) };
+            let own = norm(Part::Term(term))?;
+            // A term without a gradient at the start, or a teacher that agrees: nothing to compare with.
+            Ok(if own > 0.0 && main > 0.0 { times * main / own } else { *times })
+        };
+        terms.weights().iter().enumerate().map(settle).collect()
+    }
+
+    /// Weights of the terms in the next step.
+    fn term_weights(&self) -> Vec<f64> {
+        let Some(terms) = self.terms else { return Vec::new() };
+        let done = self.time_done().unwrap_or(self.progress.step as f64 / self.total_steps().max(1) as f64);
+        self.weights.iter().zip(terms.schedule_factors(done)).map(|(weight, factor)| weight * factor).collect()
     }
 
     /// Steps of the whole run, as far as epochs and `max_steps` tell.
@@ -251,6 +296,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             rule: &self.rule,
             divisors: &self.divisors,
             terms: self.terms,
+            term_weights: self.term_weights(),
             training: self.training,
             bytes_per_edge: self.header.model.training_bytes_per_edge() * size_of::<T>() / size_of::<f32>(),
             device: &self.device,

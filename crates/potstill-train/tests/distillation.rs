@@ -7,8 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use potstill_train::config::Config;
-use potstill_train::distill::{DistillConfig, FeatureTerm, Origin, Precision, ProjectionKind, Term};
-use potstill_train::loss::FeatureLoss;
+use potstill_train::distill::{
+    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, Term, Weight,
+    WeightSchedule,
+};
 use potstill_train::observer::Silent;
 use potstill_train::run::{Data, Prelude, train};
 use support::{assert_same, config, data, painn, resume, run, schnet, systems, tensors, watched, write_teacher};
@@ -16,24 +18,44 @@ use support::{assert_same, config, data, painn, resume, run, schnet, systems, te
 const ELEMENTS: [&str; 4] = ["H", "C", "N", "O"];
 
 fn feature(weight: f64) -> FeatureTerm {
-    FeatureTerm {
-        weight,
-        loss: FeatureLoss::Mse,
+    FeatureTerm::new(weight)
+}
+
+/// All strategies but that of edges, with the same weight.
+fn all_terms(weight: f64) -> Vec<Term> {
+    vec![
+        Term::Vanilla { energy_weight: weight, force_weight: weight, schedule: WeightSchedule::Constant },
+        Term::AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant },
+        Term::NodeToNode(feature(weight)),
+        Term::EdgeToNode(feature(weight)),
+        Term::VectorToVector(feature(weight)),
+        Term::VectorGeometric(geometric(weight)),
+        Term::LocalPreservation(relation(weight, Of::Node)),
+        Term::GlobalPreservation(relation(weight, Of::Vector)),
+        Term::Cka(relation(weight, Of::Edge)),
+    ]
+}
+
+fn geometric(weight: f64) -> GeometricTerm {
+    GeometricTerm {
+        weight: weight.into(),
+        schedule: WeightSchedule::Constant,
+        direction: 0.5,
         teacher_tap: None,
         student_tap: None,
         projection: ProjectionKind::Linear,
     }
 }
 
-/// All five strategies with the same weight.
-fn all_terms(weight: f64) -> Vec<Term> {
-    vec![
-        Term::Vanilla { energy_weight: weight, force_weight: weight },
-        Term::AtomicEnergy { weight },
-        Term::NodeToNode(feature(weight)),
-        Term::EdgeToNode(feature(weight)),
-        Term::VectorToVector(feature(weight)),
-    ]
+fn relation(weight: f64, of: Of) -> RelationTerm {
+    RelationTerm {
+        weight: weight.into(),
+        schedule: WeightSchedule::Constant,
+        of,
+        teacher_tap: None,
+        student_tap: None,
+        projection: ProjectionKind::Identity,
+    }
 }
 
 fn distilled(mut config: Config, folder: &Path, terms: Vec<Term>) -> Config {
@@ -88,7 +110,7 @@ fn all_terms_shrink_and_the_model_holds_nothing_of_them() {
     let steps = watched(&distilled(plain.clone(), place.path(), all_terms(1.0)), four(), &place.path().join("run"));
     let (first, last) = (&steps[0].distill_losses, &steps[steps.len() - 1].distill_losses);
     println!("{first:.3?} to {last:.3?}");
-    assert_eq!(first.len(), 5);
+    assert_eq!(first.len(), 9);
     for (k, (a, b)) in first.iter().zip(last).enumerate() {
         assert!(*b < 0.5 * a, "term {k}: {a} to {b}");
     }
@@ -125,7 +147,11 @@ fn a_cache_is_made_once() {
     assert_eq!(origin(&nodes, data(), &folder.join("reused")).unwrap(), Some(Origin::Reused));
     assert_same(&folder.join("fresh"), &folder.join("reused"), "reused cache");
     // Labels need no features: the same cache will do. Other labels of the same structures do not matter either.
-    let energies = distilled(config(schnet()), folder, vec![Term::AtomicEnergy { weight: 1.0 }]);
+    let energies = distilled(
+        config(schnet()),
+        folder,
+        vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }],
+    );
     let mut relabelled = data();
     relabelled.train.iter_mut().for_each(|s| s.energy = s.energy.map(|e| 2.0 * e));
     assert_eq!(origin(&energies, relabelled, &folder.join("labels")).unwrap(), Some(Origin::Reused));
@@ -237,8 +263,118 @@ fn unusable_teachers_and_terms_are_errors() {
     let message = refused(distilled(config(schnet()), folder, vec![Term::NodeToNode(far)]));
     assert!(message.contains("no tap `U7`") && message.contains("M1, U1, M2, U2"), "{message}");
 
-    let message = refused(distilled(config(schnet()), folder, vec![Term::AtomicEnergy { weight: -1.0 }]));
+    let message = refused(distilled(
+        config(schnet()),
+        folder,
+        vec![Term::AtomicEnergy { weight: Weight::Fixed(-1.0), schedule: WeightSchedule::Constant }],
+    ));
     assert!(message.contains("weight -1"), "{message}");
     let message = refused(distilled(config(schnet()), folder, Vec::new()));
     assert!(message.contains("distill.terms"), "{message}");
+}
+
+/// Losses of the terms at each step.
+fn term_losses(terms: Vec<Term>) -> Vec<Vec<f64>> {
+    let folder = tempfile::tempdir().unwrap();
+    write_teacher(&folder.path().join("teacher.safetensors"), 3, &ELEMENTS);
+    let config = distilled(config(painn()), folder.path(), terms);
+    watched(&config, data(), &folder.path().join("run")).into_iter().map(|step| step.distill_losses).collect()
+}
+
+#[test]
+fn every_strategy_lowers_its_loss() {
+    for term in all_terms(20.0) {
+        let name = term.name();
+        let losses = term_losses(vec![term]);
+        let mean = |part: &[Vec<f64>]| part.iter().map(|l| l[0]).sum::<f64>() / part.len() as f64;
+        let (first, last) = (mean(&losses[..4]), mean(&losses[losses.len() - 4..]));
+        assert!(first > 0.0 && last < first, "{name}: {first} to {last}");
+    }
+}
+
+#[test]
+fn projections_of_every_kind_learn() {
+    for (projection, project) in [
+        (ProjectionKind::Linear, Side::Teacher),
+        (ProjectionKind::Mlp, Side::Student),
+        (ProjectionKind::Mlp, Side::Teacher),
+    ] {
+        let losses = term_losses(vec![Term::NodeToNode(FeatureTerm { projection, project, ..feature(20.0) })]);
+        let (first, last) = (losses[0][0], losses[losses.len() - 1][0]);
+        assert!(first > 0.0 && last < first, "{projection:?} of {project:?}: {first} to {last}");
+    }
+}
+
+#[test]
+fn schedules_move_the_weight() {
+    let ramp = FeatureTerm { schedule: WeightSchedule::Ramp { until: 0.5 }, ..feature(1.0) };
+    let cosine = FeatureTerm { schedule: WeightSchedule::CosineToZero, ..feature(1.0) };
+    let losses = term_losses(vec![Term::NodeToNode(ramp), Term::NodeToNode(cosine), Term::NodeToNode(feature(1.0))]);
+    let n = losses.len();
+    assert_eq!(losses[0][0], 0.0, "a ramp starts at 0");
+    assert!(losses[1][0] < losses[n / 2][0], "and rises");
+    // Projections differ by their seeds, so that terms start apart; the last step of a cosine is nearly off.
+    assert!(losses[n - 1][1] < 0.05 * losses[n - 1][2], "{:?}", losses[n - 1]);
+}
+
+#[test]
+fn automatic_weights_balance_gradients() {
+    let folder = tempfile::tempdir().unwrap();
+    write_teacher(&folder.path().join("teacher.safetensors"), 3, &ELEMENTS);
+    let found = |times: f64, scale: f64| -> f64 {
+        let term = FeatureTerm { weight: Weight::Auto(times), ..feature(1.0) };
+        let mut config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(term)]);
+        config.training.force_weight *= scale;
+        config.training.max_steps = Some(1);
+        let weights = Mutex::new(Vec::new());
+        let tell = |prelude| {
+            if let Prelude::Weights(found) = prelude {
+                *weights.lock().unwrap() = found;
+            }
+        };
+        let run = tempfile::tempdir().unwrap();
+        train(&config, data(), run.path(), false, &AtomicBool::new(false), &mut Silent, &tell).unwrap();
+        let weights = weights.into_inner().unwrap();
+        assert_eq!(weights[0].0, "node_to_node");
+        weights[0].1
+    };
+    let one = found(1.0, 1.0);
+    assert!(one > 0.0 && (one - 1.0).abs() > 1e-6, "{one}");
+    // Proportional to what is asked for, and to the gradient it is compared with.
+    assert!((found(0.5, 1.0) / one - 0.5).abs() < 1e-6);
+    assert!((found(1.0, 2.0) / one - 2.0).abs() < 1e-4);
+}
+
+#[test]
+fn runs_with_automatic_weights_go_on_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    write_teacher(&folder.path().join("teacher.safetensors"), 3, &ELEMENTS);
+    let schedule = WeightSchedule::Ramp { until: 0.9 };
+    let term = FeatureTerm { weight: Weight::Auto(1.0), schedule, ..feature(1.0) };
+    let whole_config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(term)]);
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run(&whole_config, data(), whole.path()).unwrap();
+    let stop = AtomicBool::new(true);
+    train(&whole_config, data(), parts.path(), false, &stop, &mut Silent, &|_| {}).unwrap();
+    resume(&whole_config, data(), parts.path()).unwrap();
+    assert_same(whole.path(), parts.path(), "automatic weights");
+}
+
+#[test]
+fn settings_of_the_new_strategies_are_checked() {
+    let bad = [
+        (Term::NodeToNode(feature(-1.0)), "weight -1 must be zero or a positive number"),
+        (Term::VectorGeometric(GeometricTerm { direction: 1.5, ..geometric(1.0) }), "direction is 1.5"),
+        (
+            Term::VectorToVector(FeatureTerm { projection: ProjectionKind::Mlp, ..feature(1.0) }),
+            "would not rotate with the system",
+        ),
+        (Term::NodeToNode(FeatureTerm { schedule: WeightSchedule::Ramp { until: 0.0 }, ..feature(1.0) }), "until is 0"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (term, wanted) in bad {
+        let config = distilled(config(painn()), folder.path(), vec![term]);
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains(wanted), "{message}");
+    }
 }

@@ -23,8 +23,8 @@ use potstill_testkit::golden::{self, Golden};
 use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::terms::{Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, ProjectionKind, Term, training_rule};
-use potstill_train::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Term, WeightSchedule, training_rule};
+use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
 use potstill_train::prepared::prepare;
 use potstill_train::schedule::{Schedule, ScheduleConfig};
@@ -184,13 +184,7 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
     for (k, name) in names.iter().enumerate() {
         let lambda = &settings["distill_lambda"];
         let weight = lambda.as_f64().or_else(|| lambda[k].as_f64()).unwrap();
-        let feature = FeatureTerm {
-            weight,
-            loss: FeatureLoss::Mse,
-            teacher_tap: None,
-            student_tap: None,
-            projection: ProjectionKind::Linear,
-        };
+        let feature = FeatureTerm::new(weight);
         terms.push(match *name {
             "node2node_distill_loss" => {
                 mappings.push("n2n_mapping");
@@ -208,10 +202,13 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
                 mappings.push("v2v_mapping");
                 Term::VectorToVector(feature)
             }
-            "per_atom_energy_distill_loss" => Term::AtomicEnergy { weight },
+            "per_atom_energy_distill_loss" => {
+                Term::AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant }
+            }
             "regular" => Term::Vanilla {
                 energy_weight: weight * settings["energy_coefficient"].as_f64().unwrap(),
                 force_weight: weight * settings["force_coefficient"].as_f64().unwrap(),
+                schedule: WeightSchedule::Constant,
             },
             other => panic!("{other}"),
         });

@@ -101,6 +101,8 @@ fn message(error: &toml::de::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use potstill_train::distill::{Term, Weight};
+
     use super::*;
 
     const GOOD: &str = "[data]\ntrain = ['a.xyz']\n[model]\narchitecture = 'painn'\n";
@@ -126,7 +128,8 @@ mod tests {
         let config = parse(Path::new("x"), &text, &settings.map(str::to_owned)).unwrap();
         assert_eq!(config.training.epochs, 3);
         assert_eq!(config.data.energy_key.as_deref(), Some("E"));
-        assert_eq!(config.distill.unwrap().terms[0].feature().unwrap().weight, 5.0);
+        let distill = config.distill.unwrap();
+        assert!(matches!(&distill.terms[0], Term::NodeToNode(term) if term.weight == Weight::Fixed(5.0)));
         assert!(error(GOOD, &["seed=1", "seed.x=3"]).contains("`seed` is not a section"));
         assert!(error(GOOD, &["epochs"]).contains("expected KEY=VALUE"));
     }

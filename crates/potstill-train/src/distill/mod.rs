@@ -5,8 +5,11 @@
 //! targets live here and leave no trace in the shipped model.
 
 pub mod cache;
+pub mod compare;
 pub mod projection;
+mod term;
 pub mod terms;
+mod weight;
 
 use std::path::PathBuf;
 
@@ -14,9 +17,12 @@ use potstill_core::{Error, Result};
 use potstill_nn::{Architecture, NetworkGraphRule, Tap};
 use serde::{Deserialize, Serialize};
 
-use crate::loss::FeatureLoss;
+use self::term::Feature;
+
 pub use cache::{Kind, Origin, Precision, TeacherCache, Wanted};
 pub use projection::{Projection, ProjectionKind};
+pub use term::{Compare, FeatureTerm, GeometricTerm, Of, RelationTerm, Side, Term};
+pub use weight::{Weight, WeightSchedule};
 
 /// Teacher and strategies of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,115 +40,6 @@ pub struct DistillConfig {
     pub terms: Vec<Term>,
 }
 
-/// One term of the loss. `weight` is the paper's λ; a term of weight 0 is left out altogether.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "strategy", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Term {
-    /// Teacher energies and forces as extra targets, with the losses of the training section.
-    Vanilla {
-        /// Weight of the energies. Default 1.
-        #[serde(default = "one")]
-        energy_weight: f64,
-        /// Weight of the forces. Default 100.
-        #[serde(default = "hundred")]
-        force_weight: f64,
-    },
-    /// Energies of single atoms, with the energy loss of the training section.
-    #[serde(alias = "pae")]
-    AtomicEnergy {
-        /// λ.
-        weight: f64,
-    },
-    /// Scalar features of each atom.
-    #[serde(alias = "n2n")]
-    NodeToNode(FeatureTerm),
-    /// The teacher's edge features, summed at each atom, for the student's scalar features. A teacher without edge
-    /// features shows its scalar ones.
-    #[serde(alias = "e2n")]
-    EdgeToNode(FeatureTerm),
-    /// Features of each edge of the teacher's graph, on which a PaiNN student then runs while it trains.
-    #[serde(alias = "e2e")]
-    EdgeToEdge(FeatureTerm),
-    /// Vector features of each atom.
-    #[serde(alias = "v2v")]
-    VectorToVector(FeatureTerm),
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn hundred() -> f64 {
-    100.0
-}
-
-/// Settings of a term that compares features.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeatureTerm {
-    /// λ.
-    pub weight: f64,
-    /// `"mse"` (default), `"mae"` or `{ huber = { delta = 1.0 } }`.
-    #[serde(default)]
-    pub loss: FeatureLoss,
-    /// Where in the teacher, for example `"U6"`. Default: the last layer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher_tap: Option<String>,
-    /// Where in the student. Default: the last layer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub student_tap: Option<String>,
-    /// `"linear"` (default), trained with the student and then thrown away, or `"identity"` for equal widths.
-    #[serde(default)]
-    pub projection: ProjectionKind,
-}
-
-impl Term {
-    /// The settings of a feature term.
-    pub fn feature(&self) -> Option<&FeatureTerm> {
-        match self {
-            Self::NodeToNode(term) | Self::EdgeToNode(term) | Self::EdgeToEdge(term) | Self::VectorToVector(term) => {
-                Some(term)
-            }
-            _ => None,
-        }
-    }
-
-    /// Which of the teacher's features the term reads.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::VectorToVector(_) => Kind::Vector,
-            Self::EdgeToNode(_) => Kind::EdgeSum,
-            Self::EdgeToEdge(_) => Kind::Edge,
-            _ => Kind::Node,
-        }
-    }
-
-    /// Name of the strategy, as configurations write it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Vanilla { .. } => "vanilla",
-            Self::AtomicEnergy { .. } => "atomic_energy",
-            Self::NodeToNode(_) => "node_to_node",
-            Self::EdgeToNode(_) => "edge_to_node",
-            Self::EdgeToEdge(_) => "edge_to_edge",
-            Self::VectorToVector(_) => "vector_to_vector",
-        }
-    }
-
-    /// Whether the term adds anything.
-    pub fn is_active(&self) -> bool {
-        self.weights().iter().any(|&w| w > 0.0)
-    }
-
-    fn weights(&self) -> Vec<f64> {
-        match self {
-            Self::Vanilla { energy_weight, force_weight } => vec![*energy_weight, *force_weight],
-            Self::AtomicEnergy { weight } => vec![*weight],
-            Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::EdgeToEdge(t) | Self::VectorToVector(t) => vec![t.weight],
-        }
-    }
-}
-
 impl DistillConfig {
     /// Checks weights and the student's taps.
     ///
@@ -157,9 +54,7 @@ impl DistillConfig {
         }
         for term in &self.terms {
             let key = format!("distill.terms ({})", term.name());
-            if let Some(weight) = term.weights().iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-                return Err(Error::setting(key, format!("weight {weight} must be zero or a positive number")));
-            }
+            term.check().map_err(|message| Error::setting(&key, message))?;
             if let Some(feature) = term.feature() {
                 resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
                 check_vectors(&key, term, student, "student")?;
@@ -226,7 +121,8 @@ pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture,
 
 fn check_widths(key: &str, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
     let (ours, theirs) = (student_channels(term.kind(), student), teacher_channels(term.kind(), teacher));
-    if term.feature().is_some_and(|f| f.projection == ProjectionKind::Identity) && ours != theirs {
+    let needs_equal = |f: &Feature| f.projection == ProjectionKind::Identity && !f.compare.allows_any_width();
+    if term.feature().is_some_and(|f| needs_equal(&f)) && ours != theirs {
         let message = format!(
             "projection = \"identity\" needs equal widths, but the student has {ours} channels and the teacher {theirs}; \
              use \"linear\""
@@ -252,7 +148,8 @@ pub(crate) fn student_channels(kind: Kind, student: &Architecture) -> usize {
 fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {
     if matches!(term.kind(), Kind::Vector | Kind::Edge) && !network.has_vectors() {
         let message = format!(
-            "a {} {whose} has no vector or edge features; it offers vanilla, atomic_energy, node_to_node and edge_to_node",
+            "a {} {whose} has no vector or edge features; it offers vanilla, atomic_energy, node_to_node, edge_to_node, and \
+             local_preservation, global_preservation and cka of nodes",
             network.name()
         );
         return Err(Error::setting(key, message));

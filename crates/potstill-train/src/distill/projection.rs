@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_nn::init::{Init, Initializer};
 use potstill_nn::layers::Dense;
+use potstill_nn::layers::activation::scaled_silu;
 use serde::{Deserialize, Serialize};
 
 /// How a student's features are brought to the width of its teacher's.
@@ -13,6 +14,8 @@ pub enum ProjectionKind {
     /// A trained linear map, also where both widths agree. The default.
     #[default]
     Linear,
+    /// Two trained maps with the scaled SiLU between them, as wide as the teacher; not for vectors.
+    Mlp,
     /// Nothing: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
     Identity,
 }
@@ -22,26 +25,35 @@ pub enum ProjectionKind {
 pub struct Projection {
     /// `student → teacher`; without bias for vectors, which must rotate with the system. Absent for the identity.
     pub map: Option<Dense>,
+    /// A second map behind an activation, `teacher → teacher`; absent unless it is a perceptron.
+    pub second: Option<Dense>,
 }
 
 impl Projection {
     /// The features as they are.
     pub fn identity() -> Self {
-        Self { map: None }
+        Self { map: None, second: None }
     }
 
     /// A map with PyTorch's default initialisation, `U(±1/√input)`.
     pub fn linear(input: usize, output: usize, bias: bool, rng: &mut Initializer) -> Self {
         let mut map = Dense::new(input, output, false, Init::FanIn, rng);
         map.bias = bias.then(|| rng.fan_in_bias(output, input));
-        Self { map: Some(map) }
+        Self { map: Some(map), second: None }
+    }
+
+    /// Two maps with that initialisation and an activation between them.
+    pub fn mlp(input: usize, output: usize, rng: &mut Initializer) -> Self {
+        Self { second: Self::linear(output, output, true, rng).map, ..Self::linear(input, output, true, rng) }
     }
 
     /// Scalar features. Shape: `[n_atoms, input]` to `[n_atoms, output]`.
     pub fn node(&self, node: Tensor<2>) -> Tensor<2> {
-        match &self.map {
-            Some(map) => map.forward(node),
-            None => node,
+        let Some(map) = &self.map else { return node };
+        let hidden = map.forward(node);
+        match &self.second {
+            Some(second) => second.forward(scaled_silu(hidden)),
+            None => hidden,
         }
     }
 

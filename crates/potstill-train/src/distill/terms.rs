@@ -9,8 +9,12 @@ use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
 use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 
-use super::{DistillConfig, Kind, Projection, ProjectionKind, TeacherCache, Term, resolve_tap};
-use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
+use super::compare::{self, Groups};
+use super::{
+    Compare, DistillConfig, Kind, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
+    resolve_tap,
+};
+use crate::loss::{EnergyLoss, ForceLoss};
 use crate::prepared::PreparedSystem;
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
@@ -29,8 +33,8 @@ pub struct Student {
 #[derive(Debug, Clone, PartialEq)]
 enum Action {
     Vanilla { energy_weight: f64, force_weight: f64 },
-    AtomicEnergy { weight: f64 },
-    Feature { kind: Kind, weight: f64, loss: FeatureLoss, teacher: Tap, student: Tap, projection: usize },
+    AtomicEnergy,
+    Feature { kind: Kind, compare: Compare, side: Side, teacher: Tap, student: Tap, projection: usize },
 }
 
 /// Teacher labels of one system in the student's normalised units.
@@ -45,6 +49,9 @@ struct Labels {
 #[derive(Debug)]
 pub struct Terms {
     actions: Vec<Action>,
+    names: Vec<&'static str>,
+    weights: Vec<Weight>,
+    schedules: Vec<WeightSchedule>,
     projections: Vec<ProjectionKind>,
     cache: TeacherCache,
     labels: Vec<Labels>,
@@ -79,25 +86,34 @@ impl Terms {
     ) -> Result<Self> {
         let mut actions = Vec::new();
         let mut projections = Vec::new();
+        let (mut names, mut weights, mut schedules) = (Vec::new(), Vec::new(), Vec::new());
         for term in config.terms.iter().filter(|t| t.is_active()) {
             let key = format!("distill.terms ({})", term.name());
             let action = match (term, term.feature()) {
                 (_, Some(feature)) => {
                     let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
                     let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
-                    let (weight, loss, projection) = (feature.weight, feature.loss, projections.len());
+                    let projection = projections.len();
                     projections.push(feature.projection);
-                    Action::Feature { kind: term.kind(), weight, loss, teacher, student, projection }
+                    weights.push(feature.weight);
+                    let (compare, side) = (feature.compare, feature.side);
+                    Action::Feature { kind: term.kind(), compare, side, teacher, student, projection }
                 }
-                (Term::AtomicEnergy { weight }, _) => Action::AtomicEnergy { weight: *weight },
-                (Term::Vanilla { energy_weight, force_weight }, _) => {
+                (Term::AtomicEnergy { weight, .. }, _) => {
+                    weights.push(*weight);
+                    Action::AtomicEnergy
+                }
+                (Term::Vanilla { energy_weight, force_weight, .. }, _) => {
+                    weights.push(Weight::Fixed(1.0));
                     Action::Vanilla { energy_weight: *energy_weight, force_weight: *force_weight }
                 }
                 _ => continue,
             };
+            names.push(term.name());
+            schedules.push(term.schedule());
             actions.push(action);
         }
-        let needs_labels = actions.iter().any(|k| matches!(k, Action::Vanilla { .. } | Action::AtomicEnergy { .. }));
+        let needs_labels = actions.iter().any(|k| matches!(k, Action::Vanilla { .. } | Action::AtomicEnergy));
         let labels = match needs_labels {
             true => systems
                 .iter()
@@ -106,7 +122,22 @@ impl Terms {
                 .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        Ok(Self { actions, projections, cache, labels })
+        Ok(Self { actions, names, weights, schedules, projections, cache, labels })
+    }
+
+    /// Names of the strategies, in the order of the losses.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// Weights as the configuration gives them.
+    pub fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    /// Factors of the schedules after that part of the run.
+    pub fn schedule_factors(&self, done: f64) -> Vec<f64> {
+        self.schedules.iter().map(|schedule| schedule.factor(done)).collect()
     }
 
     /// Checks that the student's training graphs have the edges of the teacher's where a term compares them.
@@ -141,16 +172,18 @@ impl Terms {
         self.actions
             .iter()
             .filter_map(|action| match action {
-                Action::Feature { kind, teacher, .. } => Some((*kind, *teacher)),
+                Action::Feature { kind, teacher, side, .. } => Some((*kind, *teacher, *side)),
                 _ => None,
             })
             .zip(&self.projections)
-            .map(|((kind, tap), projection)| match projection {
-                ProjectionKind::Identity => Projection::identity(),
-                ProjectionKind::Linear => {
-                    let input = super::student_channels(kind, student);
-                    let output = self.cache.channels(kind, tap).unwrap_or(input);
-                    Projection::linear(input, output, kind != Kind::Vector, &mut rng)
+            .map(|((kind, tap, side), projection)| {
+                let ours = super::student_channels(kind, student);
+                let theirs = self.cache.channels(kind, tap).unwrap_or(ours);
+                let (input, output) = if side == Side::Student { (ours, theirs) } else { (theirs, ours) };
+                match projection {
+                    ProjectionKind::Identity => Projection::identity(),
+                    ProjectionKind::Linear => Projection::linear(input, output, kind != Kind::Vector, &mut rng),
+                    ProjectionKind::Mlp => Projection::mlp(input, output, &mut rng),
                 }
             })
             .collect()
@@ -171,7 +204,8 @@ impl Terms {
         taps
     }
 
-    /// Weighted losses of the terms on one shard of a batch, whose systems are `indices`.
+    /// Losses of the terms on one shard of a batch, whose systems are `indices`, each times its weight in `weights`; a
+    /// weight of 0 spares the work.
     ///
     /// # Errors
     /// A cache that lacks a tensor.
@@ -184,16 +218,22 @@ impl Terms {
         free: &Tensor<2>,
         counts: &Counts,
         losses: (EnergyLoss, ForceLoss),
+        weights: &[f64],
     ) -> Result<Vec<Tensor<1>>> {
         self.actions
             .iter()
-            .map(|action| self.one(action, student, batch, output, indices, free, counts, losses))
+            .zip(weights)
+            .map(|(action, &weight)| match weight {
+                0.0 => Ok(zero(batch)),
+                _ => self.one(action, weight, student, batch, output, indices, free, counts, losses),
+            })
             .collect()
     }
 
     fn one(
         &self,
         action: &Action,
+        weight: f64,
         student: &Student,
         batch: &Batch,
         output: &Output,
@@ -210,7 +250,8 @@ impl Terms {
         Ok(match action {
             Action::Vanilla { energy_weight, force_weight } => {
                 let energy = column(labels().map(|l| l.energy).collect(), 1);
-                let loss = energy_loss.evaluate(output.energy.clone(), energy, energy_weight / counts.systems);
+                let scale = weight * energy_weight / counts.systems;
+                let loss = energy_loss.evaluate(output.energy.clone(), energy, scale);
                 match &output.forces {
                     Some(forces) if *force_weight > 0.0 => {
                         let target = column(labels().flat_map(|l| l.forces.iter().flatten().copied()).collect(), 3);
@@ -218,40 +259,59 @@ impl Terms {
                             forces.clone(),
                             target,
                             free.clone(),
-                            force_weight / counts.free.max(1.0),
+                            weight * force_weight / counts.free.max(1.0),
                         )
                     }
                     _ => loss,
                 }
             }
-            Action::AtomicEnergy { weight } => {
+            Action::AtomicEnergy => {
                 let target = column(labels().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
                 energy_loss.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
             }
-            Action::Feature { kind, weight, loss, teacher, student: tap, projection } => {
+            Action::Feature { kind, compare, side, teacher, student: tap, projection } => {
                 let components = if *kind == Kind::Vector { 3 } else { 1 };
                 let width = components * self.cache.channels(*kind, *teacher).unwrap_or(1);
-                let target = column(self.cache.features(*kind, *teacher, indices)?, width);
-                let Some(features) = output.features.iter().find(|f| f.tap == *tap) else { return Ok(zero(batch)) };
+                let theirs = column(self.cache.features(*kind, *teacher, indices)?, width);
+                let Some(ours) = student_features(output, *tap, *kind, batch) else { return Ok(zero(batch)) };
                 let projection = &student.projections[*projection];
-                let projected = match kind {
-                    Kind::Node | Kind::EdgeSum => projection.node(features.node.clone()),
-                    Kind::Edge => match features.edges(batch) {
-                        Some(edges) => projection.node(edges),
-                        None => return Ok(zero(batch)),
-                    },
-                    Kind::Vector => match features.vectors(batch, Reduction::Sum) {
-                        Some(vectors) => projection.vector(vectors),
-                        None => return Ok(zero(batch)),
-                    },
+                let project = |features: Tensor<2>| match kind {
+                    Kind::Vector => projection.vector(features),
+                    _ => projection.node(features),
+                };
+                let (ours, theirs) = match side {
+                    Side::Student => (project(ours), theirs),
+                    Side::Teacher => (ours, project(theirs)),
                 };
                 let rows = if *kind == Kind::Edge { counts.edges } else { counts.atoms };
                 if rows == 0.0 {
                     return Ok(zero(batch));
                 }
-                loss.evaluate(projected, target, weight / (rows * width as f64))
+                let groups = || Groups::new(batch, (counts.systems, counts.atoms, counts.edges.max(1.0)));
+                match compare {
+                    Compare::Each(loss) => {
+                        let width = theirs.dims()[1];
+                        loss.evaluate(ours, theirs, weight / (rows * width as f64))
+                    }
+                    Compare::Geometric(direction) => {
+                        compare::geometric::loss(ours, theirs, *direction, &groups()).mul_scalar(weight)
+                    }
+                    Compare::Local => compare::local::loss(ours, theirs, &groups()).mul_scalar(weight),
+                    Compare::Global => compare::global::loss(ours, theirs, &groups()).mul_scalar(weight),
+                    Compare::Cka => compare::cka::loss(ours, theirs, &groups()).mul_scalar(weight),
+                }
             }
         })
+    }
+}
+
+/// What the student shows at a tap; `None` where it has no such features.
+fn student_features(output: &Output, tap: Tap, kind: Kind, batch: &Batch) -> Option<Tensor<2>> {
+    let features = output.features.iter().find(|f| f.tap == tap)?;
+    match kind {
+        Kind::Node | Kind::EdgeSum => Some(features.node.clone()),
+        Kind::Edge => features.edges(batch),
+        Kind::Vector => features.vectors(batch, Reduction::Sum),
     }
 }
 

@@ -152,6 +152,10 @@ fn tell(event: Prelude) {
         Prelude::IsolatedAtoms(n) => eprintln!("{n} isolated atoms gave reference energies and are not trained on"),
         Prelude::Cache(Origin::Made, bytes) => eprintln!("teacher cache: made, {bytes} bytes"),
         Prelude::Cache(Origin::Reused, bytes) => eprintln!("teacher cache: reused, {bytes} bytes"),
+        Prelude::Weights(weights) => {
+            let list: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight:.4}")).collect();
+            eprintln!("weights of the terms: {}", list.join(", "));
+        }
         Prelude::Labelling(done, total) => eprintln!("asking the teacher: {done}/{total} systems"),
     }
 }

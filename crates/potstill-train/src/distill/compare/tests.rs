@@ -1,0 +1,79 @@
+//! What holds for any features.
+
+use burn::tensor::{DType, Device, Tensor};
+use potstill_nn::batch::{float_tensor, int_tensor, to_host};
+use rand::{RngExt, SeedableRng};
+
+use super::{Groups, cka, geometric, global, local};
+
+fn groups(sizes: &[usize], (systems, atoms): (f64, f64)) -> Groups {
+    let mut pairs = Vec::new();
+    let mut first = 0;
+    for &n in sizes {
+        pairs.extend((0..n).flat_map(|i| (0..n).filter(move |&j| i != j).map(move |j| (first + i, first + j))));
+        first += n;
+    }
+    let device = Device::flex().autodiff();
+    let index =
+        |take: fn(&(usize, usize)) -> usize| int_tensor(pairs.iter().map(|p| take(p) as i32).collect(), &device);
+    Groups { sizes: sizes.to_vec(), systems, atoms, edges: 26.0, source: index(|p| p.0), target: index(|p| p.1) }
+}
+
+fn features(n: usize, width: usize, seed: u64) -> Tensor<2> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let values = (0..n * width).map(|_| rng.random_range(-1.0..1.0)).collect();
+    float_tensor(values, [n, width], &Device::flex().autodiff(), DType::F64)
+}
+
+type Loss = fn(Tensor<2>, Tensor<2>, &Groups) -> Tensor<1>;
+const ALL: [(&str, Loss); 4] = [
+    ("geometric", |s, t, g| geometric::loss(s, t, 0.3, g)),
+    ("global", global::loss),
+    ("local", local::loss),
+    ("cka", cka::loss),
+];
+
+#[test]
+fn equal_features_cost_nothing() {
+    for (name, loss) in ALL {
+        let f = features(7, 6, 1);
+        let value = to_host(&loss(f.clone(), f, &groups(&[3, 4], (2.0, 7.0))))[0];
+        assert!(value.abs() < 1e-12, "{name}: {value}");
+        let value = to_host(&loss(features(7, 6, 1), features(7, 6, 2), &groups(&[3, 4], (2.0, 7.0))))[0];
+        assert!(value > 1e-3, "{name}: {value}");
+    }
+}
+
+#[test]
+fn shards_add_up_to_the_batch() {
+    let (s, t) = (features(9, 6, 1), features(9, 6, 2));
+    let counts = (3.0, 9.0);
+    for (name, loss) in &ALL[..3] {
+        let whole = to_host(&loss(s.clone(), t.clone(), &groups(&[3, 4, 2], counts)))[0];
+        let part = |start: usize, sizes: &[usize]| {
+            let n = sizes.iter().sum();
+            let cut = |x: &Tensor<2>| x.clone().narrow(0, start, n);
+            to_host(&loss(cut(&s), cut(&t), &groups(sizes, counts)))[0]
+        };
+        let sum = part(0, &[3]) + part(3, &[4, 2]);
+        assert!((whole - sum).abs() < 1e-12, "{name}: {whole} and {sum}");
+    }
+}
+
+#[test]
+fn features_that_vanish_give_finite_gradients() {
+    for (name, loss) in ALL {
+        let zeros = (features(5, 6, 1) * 0.0).detach().require_grad();
+        let value = loss(zeros.clone(), features(5, 6, 2), &groups(&[5], (1.0, 5.0)));
+        let gradient = to_host(&zeros.grad(&value.backward()).expect("a gradient"));
+        assert!(to_host(&value)[0].is_finite() && gradient.iter().all(|g| g.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn relations_do_not_need_equal_widths() {
+    for (name, loss) in &ALL[1..] {
+        let value = to_host(&loss(features(7, 6, 1), features(7, 9, 2), &groups(&[3, 4], (2.0, 7.0))))[0];
+        assert!(value.is_finite() && value > 0.0, "{name}: {value}");
+    }
+}
