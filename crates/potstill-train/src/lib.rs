@@ -12,6 +12,7 @@ pub mod real;
 pub mod run;
 pub mod scales;
 pub mod schedule;
+pub mod similarity;
 pub mod state;
 pub mod step;
 pub mod trainer;

@@ -49,6 +49,11 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
+    /// Compare the features of two networks, layer by layer (centred kernel alignment).
+    ///
+    /// Example: potstill similarity --a teacher.safetensors --b distilled.safetensors --b alone.safetensors --data
+    /// test.extxyz --plot similarity.svg
+    Similarity(SimilarityArgs),
     /// Turn a checkpoint of the Open Catalyst Project (`.pt`) into a model file; nothing in it is ever run.
     ///
     /// Example: potstill import --checkpoint best_checkpoint.pt --output painn.safetensors
@@ -157,6 +162,32 @@ pub struct FitScalesArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Print the factors as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `similarity`
+#[derive(Debug, Args)]
+pub struct SimilarityArgs {
+    /// Model file whose layers are the rows, for example a teacher.
+    #[arg(long, value_name = "FILE")]
+    pub a: PathBuf,
+    /// Model files whose layers are the columns; several give several tables.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub b: Vec<PathBuf>,
+    /// Files of systems; labels are not needed.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub data: Vec<PathBuf>,
+    /// Look at the first that many systems only.
+    #[arg(long, value_name = "N")]
+    pub max_systems: Option<usize>,
+    /// Show the unbiased estimate, which differs where there are few atoms.
+    #[arg(long)]
+    pub unbiased: bool,
+    /// Heat map to write (SVG).
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Print both estimates as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod config_file;
 mod evaluation;
+mod heat_map;
 mod load;
 mod progress;
 mod report;

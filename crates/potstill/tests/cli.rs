@@ -132,6 +132,27 @@ fn distillation_makes_and_reuses_its_cache() {
 }
 
 #[test]
+fn similarity_of_a_model_with_itself_and_another() {
+    let bench = Bench::trained();
+    bench.run(&["train", "train.toml", "--out", "other", "--set", "seed=5"]).success();
+    let (a, b) = ("run/model.safetensors", "other/model.safetensors");
+    let base = ["similarity", "--a", a, "--b", a, "--b", b, "--data", "train.xyz"];
+    let result = bench.json(&[&base[..], &["--json", "--plot", "cka.svg"]].concat());
+    assert_eq!(result["comparisons"].as_array().unwrap().len(), 2);
+    let itself = &result["comparisons"][0]["similarity"];
+    for (i, row) in itself["cka"].as_array().unwrap().iter().enumerate() {
+        assert!((row[i].as_f64().unwrap() - 1.0).abs() < 1e-9, "{row}");
+    }
+    let svg = fs::read_to_string(bench.path("cka.svg")).unwrap();
+    assert!(svg.contains(">run<") && svg.contains(">other<"), "{svg}");
+    let table = bench.run(&[&base[..], &["--unbiased"]].concat()).success().get_output().clone();
+    assert!(String::from_utf8(table.stdout).unwrap().contains("unbiased CKA of run/model.safetensors"));
+    let nitrogen = WATER.replace("O 0.0", "N 0.0");
+    bench.write("nitrogen.xyz", &nitrogen);
+    bench.fails(&["similarity", "--a", a, "--b", b, "--data", "nitrogen.xyz"], &["element N", "H, C, O"]);
+}
+
+#[test]
 fn data_commands() {
     let bench = Bench::new();
     let info = bench.json(&["data", "info", "train.xyz", "--json"]);

@@ -37,4 +37,5 @@ pub use self::dihedral_sum::dihedral_sum;
 pub use self::gate::gate;
 pub use self::host_fan::HostFan;
 pub use self::join::{Ends, join_silu};
+pub use self::product::{Factor, product_into};
 pub use self::residual::residual;

@@ -9,6 +9,7 @@ mod import;
 mod info;
 mod label;
 mod predict;
+mod similarity;
 mod train;
 
 use anyhow::{Context, Result, bail};
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Similarity(args) => similarity::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),

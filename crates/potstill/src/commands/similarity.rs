@@ -1,0 +1,95 @@
+//! `potstill similarity`
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use burn::tensor::{DType, Device};
+use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_nn::Model;
+use potstill_train::similarity::{Similarity, similarity};
+
+use super::{print, print_json};
+use crate::Outcome;
+use crate::args::SimilarityArgs;
+use crate::heat_map::{HeatMap, svg};
+use crate::load;
+use crate::progress::Progress;
+
+/// Compares the layers of one network with those of others.
+pub fn run(args: &SimilarityArgs) -> Result<Outcome> {
+    let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &Device::flex(), DType::F32)?) };
+    let first = load(&args.a)?;
+    let mut systems = load::systems(&args.data, &LabelKeys::default())?;
+    if let Some(limit) = args.max_systems {
+        systems.truncate(limit);
+    }
+    let mut results = Vec::new();
+    for path in &args.b {
+        let other = load(path)?;
+        let progress = Progress::new(&format!("comparing with {}", path.display()), systems.len() as u64);
+        let result = similarity(&first, &other, &systems, &|done| progress.set(done as u64))
+            .with_context(|| format!("{} and {}", args.a.display(), path.display()))?;
+        progress.finish();
+        results.push((path.as_path(), result));
+    }
+    if let Some(plot) = &args.plot {
+        write_atomically(plot, |writer| writer.write_all(picture(args, &results).as_bytes()))?;
+    }
+    if args.json {
+        let entries: Vec<serde_json::Value> =
+            results.iter().map(|(path, result)| serde_json::json!({ "b": path, "similarity": result })).collect();
+        print_json(&serde_json::json!({ "a": args.a, "comparisons": entries }))?;
+    } else {
+        for (path, result) in &results {
+            print(&table(args, path, result))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn values<'a>(args: &SimilarityArgs, result: &'a Similarity) -> &'a [Vec<f64>] {
+    if args.unbiased { &result.cka_unbiased } else { &result.cka }
+}
+
+fn picture(args: &SimilarityArgs, results: &[(&Path, Similarity)]) -> String {
+    let (rows_title, titles) =
+        (file_name(&args.a), results.iter().map(|(path, _)| file_name(path)).collect::<Vec<_>>());
+    let maps: Vec<HeatMap> = results
+        .iter()
+        .zip(&titles)
+        .map(|((_, result), title)| HeatMap {
+            title,
+            rows_title: &rows_title,
+            rows: &result.taps_a,
+            columns: &result.taps_b,
+            values: values(args, result),
+        })
+        .collect();
+    svg(&maps)
+}
+
+fn file_name(path: &Path) -> String {
+    // A run's model is always called the same: its folder says which it is.
+    match (path.file_name(), path.parent().and_then(Path::file_name)) {
+        (Some(name), Some(folder)) if name == "model.safetensors" => folder.to_string_lossy().into_owned(),
+        (Some(name), _) => name.to_string_lossy().into_owned(),
+        _ => path.display().to_string(),
+    }
+}
+
+fn table(args: &SimilarityArgs, path: &Path, result: &Similarity) -> String {
+    let what = if args.unbiased { "unbiased CKA" } else { "CKA" };
+    let mut lines = vec![format!(
+        "{what} of {} (rows) and {} (columns), {} atoms",
+        args.a.display(),
+        path.display(),
+        result.n_atoms
+    )];
+    let header: String = result.taps_b.iter().map(|tap| format!("{tap:>7}")).collect();
+    lines.push(format!("{:6}{header}", ""));
+    for (tap, row) in result.taps_a.iter().zip(values(args, result)) {
+        let cells: String = row.iter().map(|value| format!("{value:>7.3}")).collect();
+        lines.push(format!("{tap:6}{cells}"));
+    }
+    lines.join("\n")
+}
