@@ -49,6 +49,11 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
+    /// Train students in every way that a file lists, with every seed, and print one table.
+    ///
+    /// Runs that are done are skipped, others go on: the same command finishes a study that was interrupted.
+    /// Example: potstill study configs/study-xcoll.toml --out study --jobs 2
+    Study(StudyArgs),
     /// Compare the features of two networks, layer by layer (centred kernel alignment).
     ///
     /// Example: potstill similarity --a teacher.safetensors --b distilled.safetensors --b alone.safetensors --data
@@ -162,6 +167,22 @@ pub struct FitScalesArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Print the factors as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `study`
+#[derive(Debug, Args)]
+pub struct StudyArgs {
+    /// TOML file of the study.
+    pub config: PathBuf,
+    /// Folder for runs, tables and report.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Trainings at a time; threads are divided among them.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub jobs: usize,
+    /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,
 }

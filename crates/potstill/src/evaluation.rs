@@ -7,7 +7,7 @@ use potstill_core::evaluation::evaluate_all;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::system::Value;
 use potstill_core::{Potential, Prediction, System};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::progress::Progress;
 
@@ -15,7 +15,7 @@ use crate::progress::Progress;
 pub const ATOMS_PER_BATCH: usize = 400;
 
 /// Metrics and throughput, as `evaluate --json` prints them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Errors in eV and Å.
     #[serde(flatten)]

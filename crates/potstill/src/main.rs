@@ -10,6 +10,7 @@ mod heat_map;
 mod load;
 mod progress;
 mod report;
+mod study;
 
 use std::process::ExitCode;
 

@@ -132,6 +132,41 @@ fn distillation_makes_and_reuses_its_cache() {
 }
 
 #[test]
+fn a_study_runs_resumes_and_prints_one_table() {
+    let bench = Bench::trained();
+    let study = "teacher = 'run/model.safetensors'\ntest = ['train.xyz']\nseeds = [1, 2]\n\
+                 [[students]]\nname = 'tiny'\nconfig = 'train.toml'\n\
+                 [[runs]]\nname = 'alone'\n\
+                 [[runs]]\nname = 'n2n'\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
+    bench.write("study.toml", study);
+    let rows = bench.json(&["study", "study.toml", "--out", "study", "--jobs", "2", "--json"]);
+    let row = |i: usize| (rows[i]["student"].as_str().unwrap(), rows[i]["run"].as_str().unwrap());
+    assert_eq!([row(0), row(1), row(2)], [("teacher", "PaiNN"), ("tiny", "alone"), ("tiny", "n2n")]);
+    assert_eq!(rows[2]["n_seeds"], 2);
+    assert!(rows[2]["forces_mae"]["standard_error"].is_number() && rows[1]["forces_gap_closed"].is_null());
+    for file in ["table.md", "table.csv", "summary.json", "report.html", "tiny/n2n/seed-2/model.safetensors"] {
+        assert!(bench.path(&format!("study/{file}")).exists(), "{file}");
+    }
+    let html = fs::read_to_string(bench.path("study/report.html")).unwrap();
+    assert!(html.contains("force error on validation systems") && !html.contains("http://") && !html.contains("<script"));
+
+    // Done runs are skipped; a changed one is done again, and so is one whose result was lost, from its checkpoint.
+    fs::remove_file(bench.path("study/tiny/alone/seed-1/result.json")).unwrap();
+    bench.write("study.toml", &study.replace("'auto'", "2.0"));
+    let again = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert_eq!(said.matches("done already").count(), 1, "{said}");
+    assert!(String::from_utf8(again.stdout).unwrap().starts_with("| student | run | seeds |"));
+    let third = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
+    assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 4);
+
+    bench.write("study.toml", &study.replace("strategy = 'n2n'", "strategy = 'e2e'"));
+    bench.write("schnet.toml", "[data]\ntrain = ['train.xyz']\n[model]\narchitecture = 'schnet'\n");
+    bench.write("study.toml", &study.replace("train.toml", "schnet.toml").replace("'n2n', weight", "'v2v', weight"));
+    bench.fails(&["study", "study.toml", "--out", "other"], &["student tiny, run n2n", "SchNet", "it offers vanilla"]);
+}
+
+#[test]
 fn similarity_of_a_model_with_itself_and_another() {
     let bench = Bench::trained();
     bench.run(&["train", "train.toml", "--out", "other", "--set", "seed=5"]).success();

@@ -24,6 +24,11 @@ pub fn content_hash(systems: &[impl Borrow<System>]) -> String {
     })
 }
 
+/// Hash of a text: 64 hexadecimal digits.
+pub fn text_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
 fn hash_all(kind: &str, systems: &[impl Borrow<System>], put: impl Fn(&mut Vec<u8>, &System)) -> String {
     let mut hasher = Hasher::new();
     hasher.update(kind.as_bytes());

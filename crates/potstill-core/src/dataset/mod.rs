@@ -17,7 +17,7 @@ mod split;
 mod statistics;
 mod validate;
 
-pub use hash::{content_hash, structure_hash};
+pub use hash::{content_hash, structure_hash, text_hash};
 pub use normalizer::{Normalization, Normalizer};
 pub use reference_energies::{ElementEnergies, ReferenceEnergies, ReferenceFit};
 pub use sampler::{BatchSize, Order, Sampler, shards};

@@ -10,6 +10,7 @@ mod info;
 mod label;
 mod predict;
 mod similarity;
+mod study;
 mod train;
 
 use anyhow::{Context, Result, bail};
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Study(args) => study::run(&args),
         Command::Similarity(args) => similarity::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

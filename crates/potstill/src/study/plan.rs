@@ -1,0 +1,206 @@
+//! What a study runs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use potstill_train::config::Config;
+use potstill_train::distill::{DistillConfig, Precision, Term};
+use serde::Deserialize;
+
+use crate::config_file;
+use crate::load::beside;
+
+/// A study as its file says it; paths are relative to that file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Model file of the teacher.
+    pub teacher: PathBuf,
+    /// Labelled systems that every model is judged on; nothing is trained or chosen on them.
+    pub test: Vec<PathBuf>,
+    /// Seeds of weights and order; every run is done with each.
+    #[serde(default = "one_seed")]
+    pub seeds: Vec<u64>,
+    /// Precision of cached features.
+    #[serde(default)]
+    pub feature_precision: Precision,
+    /// Networks with their data and training.
+    pub students: Vec<Student>,
+    /// Ways of training them. The first without terms is what the others are compared with.
+    pub runs: Vec<Run>,
+}
+
+fn one_seed() -> Vec<u64> {
+    vec![0]
+}
+
+/// One network with its data.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Student {
+    /// Name in tables and of its folder.
+    pub name: String,
+    /// Training configuration without `[distill]`.
+    pub config: PathBuf,
+}
+
+/// One way of training.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Name in tables and of its folder.
+    pub name: String,
+    /// Terms of the distillation, as in `[[distill.terms]]`; none for a student that is trained alone.
+    #[serde(default)]
+    pub terms: Vec<Term>,
+    /// Settings to change, as with `--set`.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Names of the students it is for. Default: all.
+    #[serde(default)]
+    pub students: Vec<String>,
+}
+
+/// One training: a cell of the grid.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// Number of the student.
+    pub student: usize,
+    /// Number of the run.
+    pub run: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Complete configuration.
+    pub config: Config,
+}
+
+impl Study {
+    /// Reads and checks a study.
+    ///
+    /// # Errors
+    /// One line: file, what is wrong, what to do.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot open", path.display()))?;
+        let mut study: Self = toml::from_str(&text)
+            .map_err(|e| anyhow!("{}: {}", path.display(), e.to_string().trim().replace('\n', " ")))?;
+        study.teacher = beside(path, &study.teacher);
+        study.test.iter_mut().for_each(|file| *file = beside(path, file));
+        study.students.iter_mut().for_each(|student| student.config = beside(path, &student.config));
+        study.check().with_context(|| path.display().to_string())?;
+        Ok(study)
+    }
+
+    fn check(&self) -> Result<()> {
+        for (key, is_empty) in [
+            ("test", self.test.is_empty()),
+            ("seeds", self.seeds.is_empty()),
+            ("students", self.students.is_empty()),
+            ("runs", self.runs.is_empty()),
+        ] {
+            if is_empty {
+                bail!("{key}: is empty; give at least one");
+            }
+        }
+        unique("students", self.students.iter().map(|s| s.name.as_str()))?;
+        unique("runs", self.runs.iter().map(|r| r.name.as_str()))?;
+        if self.seeds.iter().collect::<BTreeSet<_>>().len() < self.seeds.len() {
+            bail!("seeds: one of them comes twice; each run is done once for a seed");
+        }
+        for run in &self.runs {
+            for name in &run.students {
+                if !self.students.iter().any(|s| s.name == *name) {
+                    let known: Vec<&str> = self.students.iter().map(|s| s.name.as_str()).collect();
+                    bail!("runs ({}): no student is called `{name}`; there are {}", run.name, known.join(", "));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of the run that others are compared with.
+    pub fn baseline(&self) -> Option<usize> {
+        self.runs.iter().position(|run| run.terms.is_empty())
+    }
+
+    /// All trainings, seed by seed, so that an early look at a study sees every run.
+    ///
+    /// # Errors
+    /// A configuration that cannot be read or is wrong.
+    pub fn cells(&self) -> Result<Vec<Cell>> {
+        let mut cells = Vec::new();
+        for &seed in &self.seeds {
+            for (s, student) in self.students.iter().enumerate() {
+                for (r, run) in self.runs.iter().enumerate() {
+                    if !run.students.is_empty() && !run.students.contains(&student.name) {
+                        continue;
+                    }
+                    let mut config = config_file::read(&student.config, &run.set)?;
+                    config.seed = seed;
+                    config.distill = (!run.terms.is_empty()).then(|| DistillConfig {
+                        teacher: self.teacher.clone(),
+                        cache: None,
+                        feature_precision: self.feature_precision,
+                        terms: run.terms.clone(),
+                    });
+                    config.validate().with_context(|| format!("student {}, run {}", student.name, run.name))?;
+                    cells.push(Cell { student: s, run: r, seed, config });
+                }
+            }
+        }
+        Ok(cells)
+    }
+}
+
+/// Names become folders.
+fn unique<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+            bail!("{key}: the name `{name}` becomes a folder; use letters, digits and - _ . + only");
+        }
+        if !seen.insert(name) {
+            bail!("{key}: `{name}` comes twice; give each a name of its own");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "teacher = 't'\ntest = ['a.xyz']\n[[students]]\nname = 'small'\nconfig = 's.toml'\n\
+                        [[runs]]\nname = 'alone'\n[[runs]]\nname = 'n2n'\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
+
+    fn read(text: &str) -> Result<Study> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("study.toml");
+        std::fs::write(&path, text)?;
+        Study::read(&path)
+    }
+
+    #[test]
+    fn a_study_is_read() {
+        let study = read(GOOD).unwrap();
+        assert_eq!((study.seeds.clone(), study.baseline()), (vec![0], Some(0)));
+        assert!(study.test[0].ends_with("a.xyz") && study.test[0] != Path::new("a.xyz"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (from, to, wanted) in [
+            ("name = 'n2n'", "name = 'alone'", "`alone` comes twice"),
+            ("name = 'n2n'", "name = '../x'", "becomes a folder"),
+            ("test = ['a.xyz']", "test = []", "test: is empty"),
+            ("test = ['a.xyz']", "test = ['a.xyz']\nseed = 3", "unknown field `seed`"),
+            ("test = ['a.xyz']", "test = ['a.xyz']\nseeds = [1, 1]", "comes twice"),
+            ("name = 'n2n'", "name = 'n2n'\nstudents = ['big']", "no student is called `big`; there are small"),
+            ("strategy = 'n2n'", "strategy = 'magic'", "unknown variant `magic`"),
+        ] {
+            let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
+            assert!(error.contains(wanted) && !error.contains('\n'), "{error}");
+        }
+    }
+}
