@@ -6,11 +6,12 @@ use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::config::SphericalKind;
+use potstill_nn::init::Initializer;
 use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model, parameters};
+use potstill_nn::{Architecture, Batch, Model, parameters};
 use potstill_testkit::conformance::{Exception, Law, check};
 
 const CUTOFF: f64 = 4.0;
@@ -160,4 +161,24 @@ fn gemnet_oc_with_nearest_neighbours_conforms() {
     let config = GemNetOCConfig { max_neighbors: 6, max_quadruplet_neighbors: 4, ..gemnet_oc() };
     let exceptions = [&NOT_GRADIENTS[..], &BY_INDEX].concat();
     check("GemNet-OC, nearest", &model(Architecture::GemNetOC(config)), &exceptions, 34);
+}
+
+#[test]
+fn gemnet_oc_without_a_single_quadruplet() {
+    let config = GemNetOCConfig { atom_channels: 8, edge_channels: 8, n_blocks: 2, cutoff: 5.0, ..Default::default() };
+    let device = Device::flex();
+    let network = config.init(&mut Initializer::new(1, &device, DType::F64));
+    let rule = Architecture::GemNetOC(config).graph_rule();
+    let mut system = potstill_testkit::systems::molecule(6, 3);
+    let evaluate = |system: &potstill_core::System| {
+        let batch = Batch::of(&rule.build(&[system]).unwrap(), &device, DType::F64);
+        let output = network.forward(&batch, Forces::Direct, &[]);
+        [potstill_nn::batch::to_host(&output.energy), potstill_nn::batch::to_host(&output.forces.unwrap())].concat()
+    };
+    let with = evaluate(&system);
+    // Middle edges need an atom with tag 1 or 2.
+    system.tags = Some(vec![0; 6]);
+    let without = evaluate(&system);
+    assert!(without.iter().all(|v| v.is_finite()));
+    assert_ne!(with, without, "quadruplets had no effect");
 }

@@ -148,7 +148,9 @@ fn a_study_runs_resumes_and_prints_one_table() {
         assert!(bench.path(&format!("study/{file}")).exists(), "{file}");
     }
     let html = fs::read_to_string(bench.path("study/report.html")).unwrap();
-    assert!(html.contains("force error on validation systems") && !html.contains("http://") && !html.contains("<script"));
+    assert!(
+        html.contains("force error on validation systems") && !html.contains("http://") && !html.contains("<script")
+    );
 
     // Done runs are skipped; a changed one is done again, and so is one whose result was lost, from its checkpoint.
     fs::remove_file(bench.path("study/tiny/alone/seed-1/result.json")).unwrap();
