@@ -9,6 +9,7 @@ pub mod error;
 pub mod evaluation;
 pub mod graph;
 pub mod io;
+pub mod masses;
 pub mod metrics;
 pub mod potential;
 pub mod system;

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod distill;
+pub mod generate;
 pub mod loss;
 pub mod observer;
 pub mod optimizer;

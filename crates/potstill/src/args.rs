@@ -171,6 +171,79 @@ pub struct FitScalesArgs {
     pub json: bool,
 }
 
+/// How `data generate` makes structures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GenerateMethod {
+    /// Random displacements of free atoms.
+    Rattle,
+    /// Random displacements, some steps downhill, then a choice by Boltzmann factor.
+    RattleRelax,
+    /// Snapshots of Langevin dynamics.
+    Md,
+}
+
+/// `data generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Model file of the teacher.
+    #[arg(long, value_name = "FILE")]
+    pub teacher: PathBuf,
+    /// Files of systems to start from.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub seeds: Vec<PathBuf>,
+    /// File for the structures.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// How they are made.
+    #[arg(long, value_enum)]
+    pub method: GenerateMethod,
+    /// Structures of each seed, before any is thrown away.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub per_seed: usize,
+    /// Use the first that many seeds only.
+    #[arg(long, value_name = "N")]
+    pub max_seeds: Option<usize>,
+    /// Standard deviation of displacements in Å.
+    #[arg(long, default_value_t = 0.05, value_name = "A")]
+    pub std: f64,
+    /// Steps downhill of rattle-relax.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub relax_steps: usize,
+    /// Temperature of md and of the Boltzmann factor in K.
+    #[arg(long, default_value_t = 300.0, value_name = "K")]
+    pub temperature: f64,
+    /// Time step of md in fs.
+    #[arg(long, default_value_t = 0.5, value_name = "FS")]
+    pub timestep: f64,
+    /// Time in which the bath of md forgets velocities, in fs.
+    #[arg(long, default_value_t = 100.0, value_name = "FS")]
+    pub friction_time: f64,
+    /// Steps of md before the first snapshot.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub equilibration: usize,
+    /// Steps of md between snapshots.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub interval: usize,
+    /// Throw away structures with a pair nearer than this, in Å.
+    #[arg(long, default_value_t = 0.5, value_name = "A")]
+    pub min_distance: f64,
+    /// Throw away structures with a force component beyond this, in eV/Å.
+    #[arg(long, default_value_t = 50.0, value_name = "EV_PER_A")]
+    pub max_force: f64,
+    /// Throw away structures whose energy lies that much above their seed's, in eV per atom.
+    #[arg(long, default_value_t = 5.0, value_name = "EV")]
+    pub max_energy_rise: f64,
+    /// Seed of all random numbers.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Precision of the teacher.
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Precision,
+    /// Print counts as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `study`
 #[derive(Debug, Args)]
 pub struct StudyArgs {
@@ -375,6 +448,11 @@ pub enum DataCommand {
         #[command(flatten)]
         keys: KeyArgs,
     },
+    /// Make structures from seeds and label them with a teacher: displaced at random, relaxed after that, or by dynamics.
+    ///
+    /// Each structure says in its metadata what it came from. Example: potstill data generate --teacher teacher.safetensors
+    /// --seeds train.extxyz --method md --temperature 600 --per-seed 5 --output synthetic.extxyz
+    Generate(GenerateArgs),
     /// Cut a dataset into parts, for example --parts train=0.8 val=0.1 test=0.1 --group-by traj.
     Split {
         /// File to read.

@@ -169,6 +169,51 @@ fn a_study_runs_resumes_and_prints_one_table() {
 }
 
 #[test]
+fn structures_are_generated_and_can_be_trained_on() {
+    let bench = Bench::trained();
+    let base = ["data", "generate", "--teacher", "run/model.safetensors", "--seeds", "train.xyz", "--max-seeds", "2"];
+    for method in ["rattle", "rattle-relax", "md"] {
+        let more = [
+            "--method",
+            method,
+            "--per-seed",
+            "3",
+            "--output",
+            "new.extxyz",
+            "--equilibration",
+            "2",
+            "--interval",
+            "2",
+        ];
+        let wide = [
+            "--temperature",
+            "100000",
+            "--max-energy-rise",
+            "1e6",
+            "--max-force",
+            "1e6",
+            "--min-distance",
+            "1e-3",
+            "--json",
+        ];
+        let result = bench.json(&[&base[..], &more, &wide].concat());
+        assert!(result["n_systems"].as_u64().unwrap() > 0, "{method}: {result}");
+        let text = fs::read_to_string(bench.path("new.extxyz")).unwrap();
+        assert!(text.contains(&format!("generated_by={method}")) && text.contains("seed_system=0"), "{text}");
+        let right = bench.json(&["evaluate", "--model", "run/model.safetensors", "--data", "new.extxyz", "--json"]);
+        assert!(right["forces_mae"].as_f64().unwrap() < 1e-4, "labels are the teacher's");
+    }
+    bench.run(&["train", "train.toml", "--out", "more", "--set", "data.train=['train.xyz', 'new.extxyz']"]).success();
+    let strict = ["--method", "rattle", "--output", "none.extxyz", "--min-distance", "5"];
+    bench.fails(&[&base[..], &strict].concat(), &["nothing passed the limits", "2 too near"]);
+    assert!(!bench.path("none.extxyz").exists());
+    bench.fails(
+        &[&base[..], &["--method", "rattle", "--output", "n.xyz", "--std", "0"]].concat(),
+        &["std", "positive"],
+    );
+}
+
+#[test]
 fn similarity_of_a_model_with_itself_and_another() {
     let bench = Bench::trained();
     bench.run(&["train", "train.toml", "--out", "other", "--set", "seed=5"]).success();

@@ -23,6 +23,7 @@ pub fn run(command: &DataCommand) -> Result<Outcome> {
             }
         }
         DataCommand::Convert { input, output, keys } => convert(input, output, &LabelKeys::from(keys))?,
+        DataCommand::Generate(args) => return super::generate::run(args),
         DataCommand::Split { input, parts, out, group_by, format, seed, keys } => {
             let systems = load::systems(std::slice::from_ref(input), &LabelKeys::from(keys))?;
             let sizes = parts.iter().map(|part| parse_part(part)).collect::<Result<Vec<_>>>()?;

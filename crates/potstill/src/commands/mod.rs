@@ -5,6 +5,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod fit_scales;
+mod generate;
 mod import;
 mod info;
 mod label;

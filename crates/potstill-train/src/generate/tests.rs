@@ -1,0 +1,125 @@
+//! With a potential whose statistics are known: independent springs to a lattice.
+
+use potstill_core::system::Vec3;
+
+use super::*;
+
+/// Each atom on a spring to its place `[2 i, 0, 0]`.
+struct Springs {
+    /// In eV/Å².
+    stiffness: f64,
+}
+
+impl Potential for Springs {
+    fn cutoff(&self) -> f64 {
+        1.0
+    }
+
+    fn elements(&self) -> &[u8] {
+        &[6]
+    }
+
+    fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
+        let mut prediction = Prediction::default();
+        for system in systems {
+            let mut energy = 0.0;
+            for (i, x) in system.positions.iter().enumerate() {
+                let d: Vec3 = [x[0] - 2.0 * i as f64, x[1], x[2]];
+                let own = 0.5 * self.stiffness * d.iter().map(|c| c * c).sum::<f64>();
+                energy += own;
+                prediction.atomic_energies.push(own);
+                prediction.forces.push(d.map(|c| -self.stiffness * c));
+            }
+            prediction.energy.push(energy);
+        }
+        Ok(prediction)
+    }
+}
+
+fn lattice(n: usize) -> System {
+    let positions = (0..n).map(|i| [2.0 * i as f64, 0.0, 0.0]).collect();
+    let mut system = System { atomic_numbers: vec![6; n], positions, ..System::default() };
+    system.metadata.insert("name".to_owned(), Value::Text("chain".to_owned()));
+    system
+}
+
+const SPRINGS: Springs = Springs { stiffness: 2.0 };
+
+fn make(method: &Method, n: usize, limits: Limits) -> (Vec<System>, Rejected) {
+    generate(&SPRINGS, &[lattice(20)], method, n, &limits, 1, &|_| {}).unwrap()
+}
+
+#[test]
+fn rattled_atoms_have_the_spread_and_the_labels() {
+    let (systems, rejected) = make(&Method::Rattle(Rattle { std: 0.1 }), 50, Limits::default());
+    assert_eq!((systems.len(), rejected.total()), (50, 0));
+    let moves = systems.iter().flat_map(|s| s.positions.iter().map(|x| x[1]));
+    let variance = moves.map(|y| y * y).sum::<f64>() / 1000.0;
+    assert!((variance.sqrt() - 0.1).abs() < 0.01, "{variance}");
+    for system in &systems {
+        let truth = SPRINGS.evaluate(&[system]).unwrap();
+        assert_eq!((system.energy, system.forces.as_ref()), (Some(truth.energy[0]), Some(&truth.forces)));
+        assert_eq!(system.metadata["generated_by"], Value::Text("rattle".to_owned()));
+        assert_eq!(system.metadata["seed_name"], Value::Text("chain".to_owned()));
+    }
+}
+
+#[test]
+fn dynamics_have_the_temperature() {
+    let md = Dynamics { temperature: 300.0, timestep: 1.0, friction_time: 50.0, equilibration: 500, interval: 20 };
+    let (systems, rejected) = make(&Method::Dynamics(md), 400, Limits::default());
+    assert_eq!((systems.len(), rejected.total()), (400, 0));
+    // Equipartition: half k_B T in each of 60 directions.
+    let mean = systems.iter().filter_map(|s| s.energy).sum::<f64>() / 400.0;
+    let wanted = 30.0 * BOLTZMANN * 300.0;
+    assert!((mean / wanted - 1.0).abs() < 0.1, "{mean} eV instead of {wanted}");
+    assert_eq!(systems[0].metadata["time_fs"], Value::Real(520.0));
+}
+
+#[test]
+fn relaxation_goes_downhill_and_the_temperature_decides() {
+    let rattle = Rattle { std: 0.1 };
+    let mean = |systems: &[System]| systems.iter().filter_map(|s| s.energy).sum::<f64>() / systems.len() as f64;
+    let hot = |steps| Method::RattleRelax(rattle, Relax { steps, temperature: 1e6 });
+    let (as_is, relaxed) = (make(&hot(0), 50, Limits::default()).0, make(&hot(20), 50, Limits::default()).0);
+    assert!(mean(&relaxed) < 0.6 * mean(&as_is), "{} and {}", mean(&relaxed), mean(&as_is));
+    let cold = Method::RattleRelax(rattle, Relax { steps: 0, temperature: 10.0 });
+    let (systems, rejected) = make(&cold, 50, Limits::default());
+    assert_eq!((systems.len(), rejected.boltzmann), (0, 50));
+}
+
+#[test]
+fn limits_throw_away_and_count() {
+    let method = Method::Rattle(Rattle { std: 0.3 });
+    let near = make(&method, 30, Limits { min_distance: 1.8, ..Limits::default() });
+    assert_eq!((near.0.len(), near.1.distance), (0, 30));
+    let strong = make(&method, 30, Limits { max_force: 0.1, ..Limits::default() });
+    assert_eq!((strong.0.len(), strong.1.force), (0, 30));
+    let high = make(&method, 30, Limits { max_energy_rise: 1e-3, ..Limits::default() });
+    assert_eq!((high.0.len(), high.1.energy), (0, 30));
+}
+
+#[test]
+fn fixed_atoms_stay_and_seeds_repeat() {
+    let mut system = lattice(4);
+    system.fixed = Some(vec![true, false, true, false]);
+    let md = Dynamics { temperature: 300.0, timestep: 1.0, friction_time: 50.0, equilibration: 10, interval: 5 };
+    for method in [Method::Rattle(Rattle { std: 0.1 }), Method::Dynamics(md)] {
+        let run =
+            |seed| generate(&SPRINGS, std::slice::from_ref(&system), &method, 3, &Limits::default(), seed, &|_| {});
+        let (made, _) = run(1).unwrap();
+        for copy in &made {
+            assert_eq!(copy.positions[0], system.positions[0]);
+            assert_ne!(copy.positions[1], system.positions[1]);
+        }
+        assert_eq!(made, run(1).unwrap().0);
+        assert_ne!(made, run(2).unwrap().0);
+    }
+}
+
+#[test]
+fn senseless_settings_are_named() {
+    let bad = Method::Rattle(Rattle { std: -1.0 });
+    let error = generate(&SPRINGS, &[lattice(2)], &bad, 1, &Limits::default(), 0, &|_| {}).unwrap_err().to_string();
+    assert!(error.contains("std") && error.contains("-1"), "{error}");
+}

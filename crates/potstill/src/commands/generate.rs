@@ -1,0 +1,76 @@
+//! `potstill data generate`: structures made and labelled by a teacher.
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use potstill_core::io::{LabelKeys, write};
+use potstill_nn::Model;
+use potstill_train::generate::{Dynamics, Limits, Method, Rattle, Relax, generate};
+
+use super::{print, print_json};
+use crate::Outcome;
+use crate::args::{GenerateArgs, GenerateMethod};
+use crate::load;
+use crate::progress::Progress;
+
+/// Makes structures from seeds and writes those that pass the limits.
+pub fn run(args: &GenerateArgs) -> Result<Outcome> {
+    let teacher = Model::load(&args.teacher, &Device::flex(), args.dtype.into())?;
+    let mut seeds = load::systems(&args.seeds, &LabelKeys::default())?;
+    if let Some(limit) = args.max_seeds {
+        seeds.truncate(limit);
+    }
+    let limits =
+        Limits { min_distance: args.min_distance, max_force: args.max_force, max_energy_rise: args.max_energy_rise };
+    let progress = Progress::new("generating from seeds", seeds.len() as u64);
+    let tell = |done: usize| progress.set(done as u64);
+    let (systems, rejected) = generate(&teacher, &seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
+        .with_context(|| args.teacher.display().to_string())?;
+    progress.finish();
+    if systems.is_empty() {
+        bail!(
+            "nothing passed the limits: {} too near, {} with too large a force, {} too high in energy, {} against their \
+             Boltzmann factor; disturb less or widen the limits",
+            rejected.distance,
+            rejected.force,
+            rejected.energy,
+            rejected.boltzmann
+        );
+    }
+    let mut writer = write(&args.output)?;
+    for system in &systems {
+        writer.write(system)?;
+    }
+    writer.finish()?;
+    if args.json {
+        print_json(&serde_json::json!({ "output": args.output, "n_systems": systems.len(), "rejected": rejected }))?;
+    } else {
+        print(&format!(
+            "{}: {} systems from {} seeds; thrown away: {} too near, {} by force, {} by energy, {} by Boltzmann factor",
+            args.output.display(),
+            systems.len(),
+            seeds.len(),
+            rejected.distance,
+            rejected.force,
+            rejected.energy,
+            rejected.boltzmann
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn method(args: &GenerateArgs) -> Method {
+    let rattle = Rattle { std: args.std };
+    match args.method {
+        GenerateMethod::Rattle => Method::Rattle(rattle),
+        GenerateMethod::RattleRelax => {
+            Method::RattleRelax(rattle, Relax { steps: args.relax_steps, temperature: args.temperature })
+        }
+        GenerateMethod::Md => Method::Dynamics(Dynamics {
+            temperature: args.temperature,
+            timestep: args.timestep,
+            friction_time: args.friction_time,
+            equilibration: args.equilibration,
+            interval: args.interval,
+        }),
+    }
+}
