@@ -11,6 +11,7 @@ pub mod npz;
 pub mod oc20;
 pub mod pickle;
 pub mod source;
+pub mod stored;
 pub mod torch;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use extxyz::{ExtxyzReader, ExtxyzWriter};
 pub use keys::{ChosenKeys, LabelKeys};
 pub use npz::{NpzReader, NpzWriter};
 pub use oc20::{Oc20Lmdb, Oc20Reader};
+pub use stored::StoredFile;
 
 use crate::{Error, Result, System};
 

@@ -18,9 +18,9 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Nothing chosen yet.
-    pub fn new(wanted: LabelKeys) -> Self {
-        Self { wanted, chosen: ChosenKeys::default() }
+    /// With what is chosen already.
+    pub fn new(wanted: LabelKeys, chosen: ChosenKeys) -> Self {
+        Self { wanted, chosen }
     }
 
     /// Settles the forces column, if these columns have one.

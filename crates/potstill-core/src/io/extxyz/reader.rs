@@ -38,9 +38,19 @@ impl ExtxyzReader<Box<dyn BufRead + Send>> {
 impl<R: BufRead> ExtxyzReader<R> {
     /// Reads from `input`; `path` is only the name in messages.
     pub fn from_reader(input: R, path: &Path, keys: &LabelKeys) -> Self {
-        let lines = Lines { input, buffer: Vec::new(), number: 0, path: path.to_path_buf() };
-        let header = Header { labels: Labels::new(keys.clone()), properties: None, plan: Plan::default() };
+        Self::with_chosen(input, path, keys, ChosenKeys::default())
+    }
+
+    /// Reads a part of a file of which `chosen` is known already: labels are taken as in the file as a whole.
+    pub fn with_chosen(input: R, path: &Path, keys: &LabelKeys, chosen: ChosenKeys) -> Self {
+        let lines = Lines { input, buffer: Vec::new(), number: 0, offset: 0, path: path.to_path_buf() };
+        let header = Header { labels: Labels::new(keys.clone(), chosen), properties: None, plan: Plan::default() };
         Self { lines, header, finished: false }
+    }
+
+    /// Bytes of the (decompressed) text that have been read: where the next system begins.
+    pub fn offset(&self) -> u64 {
+        self.lines.offset
     }
 
     /// Keys under which labels were found so far.
@@ -202,6 +212,8 @@ struct Lines<R> {
     buffer: Vec<u8>,
     /// Number of the line in `buffer`, from 1.
     number: usize,
+    /// Bytes up to its end.
+    offset: u64,
     path: PathBuf,
 }
 
@@ -224,6 +236,7 @@ impl<R: BufRead> Lines<R> {
             self.buffer.extend_from_slice(&chunk[..end.unwrap_or(chunk.len())]);
             let used = end.map_or(chunk.len(), |i| i + 1);
             self.input.consume(used);
+            self.offset += used as u64;
             self.number += usize::from(!any);
             any = true;
             if self.buffer.len() > LONGEST_LINE {

@@ -16,7 +16,8 @@ use crate::{Error, Result, elements};
 pub struct NpzReader {
     path: PathBuf,
     chosen: ChosenKeys,
-    counts: Vec<usize>,
+    /// First atom of each system, and their number at the end.
+    first_atoms: Vec<usize>,
     atomic_numbers: Vec<u8>,
     positions: Vec<Vec3>,
     energies: Option<Vec<f64>>,
@@ -24,8 +25,6 @@ pub struct NpzReader {
     ids: Option<Vec<i64>>,
     /// Next system.
     index: usize,
-    /// Its first atom.
-    first_atom: usize,
 }
 
 impl NpzReader {
@@ -60,7 +59,12 @@ impl NpzReader {
         }
         let counts = counts(required(archive, "N")?)?;
         let n_systems = counts.len();
-        let n_atoms = counts.iter().try_fold(0_usize, |sum, n| sum.checked_add(*n)).ok_or("N adds up to too much")?;
+        let mut first_atoms = vec![0];
+        let mut n_atoms: usize = 0;
+        for n in &counts {
+            n_atoms = n_atoms.checked_add(*n).ok_or("N adds up to too much")?;
+            first_atoms.push(n_atoms);
+        }
         let atomic_numbers = atomic_numbers(required(archive, "Z")?, n_atoms)?;
         let positions = vectors("R", required(archive, "R")?, n_atoms)?;
         let energies = label(archive, keys.energy.as_deref(), "E")?;
@@ -80,7 +84,54 @@ impl NpzReader {
         let forces = forces.map(|(name, a)| vectors(&name, a, n_atoms));
         let (energies, forces) = (energies.transpose()?, forces.transpose()?);
         let path = path.to_path_buf();
-        Ok(Self { path, chosen, counts, atomic_numbers, positions, energies, forces, ids, index: 0, first_atom: 0 })
+        Ok(Self { path, chosen, first_atoms, atomic_numbers, positions, energies, forces, ids, index: 0 })
+    }
+
+    /// Number of systems.
+    pub fn len(&self) -> usize {
+        self.first_atoms.len() - 1
+    }
+
+    /// Whether there is no system.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of atoms of system `i`; 0 when there is no such system.
+    pub fn n_atoms(&self, i: usize) -> usize {
+        self.atoms(i).map_or(0, |atoms| atoms.len())
+    }
+
+    fn atoms(&self, i: usize) -> Option<std::ops::Range<usize>> {
+        Some(*self.first_atoms.get(i)?..*self.first_atoms.get(i.checked_add(1)?)?)
+    }
+
+    /// System `i`, copied out of the arrays.
+    ///
+    /// # Errors
+    /// [`Error::File`] when there is no such system, or one of its numbers is not finite.
+    pub fn get(&self, i: usize) -> Result<System> {
+        let fail = |message: String| Error::file(&self.path, message);
+        let atoms = self.atoms(i).ok_or_else(|| fail(format!("has {} systems; there is no system {i}", self.len())))?;
+        let system = System {
+            atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
+            positions: self.positions[atoms.clone()].to_vec(),
+            energy: self.energies.as_ref().map(|e| e[i]),
+            forces: self.forces.as_ref().map(|f| f[atoms.clone()].to_vec()),
+            metadata: self.ids.iter().map(|ids| ("id".to_owned(), Value::Int(ids[i]))).collect(),
+            ..System::default()
+        };
+        let all_finite = |vectors: &[Vec3]| vectors.as_flattened().iter().all(|v| v.is_finite());
+        let name = |key: &Option<String>, usual: &str| key.clone().unwrap_or_else(|| usual.to_owned());
+        let finite = [
+            ("R".to_owned(), all_finite(&system.positions)),
+            (name(&self.chosen.energy, "E"), system.energy.is_none_or(f64::is_finite)),
+            (name(&self.chosen.forces, "F"), system.forces.as_ref().is_none_or(|f| all_finite(f))),
+        ];
+        match finite.iter().find(|(_, ok)| !ok) {
+            Some((name, _)) => Err(fail(format!("system {i}: {name} is not finite; repair or remove this system"))),
+            None => Ok(system),
+        }
     }
 
     /// Names of the arrays that hold the labels.
@@ -93,31 +144,10 @@ impl Iterator for NpzReader {
     type Item = Result<System>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let i = self.index;
-        let atoms = self.first_atom..self.first_atom + self.counts.get(i)?;
-        let system = System {
-            atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
-            positions: self.positions[atoms.clone()].to_vec(),
-            energy: self.energies.as_ref().map(|e| e[i]),
-            forces: self.forces.as_ref().map(|f| f[atoms.clone()].to_vec()),
-            metadata: self.ids.iter().map(|ids| ("id".to_owned(), Value::Int(ids[i]))).collect(),
-            ..System::default()
-        };
-        (self.index, self.first_atom) = (i + 1, atoms.end);
-        let finite = [
-            ("R", system.positions.as_flattened().iter().all(|v| v.is_finite())),
-            (self.chosen.energy.as_deref().unwrap_or("E"), system.energy.is_none_or(f64::is_finite)),
-            (
-                self.chosen.forces.as_deref().unwrap_or("F"),
-                system.forces.as_ref().is_none_or(|f| f.as_flattened().iter().all(|v| v.is_finite())),
-            ),
-        ];
-        if let Some((name, _)) = finite.iter().find(|(_, ok)| !ok) {
-            let message = format!("system {i}: {name} is not finite; repair or remove this system");
-            self.index = self.counts.len();
-            return Some(Err(Error::file(&self.path, message)));
-        }
-        Some(Ok(system))
+        self.atoms(self.index)?;
+        let system = self.get(self.index);
+        self.index = if system.is_ok() { self.index + 1 } else { self.len() };
+        Some(system)
     }
 }
 

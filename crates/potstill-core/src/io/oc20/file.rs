@@ -42,6 +42,15 @@ impl Oc20Lmdb {
         Ok(Self { lmdb, numbers })
     }
 
+    /// A file whose systems are known to lie under these keys: nothing is counted.
+    pub(crate) fn with_keys(lmdb: Lmdb, keys: Vec<u64>) -> Self {
+        let numbers = match keys.iter().enumerate().all(|(i, &key)| key == i as u64) {
+            true => Numbers::UpTo(keys.len()),
+            false => Numbers::Some(keys),
+        };
+        Self { lmdb, numbers }
+    }
+
     /// Number of systems.
     pub fn len(&self) -> usize {
         match &self.numbers {
@@ -73,12 +82,21 @@ impl Oc20Lmdb {
     /// # Errors
     /// As [`Oc20Lmdb::get`]; also when a label of `keys` is absent.
     pub fn get_labelled(&self, i: usize, keys: &LabelKeys, chosen: &mut ChosenKeys) -> Result<System> {
-        let key = match &self.numbers {
+        let message = || Error::file(self.path(), format!("has {} systems; there is no system {i}", self.len()));
+        self.get_key(self.key(i).ok_or_else(message)?, i, keys, chosen)
+    }
+
+    /// Key of system `i`.
+    pub(crate) fn key(&self, i: usize) -> Option<u64> {
+        match &self.numbers {
             Numbers::UpTo(n) => (i < *n).then_some(i as u64),
             Numbers::Some(keys) => keys.get(i).copied(),
-        };
+        }
+    }
+
+    /// The system under a key, which messages call system `i`.
+    fn get_key(&self, key: u64, i: usize, keys: &LabelKeys, chosen: &mut ChosenKeys) -> Result<System> {
         let fail = |message: String| Error::file(self.path(), message);
-        let key = key.ok_or_else(|| fail(format!("has {} systems; there is no system {i}", self.len())))?;
         let bytes = self.lmdb.get(key.to_string().as_bytes())?;
         let bytes = bytes.ok_or_else(|| fail(format!("key `{key}` is absent, but `length` is {}", self.len())))?;
         record::system(&bytes, keys, chosen).map_err(|message| fail(format!("system {i}: {message}")))
