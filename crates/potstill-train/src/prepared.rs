@@ -1,16 +1,24 @@
 //! Systems made ready for training: graphs drawn once, labels in the network's units.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Graph;
 use potstill_core::{Error, Result, System};
 use potstill_nn::NetworkGraphRule;
 use rayon::prelude::*;
 
+/// Bytes of graphs that are kept for one set of systems; the graphs of others are drawn anew at each step, with the same
+/// result.
+const KEPT_GRAPHS: usize = 2 << 30;
+/// Bytes of an edge: both ends, shift and displacement.
+const EDGE_BYTES: usize = 2 * 4 + 3 * 4 + 3 * 8;
+
 /// One system, ready.
 #[derive(Debug, Clone)]
 pub struct PreparedSystem {
-    /// Its neighbour graph; none where it is drawn anew at each step, since the quadruplets of a dataset would not fit into
-    /// memory, and drawing them costs little beside what GemNet-OC does with them.
+    /// Its neighbour graph; none where it is drawn anew at each step: for GemNet-OC, whose quadruplets would not fit into
+    /// memory and cost little beside what it does with them, and for what is beyond [`KEPT_GRAPHS`].
     pub graph: Option<Graph>,
     /// Number of atoms.
     pub n_atoms: usize,
@@ -48,13 +56,16 @@ pub fn prepare(
     references: &ElementEnergies,
     normalizer: &Normalizer,
 ) -> Result<Vec<PreparedSystem>> {
+    let kept = AtomicUsize::new(0);
     systems
         .par_iter()
         .enumerate()
         .map(|(index, system)| {
             let graph = rule.build_main(&[system]).map_err(|e| at(index, e))?;
             let n_edges = graph.n_edges();
-            let graph = (!matches!(rule, NetworkGraphRule::GemNet(_))).then_some(graph);
+            let pairs = !matches!(rule, NetworkGraphRule::GemNet(_));
+            let fits = pairs && kept.fetch_add(n_edges * EDGE_BYTES, Ordering::Relaxed) < KEPT_GRAPHS;
+            let graph = fits.then_some(graph);
             let energy = match system.energy {
                 Some(energy) => Some(normalizer.normalize_energy(energy - references.total(&system.atomic_numbers)?)),
                 None => None,

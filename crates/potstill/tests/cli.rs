@@ -207,10 +207,8 @@ fn structures_are_generated_and_can_be_trained_on() {
     let strict = ["--method", "rattle", "--output", "none.extxyz", "--min-distance", "5"];
     bench.fails(&[&base[..], &strict].concat(), &["nothing passed the limits", "2 too near"]);
     assert!(!bench.path("none.extxyz").exists());
-    bench.fails(
-        &[&base[..], &["--method", "rattle", "--output", "n.xyz", "--std", "0"]].concat(),
-        &["std", "positive"],
-    );
+    bench
+        .fails(&[&base[..], &["--method", "rattle", "--output", "n.xyz", "--std", "0"]].concat(), &["std", "positive"]);
 }
 
 #[test]
