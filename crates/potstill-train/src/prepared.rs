@@ -18,7 +18,7 @@ const EDGE_BYTES: usize = 2 * 4 + 3 * 4 + 3 * 8;
 #[derive(Debug, Clone)]
 pub struct PreparedSystem {
     /// Its neighbour graph; none where it is drawn anew at each step: for GemNet-OC, whose quadruplets would not fit into
-    /// memory and cost little beside what it does with them, and for what is beyond [`KEPT_GRAPHS`].
+    /// memory and cost little beside what it does with them, and for what is beyond 2 GiB of graphs.
     pub graph: Option<Graph>,
     /// Number of atoms.
     pub n_atoms: usize,
