@@ -147,7 +147,7 @@ pub fn huber<const D: usize>(difference: Tensor<D>, delta: f64) -> Tensor<D> {
 }
 
 /// Norm of each row, with gradient 0 where it is 0. Shape: `[n, 1]`.
-fn norm(rows: Tensor<2>) -> Tensor<2> {
+pub(crate) fn norm(rows: Tensor<2>) -> Tensor<2> {
     let squares = rows.powi_scalar(2).sum_dim(1);
     // The root has no derivative at 0: it never sees a 0, and both fills stop the gradient of those rows.
     let zero = squares.clone().equal_elem(0.0);

@@ -1,6 +1,6 @@
 //! `potstill study`: a grid of trainings, resumable, and one table.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use potstill_train::observer::{Ending, Silent};
 use potstill_train::run::{Data, train};
 
 use super::demo::gap_closed;
-use super::train::{interrupt_flag, load_data, run_config, save_config};
+use super::train::{interrupt_flag, load_data, remove, run_config, save_config};
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::StudyArgs;
@@ -135,7 +135,8 @@ impl Bench<'_> {
         let resume =
             folder.join("checkpoints/last.safetensors").exists() && known.as_deref() == Some(&self.fingerprint(cell));
         if !resume && known.is_some() {
-            clean(&folder)?;
+            // Not its teacher's cache, which knows by itself whether it still fits.
+            remove(&folder, &["checkpoints", "metrics.jsonl", "model.safetensors", "result.json"])?;
         }
         write_atomically(&mark, |writer| writer.write_all(self.fingerprint(cell).as_bytes()))?;
         save_config(&folder, &config)?;
@@ -358,19 +359,4 @@ fn cells_before(cells: &[Cell], cell: &Cell) -> usize {
 
 fn n_parameters(model: &Model) -> usize {
     parameters::describe(model.network()).iter().map(|p| p.len()).sum()
-}
-
-/// Removes what an older run left, but not its teacher's cache.
-fn clean(folder: &Path) -> Result<()> {
-    for name in ["checkpoints", "metrics.jsonl", "model.safetensors", "result.json"] {
-        let path = folder.join(name);
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        match removed {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).with_context(|| format!("{}: cannot remove", path.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

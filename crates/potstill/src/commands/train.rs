@@ -78,16 +78,7 @@ fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
     }
     let not_empty = holds_something(folder);
     if !resume && overwrite && has_run {
-        for name in RUN_FILES {
-            let path = folder.join(name);
-            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            match removed {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(e).with_context(|| format!("{}: cannot remove", path.display()));
-                }
-                _ => {}
-            }
-        }
+        remove(folder, &RUN_FILES)?;
     } else if !resume && !overwrite && not_empty {
         bail!(
             "{}: is not empty; give --resume to go on, --overwrite to start again, or another --out",
@@ -95,6 +86,21 @@ fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
         );
     }
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))
+}
+
+/// Removes files and folders of those names, where they are.
+pub fn remove(folder: &Path, names: &[&str]) -> Result<()> {
+    for name in names {
+        let path = folder.join(name);
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("{}: cannot remove", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a folder holds more than what a run that never made a step leaves behind.

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use potstill_nn::layers::scatter::{gather_rows, sum_rows};
 
 use super::Groups;
+use crate::loss::norm;
 
 /// Kullback–Leibler divergence `mean p_t (ln p_t − ln p_s)` over edges, where `p` is the softmax of `‖f_source − f_target‖`
 /// over the edges into one target. The widths of both may differ. The edges are those that the student trains on.
@@ -25,7 +26,7 @@ fn log_softmax(features: Tensor<2>, groups: &Groups) -> Tensor<2> {
     let n_atoms = features.dims()[0];
     let source = gather_rows(features.clone(), groups.source.clone());
     let target = gather_rows(features, groups.target.clone());
-    let distance = length(source - target);
+    let distance = norm(source - target);
     // One shift for all keeps exponentials finite; the softmax does not feel it.
     let largest = distance.clone().detach().max().reshape([1, 1]);
     let shifted = distance - largest;
@@ -33,11 +34,4 @@ fn log_softmax(features: Tensor<2>, groups: &Groups) -> Tensor<2> {
     // Targets so much nearer than the farthest pair that all their exponentials vanish: a floor instead of ln 0.
     let sums = gather_rows(sum, groups.target.clone()).clamp_min(1e-30);
     shifted - sums.log()
-}
-
-/// Length of each row, with gradient 0 where it is 0. Shape: `[n, 1]`.
-fn length(rows: Tensor<2>) -> Tensor<2> {
-    let squares = rows.powi_scalar(2).sum_dim(1);
-    let zero = squares.clone().equal_elem(0.0);
-    squares.mask_fill(zero.clone(), 1.0).sqrt().mask_fill(zero, 0.0)
 }
