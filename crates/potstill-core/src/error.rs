@@ -81,6 +81,15 @@ impl Error {
         Self::System { index, name: None, message: message.into() }
     }
 
+    /// The same error about a system `n` places further on, for batches that count from their own start.
+    #[must_use]
+    pub fn shifted(self, n: usize) -> Self {
+        match self {
+            Self::System { index, name, message } => Self::System { index: index + n, name, message },
+            other => other,
+        }
+    }
+
     /// An [`Error::Setting`] for a configuration key.
     pub fn setting(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Setting { key: key.into(), message: message.into() }

@@ -43,6 +43,11 @@ pub struct DataConfig {
     /// Use only the first that many training systems. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_systems: Option<usize>,
+    /// Whether systems are read into memory and their graphs drawn once (`true`), or read and prepared at each step (`false`:
+    /// plain `.extxyz`, `.npz` and LMDB only; memory does not grow with their number beyond an index). Results are the same.
+    /// Default: in memory when they are estimated to take at most 4 GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_memory: Option<bool>,
     /// Key of the energy. Default: the first of the usual names that the file has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_key: Option<String>,

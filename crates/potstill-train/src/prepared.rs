@@ -1,14 +1,18 @@
-//! Systems made ready for training: graphs drawn once, labels in the network's units.
+//! Systems made ready for training: graphs and labels in the network's units, once for systems in memory, at each step for
+//! systems that stay on disk.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use potstill_core::dataset::{ElementEnergies, Normalizer};
+use burn::tensor::Tensor;
+use potstill_core::dataset::{ElementEnergies, Normalizer, Systems, Visit};
 use potstill_core::graph::Graph;
-use potstill_core::{Error, Result, System};
-use potstill_nn::NetworkGraphRule;
+use potstill_core::{Result, System};
+use potstill_nn::batch::float_tensor;
+use potstill_nn::{Batch, NetworkGraphRule};
 use rayon::prelude::*;
 
-/// Bytes of graphs that are kept for one set of systems; the graphs of others are drawn anew at each step, with the same
+/// Bytes of graphs that are kept for one set of systems in memory; the graphs of others are drawn anew at each step, with the same
 /// result.
 const KEPT_GRAPHS: usize = 2 << 30;
 /// Bytes of an edge: both ends, shift and displacement.
@@ -17,7 +21,7 @@ const EDGE_BYTES: usize = 2 * 4 + 3 * 4 + 3 * 8;
 /// One system, ready.
 #[derive(Debug, Clone)]
 pub struct PreparedSystem {
-    /// Its neighbour graph; none where it is drawn anew at each step: for GemNet-OC, whose quadruplets would not fit into
+    /// Its neighbour graph; none where it is drawn anew for each batch: for GemNet-OC, whose quadruplets would not fit into
     /// memory and cost little beside what it does with them, and for what is beyond 2 GiB of graphs.
     pub graph: Option<Graph>,
     /// Number of atoms.
@@ -46,48 +50,153 @@ impl PreparedSystem {
     }
 }
 
-/// Draws graphs in parallel and normalises labels.
-///
-/// # Errors
-/// See [`NetworkGraphRule::build`]; names the system by its index in `systems`.
-pub fn prepare(
-    systems: &[System],
-    rule: &NetworkGraphRule,
-    references: &ElementEnergies,
-    normalizer: &Normalizer,
-) -> Result<Vec<PreparedSystem>> {
-    let kept = AtomicUsize::new(0);
-    systems
-        .par_iter()
-        .enumerate()
-        .map(|(index, system)| {
-            let graph = rule.build_main(&[system]).map_err(|e| at(index, e))?;
-            let n_edges = graph.n_edges();
-            let pairs = !matches!(rule, NetworkGraphRule::GemNet(_));
-            let fits = pairs && kept.fetch_add(n_edges * EDGE_BYTES, Ordering::Relaxed) < KEPT_GRAPHS;
-            let graph = fits.then_some(graph);
-            let energy = match system.energy {
-                Some(energy) => Some(normalizer.normalize_energy(energy - references.total(&system.atomic_numbers)?)),
-                None => None,
-            };
-            let normalize = |f: &[f64; 3]| f.map(|c| normalizer.normalize_force(c));
-            let label = system.name().map_or_else(|| index.to_string(), |name| format!("{index} ({name})"));
-            Ok(PreparedSystem {
-                graph,
-                n_atoms: system.n_atoms(),
-                n_edges,
-                energy,
-                forces: system.forces.as_ref().map(|forces| forces.iter().map(normalize).collect()),
-                free: (0..system.n_atoms()).map(|i| system.is_free(i)).collect(),
-                label,
-            })
-        })
-        .collect()
+/// A system of a batch, as it was read and as training sees it.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    /// As read.
+    pub system: Cow<'a, System>,
+    /// Graph and normalised labels.
+    pub prepared: Cow<'a, PreparedSystem>,
 }
 
-fn at(index: usize, error: Error) -> Error {
-    match error {
-        Error::System { name, message, .. } => Error::System { index, name, message },
-        other => other,
+/// Systems with what training knows of them.
+#[derive(Debug)]
+pub struct Split {
+    systems: Systems,
+    /// Those of systems in memory; none for systems on disk.
+    prepared: Vec<PreparedSystem>,
+    /// Number of atoms that may move.
+    n_free: usize,
+    rule: NetworkGraphRule,
+    references: ElementEnergies,
+    normalizer: Normalizer,
+}
+
+impl Split {
+    /// Draws the graphs of systems in memory, in parallel, and normalises their labels; of systems on disk, only the atoms
+    /// that may move are counted.
+    ///
+    /// # Errors
+    /// See [`NetworkGraphRule::build`]; names the system by its index in `systems`. A file that cannot be read.
+    pub fn new(
+        systems: Systems,
+        rule: &NetworkGraphRule,
+        references: &ElementEnergies,
+        normalizer: &Normalizer,
+    ) -> Result<Self> {
+        let mut split = Self {
+            prepared: Vec::new(),
+            n_free: 0,
+            rule: rule.clone(),
+            references: references.clone(),
+            normalizer: *normalizer,
+            systems,
+        };
+        if split.systems.is_in_memory() {
+            let kept = AtomicUsize::new(0);
+            let keep = |bytes: usize| kept.fetch_add(bytes, Ordering::Relaxed) < KEPT_GRAPHS;
+            let indices: Vec<usize> = (0..split.systems.len()).collect();
+            let prepared = indices.par_iter().map(|&i| split.prepare(i, &*split.systems.get(i)?, &keep));
+            split.prepared = prepared.collect::<Result<_>>()?;
+            split.n_free = split.prepared.iter().map(PreparedSystem::n_free).sum();
+        } else {
+            let mut n_free = 0;
+            split.systems.visit(&mut |_, system| {
+                n_free += (0..system.n_atoms()).filter(|&atom| system.is_free(atom)).count();
+                Ok(())
+            })?;
+            split.n_free = n_free;
+        }
+        Ok(split)
+    }
+
+    /// Those in memory as training sees them; empty for systems on disk.
+    pub fn prepared(&self) -> &[PreparedSystem] {
+        &self.prepared
+    }
+
+    /// The systems.
+    pub fn systems(&self) -> &Systems {
+        &self.systems
+    }
+
+    /// Number of atoms that may move.
+    pub fn n_free(&self) -> usize {
+        self.n_free
+    }
+
+    /// Systems `indices` as training sees them, read and prepared in parallel when they are on disk.
+    ///
+    /// # Errors
+    /// As [`Split::new`].
+    pub fn members(&self, indices: &[usize]) -> Result<Vec<Member<'_>>> {
+        let member = |&i: &usize| {
+            let system = self.systems.get(i)?;
+            let prepared = match self.prepared.get(i) {
+                Some(prepared) => Cow::Borrowed(prepared),
+                None => Cow::Owned(self.prepare(i, &system, &|_| true)?),
+            };
+            Ok(Member { system, prepared })
+        };
+        if self.systems.is_in_memory() {
+            return indices.iter().map(member).collect();
+        }
+        let members: Vec<Result<Member<'_>>> = indices.par_iter().map(member).collect();
+        members.into_iter().collect()
+    }
+
+    /// `keep` tells whether a graph of so many bytes is worth keeping.
+    fn prepare(&self, index: usize, system: &System, keep: &dyn Fn(usize) -> bool) -> Result<PreparedSystem> {
+        let graph = self.rule.build_main(&[system]).map_err(|e| e.shifted(index))?;
+        let n_edges = graph.n_edges();
+        let pairs = !matches!(self.rule, NetworkGraphRule::GemNet(_));
+        let graph = (pairs && keep(n_edges * EDGE_BYTES)).then_some(graph);
+        let normalizer = &self.normalizer;
+        let energy = match system.energy {
+            Some(energy) => Some(normalizer.normalize_energy(energy - self.references.total(&system.atomic_numbers)?)),
+            None => None,
+        };
+        let normalize = |f: &[f64; 3]| f.map(|c| normalizer.normalize_force(c));
+        let label = system.name().map_or_else(|| index.to_string(), |name| format!("{index} ({name})"));
+        Ok(PreparedSystem {
+            graph,
+            n_atoms: system.n_atoms(),
+            n_edges,
+            energy,
+            forces: system.forces.as_ref().map(|forces| forces.iter().map(normalize).collect()),
+            free: (0..system.n_atoms()).map(|i| system.is_free(i)).collect(),
+            label,
+        })
+    }
+}
+
+/// Some systems of a batch that one thread works on.
+pub struct Shard<'a> {
+    /// Which of the split's systems they are.
+    pub indices: Vec<usize>,
+    /// The systems.
+    pub members: Vec<&'a Member<'a>>,
+}
+
+impl<'a> Shard<'a> {
+    /// The systems with these indices.
+    pub fn new(indices: Vec<usize>, members: impl IntoIterator<Item = &'a Member<'a>>) -> Self {
+        Self { indices, members: members.into_iter().collect() }
+    }
+
+    /// As they were read.
+    pub fn systems(&self) -> Vec<&System> {
+        self.members.iter().map(|member| member.system.as_ref()).collect()
+    }
+
+    /// As training sees them.
+    pub fn prepared(&self) -> impl Iterator<Item = &PreparedSystem> {
+        self.members.iter().map(|member| member.prepared.as_ref())
+    }
+
+    /// 1 for each atom that may move, 0 for others. Shape: `[n_atoms, 1]`.
+    pub fn free_mask(&self, batch: &Batch) -> Tensor<2> {
+        let free = self.prepared().flat_map(|s| s.free.iter().map(|&f| if f { 1.0 } else { 0.0 })).collect();
+        float_tensor(free, [batch.n_atoms, 1], &batch.device, batch.dtype)
     }
 }

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, content_hash, elements, validate};
+use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, Survey, Systems, Visit, validate};
 use potstill_core::elements::symbol;
 use potstill_core::io::write_atomically;
-use potstill_core::{Error, Result, System};
-use potstill_nn::NetworkGraphRule;
+use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
 use potstill_nn::model::Model;
 use potstill_nn::network::Forces;
@@ -18,18 +17,18 @@ use crate::distill::cache;
 use crate::distill::terms::Terms;
 use crate::distill::{DistillConfig, Kind, Origin, Term, training_rule};
 use crate::observer::Observer;
-use crate::prepared::prepare;
+use crate::prepared::Split;
 use crate::real::Real;
 use crate::scales;
-use crate::trainer::{Split, Summary, Trainer};
+use crate::trainer::{Summary, Trainer};
 
-/// Labelled systems of a run.
-#[derive(Debug, Default)]
+/// Labelled systems of a run, in memory or on disk; clones share them.
+#[derive(Debug, Clone, Default)]
 pub struct Data {
     /// To learn from; may contain isolated atoms, which give reference energies and are then left out.
-    pub train: Vec<System>,
+    pub train: Systems,
     /// To choose the best weights; may be empty.
-    pub validation: Vec<System>,
+    pub validation: Systems,
 }
 
 /// What happened before the first step, for whoever tells the user.
@@ -78,10 +77,10 @@ fn train_in<T: Real>(
     observer: &mut dyn Observer,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
-    let fingerprint = fingerprint(config, &data)?;
-    let (train, header) = header(config, data.train, tell)?;
-    let validation = data.validation;
-    let known: Vec<u8> = elements(&train);
+    let survey = Survey::of(&data.train)?;
+    let fingerprint = fingerprint(config, &survey, &Survey::of(&data.validation)?)?;
+    let (train, survey, header) = header(config, data.train, survey, tell)?;
+    let (validation, known) = (data.validation, survey.elements);
     check_labels(config, &train, &known, "data.train")?;
     if !validation.is_empty() {
         check_labels(config, &validation, &known, "data.validation")?;
@@ -100,10 +99,7 @@ fn train_in<T: Real>(
         }
         _ => own_rule.clone(),
     };
-    let split = |systems: Vec<System>, rule: &NetworkGraphRule| -> Result<Split> {
-        let prepared = prepare(&systems, rule, &header.reference_energies, &header.normalizer)?;
-        Ok(Split { systems, prepared })
-    };
+    let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
     let (train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
     let terms = match &config.distill {
         Some(distill) if distill.terms.iter().any(|t| t.is_active()) => {
@@ -129,7 +125,7 @@ fn train_in<T: Real>(
     trainer.run(observer)
 }
 
-fn check_labels(config: &Config, systems: &[System], known: &[u8], key: &str) -> Result<()> {
+fn check_labels(config: &Config, systems: &Systems, known: &[u8], key: &str) -> Result<()> {
     let needs = LabelNeeds {
         energy: Need::weight("training.energy_weight", config.training.energy_weight),
         forces: Need::weight("training.force_weight", config.training.force_weight),
@@ -138,18 +134,19 @@ fn check_labels(config: &Config, systems: &[System], known: &[u8], key: &str) ->
     validate(systems, &needs, Some(known)).map_err(|e| Error::setting(key, e.to_string()))
 }
 
-/// Reference energies and normalisation from the training systems; returns those that are trained on.
-fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)) -> Result<(Vec<System>, Header)> {
+/// Reference energies and normalisation from the training systems; returns those that are trained on, and what they are.
+fn header(
+    config: &Config,
+    systems: Systems,
+    survey: Survey,
+    tell: &(dyn Fn(Prelude) + Sync),
+) -> Result<(Systems, Survey, Header)> {
     if systems.is_empty() {
         return Err(Error::setting("data.train", "holds no systems"));
     }
     let fit: ReferenceFit = config.data.reference_energies.fit(&systems)?;
-    let systems: Vec<System> = systems
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| fit.isolated_systems.binary_search(i).is_err())
-        .map(|(_, system)| system)
-        .collect();
+    let systems = systems.without(&fit.isolated_systems);
+    let survey = if fit.isolated_systems.is_empty() { survey } else { Survey::of(&systems)? };
     if !fit.isolated_systems.is_empty() {
         tell(Prelude::IsolatedAtoms(fit.isolated_systems.len()));
     }
@@ -158,7 +155,7 @@ fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)
     tell(Prelude::References(pairs, fit.underdetermined));
     let normalizer = config.data.normalization.fit(&systems, &fit.energies)?;
     normalizer.validate(config.model.forces() == Forces::Gradient)?;
-    let known = elements(&systems);
+    let known = &survey.elements;
     if let Some(z) = known.iter().find(|&&z| z > config.model.max_atomic_number()) {
         let message = format!(
             "{} has no embedding for {}; its last element is number {}",
@@ -171,7 +168,7 @@ fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)
     let training = serde_json::json!({
         "potstill": env!("CARGO_PKG_VERSION"),
         "seed": config.seed,
-        "train_hash": content_hash(&systems),
+        "train_hash": survey.content_hash,
         "n_train_systems": systems.len(),
         "training": config.training,
         "distill": config.distill.as_ref().map(|d| &d.terms),
@@ -179,13 +176,13 @@ fn header(config: &Config, systems: Vec<System>, tell: &(dyn Fn(Prelude) + Sync)
     let header = Header {
         format_version: FORMAT_VERSION,
         model: scales::settle(&config.model, config.seed, &systems)?,
-        elements: known.into_iter().map(named).collect(),
+        elements: known.iter().map(|&z| named(z)).collect(),
         reference_energies: fit.energies,
         normalizer,
         units: Units::default(),
         training,
     };
-    Ok((systems, header))
+    Ok((systems, survey, header))
 }
 
 fn make_terms(
@@ -197,25 +194,28 @@ fn make_terms(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Terms> {
     let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
-    let members: Vec<&System> = train.systems.iter().collect();
-    teacher.check_elements(&members).map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
+    let systems = train.systems();
+    systems
+        .visit(&mut |i, system| teacher.check_elements(&[system]).map_err(|e| e.shifted(i)))
+        .map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
     let wanted = distill.wanted(&teacher.header().model, &config.model)?;
     let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
-    let total = train.systems.len();
+    let total = systems.len();
     let (cache, origin) =
-        cache::open_or_make(&cache_folder, &teacher, &train.systems, &wanted, distill.feature_precision, &|done| {
+        cache::open_or_make(&cache_folder, &teacher, systems, &wanted, distill.feature_precision, &|done| {
             tell(Prelude::Labelling(done, total));
         })?;
     tell(Prelude::Cache(origin, cache.n_bytes()));
     let (references, normalizer) = (&header.reference_energies, &header.normalizer);
     let model = &teacher.header().model;
-    let terms = Terms::new(distill, model, &config.model, cache, &train.systems, references, normalizer)?;
-    terms.check_edges(&train.prepared)?;
+    let terms = Terms::new(distill, model, &config.model, cache, references, normalizer)?;
+    // Graphs of systems on disk are drawn, and checked, at each step.
+    terms.check_edges(train.prepared().iter().enumerate())?;
     Ok(terms)
 }
 
 /// Hash of everything that must stay the same between the parts of a resumed run.
-fn fingerprint(config: &Config, data: &Data) -> Result<String> {
+fn fingerprint(config: &Config, train: &Survey, validation: &Survey) -> Result<String> {
     let mut config = config.clone();
     config.training.epochs = 0;
     config.training.max_steps = None;
@@ -224,12 +224,13 @@ fn fingerprint(config: &Config, data: &Data) -> Result<String> {
     config.training.checkpoint_steps = None;
     config.data.train.clear();
     config.data.validation.clear();
+    config.data.in_memory = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
         distill.teacher = std::path::PathBuf::new();
     }
     let text = serde_json::to_string(&config).map_err(|e| Error::Other(e.to_string()))?;
-    let all = format!("{text}{}{}", content_hash(&data.train), content_hash(&data.validation));
+    let all = format!("{text}{}{}", train.content_hash, validation.content_hash);
     Ok(blake3::hash(all.as_bytes()).to_hex().to_string())
 }
 

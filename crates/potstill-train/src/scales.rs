@@ -1,8 +1,10 @@
 //! Scale factors of GemNet-OC, fitted before training.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device};
+use potstill_core::dataset::Systems;
 use potstill_core::{Result, System};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::ScaleFit;
@@ -21,10 +23,12 @@ const ATOMS: usize = 800;
 ///
 /// # Errors
 /// A system whose graph cannot be drawn.
-pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &[System]) -> Result<BTreeMap<String, f64>> {
+pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &Systems) -> Result<BTreeMap<String, f64>> {
     let device = Device::flex();
-    let batch =
-        Batch::of(&Architecture::GemNetOC(config.clone()).graph_rule().build(&spread(systems))?, &device, DType::F32);
+    let spread = spread(systems)?;
+    let members: Vec<&System> = spread.iter().map(AsRef::as_ref).collect();
+    let graph = Architecture::GemNetOC(config.clone()).graph_rule().build(&members)?;
+    let batch = Batch::of(&graph, &device, DType::F32);
     let network = config.init(&mut Initializer::new(seed, &device, DType::F32));
     let fit = ScaleFit::new(BTreeMap::new());
     network.fit_scales(&batch, &fit);
@@ -40,7 +44,7 @@ pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &[System]) -> Result<BTr
 ///
 /// # Errors
 /// See [`fit`].
-pub fn settle(architecture: &Architecture, seed: u64, systems: &[System]) -> Result<Architecture> {
+pub fn settle(architecture: &Architecture, seed: u64, systems: &Systems) -> Result<Architecture> {
     match architecture {
         Architecture::GemNetOC(config) if config.scale_factors == ScaleFactors::Fit => {
             let scale_factors = ScaleFactors::Given(fit(config, seed, systems)?);
@@ -50,8 +54,8 @@ pub fn settle(architecture: &Architecture, seed: u64, systems: &[System]) -> Res
     }
 }
 
-fn spread(systems: &[System]) -> Vec<&System> {
-    let total: usize = systems.iter().map(System::n_atoms).sum();
+fn spread(systems: &Systems) -> Result<Vec<Cow<'_, System>>> {
+    let total: usize = systems.atom_counts().iter().sum();
     let step = (total / ATOMS).max(1);
-    systems.iter().step_by(step).collect()
+    systems.get_all((0..systems.len()).step_by(step))
 }

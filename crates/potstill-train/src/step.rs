@@ -10,7 +10,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor};
 use potstill_core::dataset::shards;
 use potstill_core::graph::Graph;
-use potstill_core::{Error, Result, System};
+use potstill_core::{Error, Result};
 use potstill_nn::batch::{float_tensor, to_host};
 use potstill_nn::network::Forces;
 use potstill_nn::{Batch, NetworkGraphRule, Output, Tap, parameters};
@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::config::TrainingConfig;
 use crate::distill::terms::{Counts, Student, Terms};
-use crate::prepared::PreparedSystem;
+use crate::prepared::{Member, PreparedSystem, Shard, Split};
 use crate::real::Real;
 
 /// What every step needs and none changes.
@@ -28,9 +28,7 @@ pub struct StepContext<'a> {
     /// Where its forces come from.
     pub forces: Forces,
     /// The systems that indices speak of.
-    pub systems: &'a [PreparedSystem],
-    /// The same systems as they were read.
-    pub raw: &'a [System],
+    pub split: &'a Split,
     /// How graphs that are not kept are drawn.
     pub rule: &'a NetworkGraphRule,
     /// Parameters whose gradients are divided, and by what.
@@ -116,15 +114,20 @@ impl StepContext<'_> {
     /// # Errors
     /// A teacher cache that lacks a tensor.
     pub fn gradient_of<T: Real>(&self, part: Part, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
-        let counts = self.counts(batch);
-        let weights: Vec<usize> = batch.iter().map(|&i| self.systems[i].cost()).collect();
+        let members = self.split.members(batch)?;
+        let counts = counts(&members);
+        let weights: Vec<usize> = members.iter().map(|m| m.prepared.cost()).collect();
+        let places: Vec<usize> = (0..batch.len()).collect();
         let threads = rayon::current_num_threads();
-        let parts = shards(batch, &weights, threads * self.passes(batch, threads));
+        let parts = shards(&places, &weights, threads * self.passes(&members, threads));
         let mut sum: Option<(Losses, Vec<T>)> = None;
         // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
         for parts in parts.chunks(threads) {
-            let results: Vec<(Losses, Vec<T>)> =
-                parts.par_iter().map(|shard| self.shard(part, values, shard, &counts)).collect::<Result<_>>()?;
+            let shard = |places: &Vec<usize>| {
+                let shard = Shard::new(places.iter().map(|&p| batch[p]).collect(), places.iter().map(|&p| &members[p]));
+                self.shard(part, values, &shard, &counts)
+            };
+            let results: Vec<(Losses, Vec<T>)> = parts.par_iter().map(shard).collect::<Result<_>>()?;
             for (part_losses, part) in results {
                 match &mut sum {
                     None => sum = Some((part_losses, part)),
@@ -143,14 +146,14 @@ impl StepContext<'_> {
     }
 
     /// How often each thread runs the network, so that what all keep at a time stays within what the settings allow.
-    fn passes(&self, batch: &[usize], threads: usize) -> usize {
-        let edges: usize = batch.iter().map(|&i| self.systems[i].n_edges).sum();
+    fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
+        let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
         let bytes = edges as f64 * self.bytes_per_edge as f64;
         let parts = (bytes / (self.training.activation_gib * 1024.0_f64.powi(3))).ceil() as usize;
         parts.clamp(1, batch.len().div_ceil(threads).max(1))
     }
 
-    fn shard<T: Real>(&self, part: Part, values: &[T], shard: &[usize], counts: &Counts) -> Result<(Losses, Vec<T>)> {
+    fn shard<T: Real>(&self, part: Part, values: &[T], shard: &Shard, counts: &Counts) -> Result<(Losses, Vec<T>)> {
         let device = self.device.clone().autodiff();
         let student = parameters::with_vector(self.template.clone(), values, &device);
         let batch = self.batch::<T>(shard, &device)?;
@@ -158,17 +161,8 @@ impl StepContext<'_> {
         let (output, mut parts) = self.main_losses(&student, &batch, shard, counts, &taps);
         if let Some(terms) = self.terms {
             let losses = (self.training.energy_loss, self.training.force_loss);
-            let free = self.free_mask(shard, &batch);
-            parts.extend(terms.evaluate(
-                &student,
-                &batch,
-                &output,
-                shard,
-                &free,
-                counts,
-                losses,
-                &self.term_weights,
-            )?);
+            terms.check_edges(shard.prepared().zip(&shard.indices).map(|(system, &i)| (i, system)))?;
+            parts.extend(terms.evaluate(&student, &batch, &output, shard, counts, losses, &self.term_weights)?);
         }
         let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
         let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec() };
@@ -190,28 +184,28 @@ impl StepContext<'_> {
         &self,
         student: &Student,
         batch: &Batch,
-        shard: &[usize],
+        shard: &Shard,
         counts: &Counts,
         taps: &[Tap],
     ) -> (Output, Vec<Tensor<1>>) {
         let output = student.network.forward(batch, self.forces, taps);
         let zero = || batch.zeros([1]);
-        let energies: Option<Vec<f64>> = shard.iter().map(|&i| self.systems[i].energy).collect();
+        let energies: Option<Vec<f64>> = shard.prepared().map(|s| s.energy).collect();
         let energy = match energies {
             Some(energies) if self.training.energy_weight > 0.0 => {
-                let target = float_tensor(energies, [shard.len(), 1], &batch.device, batch.dtype);
+                let target = float_tensor(energies, [shard.members.len(), 1], &batch.device, batch.dtype);
                 let scale = self.training.energy_weight / counts.systems;
                 self.training.energy_loss.evaluate(output.energy.clone(), target, scale)
             }
             _ => zero(),
         };
-        let labels: Option<Vec<&Vec<[f64; 3]>>> = shard.iter().map(|&i| self.systems[i].forces.as_ref()).collect();
+        let labels: Option<Vec<&Vec<[f64; 3]>>> = shard.prepared().map(|s| s.forces.as_ref()).collect();
         let forces = match (labels, &output.forces) {
             (Some(labels), Some(forces)) if self.training.force_weight > 0.0 => {
                 let values = labels.into_iter().flatten().flatten().copied().collect();
                 let target = float_tensor(values, [batch.n_atoms, 3], &batch.device, batch.dtype);
                 let scale = self.training.force_weight / counts.free.max(1.0);
-                self.training.force_loss.evaluate(forces.clone(), target, self.free_mask(shard, batch), scale)
+                self.training.force_loss.evaluate(forces.clone(), target, shard.free_mask(batch), scale)
             }
             _ => zero(),
         };
@@ -222,30 +216,22 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// See [`NetworkGraphRule::build`]; systems that were prepared give none.
-    pub fn batch<T: Real>(&self, indices: &[usize], device: &Device) -> Result<Batch> {
-        let kept: Option<Vec<&Graph>> = indices.iter().map(|&i| self.systems[i].graph.as_ref()).collect();
+    pub fn batch<T: Real>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
+        let kept: Option<Vec<&Graph>> = shard.prepared().map(|s| s.graph.as_ref()).collect();
         if let Some(graphs) = kept {
             return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE));
         }
-        let systems: Vec<&System> = indices.iter().map(|&i| &self.raw[i]).collect();
-        Ok(Batch::of(&self.rule.build(&systems)?, device, T::DTYPE))
+        Ok(Batch::of(&self.rule.build(&shard.systems())?, device, T::DTYPE))
     }
+}
 
-    /// Counts of a batch, by which losses are divided.
-    pub fn counts(&self, batch: &[usize]) -> Counts {
-        let sum =
-            |count: fn(&PreparedSystem) -> usize| batch.iter().map(|&i| count(&self.systems[i])).sum::<usize>() as f64;
-        Counts {
-            systems: batch.len() as f64,
-            atoms: sum(|s| s.n_atoms),
-            free: sum(PreparedSystem::n_free),
-            edges: sum(|s| s.n_edges),
-        }
-    }
-
-    fn free_mask(&self, shard: &[usize], batch: &Batch) -> Tensor<2> {
-        let free =
-            shard.iter().flat_map(|&i| self.systems[i].free.iter().map(|&f| if f { 1.0 } else { 0.0 })).collect();
-        float_tensor(free, [batch.n_atoms, 1], &batch.device, batch.dtype)
+/// Counts of a batch, by which losses are divided.
+pub fn counts(batch: &[Member<'_>]) -> Counts {
+    let sum = |count: fn(&PreparedSystem) -> usize| batch.iter().map(|m| count(&m.prepared)).sum::<usize>() as f64;
+    Counts {
+        systems: batch.len() as f64,
+        atoms: sum(|s| s.n_atoms),
+        free: sum(PreparedSystem::n_free),
+        edges: sum(|s| s.n_edges),
     }
 }

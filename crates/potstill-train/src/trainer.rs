@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use potstill_core::dataset::Sampler;
 use potstill_core::metrics::{Evaluator, Metrics};
-use potstill_core::{Error, Result, System};
+use potstill_core::{Error, Prediction, Result, System};
 use potstill_nn::batch::to_host;
 use potstill_nn::checkpoint::{self, Header};
 use potstill_nn::model::Model;
@@ -20,10 +20,10 @@ use rayon::prelude::*;
 
 use crate::config::{BestBy, TrainingConfig};
 use crate::distill::Weight;
-use crate::distill::terms::{Student, Terms};
+use crate::distill::terms::{Counts, Student, Terms};
 use crate::observer::{Ending, Observer, StepReport, ValidationReport};
 use crate::optimizer::{AdamW, clip_global_norm, update_average};
-use crate::prepared::PreparedSystem;
+use crate::prepared::{Member, Shard, Split};
 use crate::real::Real;
 use crate::schedule::Schedule;
 use crate::state::{self, Progress, Vectors};
@@ -33,15 +33,8 @@ use crate::step::{Losses, Part, StepContext};
 const STEPS_PER_LINE: u64 = 50;
 /// Atoms of one forward pass in validation.
 const ATOMS_PER_BATCH: usize = 400;
-
-/// Systems with what training knows of them.
-#[derive(Debug)]
-pub struct Split {
-    /// As read.
-    pub systems: Vec<System>,
-    /// Graphs and normalised labels.
-    pub prepared: Vec<PreparedSystem>,
-}
+/// Forward passes of each thread in validation before their results are taken in.
+const BATCHES_PER_THREAD: usize = 8;
 
 /// A run in its folder.
 pub struct Trainer<'a, T> {
@@ -114,7 +107,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         let divided = header.model.gradient_divisors();
         let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
         let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
-        let atom_counts = train.systems.iter().map(System::n_atoms).collect();
+        let atom_counts = train.systems().atom_counts();
         let order = match training.similar_sizes {
             true => potstill_core::dataset::Order::Bucketed,
             false => potstill_core::dataset::Order::Shuffled,
@@ -197,7 +190,7 @@ impl<'a, T: Real> Trainer<'a, T> {
 
     /// Steps of the whole run, as far as epochs and `max_steps` tell.
     pub fn total_steps(&self) -> u64 {
-        let per_epoch = self.train.systems.len().div_ceil(self.training.batch_size) as u64;
+        let per_epoch = self.train.systems().len().div_ceil(self.training.batch_size) as u64;
         let all = per_epoch.saturating_mul(self.training.epochs);
         self.training.max_steps.map_or(all, |limit| limit.min(all))
     }
@@ -291,8 +284,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         StepContext {
             template: &self.student,
             forces: self.header.model.forces(),
-            systems: &split.prepared,
-            raw: &split.systems,
+            split,
             rule: &self.rule,
             divisors: &self.divisors,
             terms: self.terms,
@@ -312,7 +304,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         let (losses, mut gradient) = self.context(self.train).gradient(&self.values, batch)?;
         let gradient_norm = clip_global_norm(&mut gradient, self.training.clip_norm);
         if !(losses.total().is_finite() && gradient_norm.is_finite()) {
-            return Err(self.not_finite(batch, &losses, gradient_norm));
+            return Err(self.not_finite(batch, &losses, gradient_norm)?);
         }
         self.optimizer.step(&mut self.values, &gradient, learning_rate);
         update_average(&mut self.average, &self.values, self.training.ema_decay);
@@ -333,13 +325,14 @@ impl<'a, T: Real> Trainer<'a, T> {
         })
     }
 
-    fn not_finite(&self, batch: &[usize], losses: &Losses, gradient_norm: f64) -> Error {
-        let members: Vec<&str> = batch.iter().map(|&i| self.train.prepared[i].label.as_str()).collect();
+    fn not_finite(&self, batch: &[usize], losses: &Losses, gradient_norm: f64) -> Result<Error> {
+        let members = self.train.members(batch)?;
+        let members: Vec<&str> = members.iter().map(|m| m.prepared.label.as_str()).collect();
         let kept = match self.state_path().exists() {
             true => format!("the last good checkpoint is {}", self.state_path().display()),
             false => "there was no checkpoint yet".to_owned(),
         };
-        Error::Other(format!(
+        Ok(Error::Other(format!(
             "step {}: loss {} (energy {}, forces {}), gradient norm {gradient_norm}; batch of systems {}; {kept}; lower \
              training.learning_rate or look at these systems",
             self.progress.step + 1,
@@ -347,14 +340,14 @@ impl<'a, T: Real> Trainer<'a, T> {
             losses.energy,
             losses.forces,
             members.join(", ")
-        ))
+        )))
     }
 
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.flush_window()?;
         let weights = if self.training.ema_decay > 0.0 { &self.average } else { &self.values };
         let student = parameters::with_vector(self.student.clone(), weights, &self.device);
-        let (best, report) = if self.validation.systems.is_empty() {
+        let (best, report) = if self.validation.systems().is_empty() {
             (true, None)
         } else {
             let (loss, metrics) = self.metrics(&student)?;
@@ -399,38 +392,31 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// Loss without distillation terms and metrics in eV and Å on the validation systems.
     fn metrics(&self, student: &Student) -> Result<(f64, Metrics)> {
         let context = self.context(self.validation);
-        let systems = &self.validation.systems;
-        let mut chunks: Vec<Vec<usize>> = Vec::new();
-        let mut atoms = usize::MAX;
-        for (i, system) in systems.iter().enumerate() {
-            atoms = atoms.saturating_add(system.n_atoms());
-            if atoms > ATOMS_PER_BATCH {
-                chunks.push(Vec::new());
-                atoms = system.n_atoms();
-            }
-            if let Some(chunk) = chunks.last_mut() {
-                chunk.push(i);
-            }
-        }
-        let all: Vec<usize> = (0..systems.len()).collect();
-        let counts = context.counts(&all);
+        let systems = self.validation.systems();
+        let n_free = self.validation.n_free() as f64;
+        // Neither loss is divided by atoms or edges.
+        let counts = Counts { systems: systems.len() as f64, free: n_free, atoms: 0.0, edges: 0.0 };
         let network = student.network.clone().no_grad();
         let model = Model::new(self.header.clone(), network, &self.device, T::DTYPE, String::new())?;
-        let parts: Vec<_> = chunks
-            .par_iter()
-            .map(|chunk| {
-                let batch = context.batch::<T>(chunk, &self.device)?;
-                let (output, losses) = context.main_losses(student, &batch, chunk, &counts, &[]);
-                let members: Vec<&System> = chunk.iter().map(|&i| &systems[i]).collect();
-                let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();
-                Ok((loss, model.to_prediction(&members, &output)?, members))
-            })
-            .collect::<Result<_>>()?;
+        let part = |batch: &Range<usize>| -> Result<_> {
+            let indices: Vec<usize> = batch.clone().collect();
+            let members = self.validation.members(&indices)?;
+            let shard = Shard::new(indices, &members);
+            let batch = context.batch::<T>(&shard, &self.device)?;
+            let (output, losses) = context.main_losses(student, &batch, &shard, &counts, &[]);
+            let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();
+            let prediction = model.to_prediction(&shard.systems(), &output)?;
+            Ok((loss, prediction, members))
+        };
         let mut evaluator = Evaluator::new();
         let mut loss = 0.0;
-        for (part, prediction, members) in &parts {
-            loss += part;
-            evaluator.update_batch(members, prediction)?;
+        for round in systems.batches(ATOMS_PER_BATCH).chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
+            let parts: Vec<(f64, Prediction, Vec<Member<'_>>)> = round.par_iter().map(part).collect::<Result<_>>()?;
+            for (part, prediction, members) in &parts {
+                loss += part;
+                let systems: Vec<&System> = members.iter().map(|m| m.system.as_ref()).collect();
+                evaluator.update_batch(&systems, prediction)?;
+            }
         }
         Ok((loss, evaluator.finish()))
     }

@@ -106,7 +106,7 @@ fn all_terms_shrink_and_the_model_holds_nothing_of_them() {
     // The teacher's energies are random: labels must not pull elsewhere.
     plain.training.energy_weight = 0.0;
     plain.training.force_weight = 0.0;
-    let four = || Data { train: systems(4, 1), validation: Vec::new() };
+    let four = || Data { train: systems(4, 1).into(), ..Data::default() };
     let steps = watched(&distilled(plain.clone(), place.path(), all_terms(1.0)), four(), &place.path().join("run"));
     let (first, last) = (&steps[0].distill_losses, &steps[steps.len() - 1].distill_losses);
     println!("{first:.3?} to {last:.3?}");
@@ -152,8 +152,9 @@ fn a_cache_is_made_once() {
         folder,
         vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }],
     );
-    let mut relabelled = data();
-    relabelled.train.iter_mut().for_each(|s| s.energy = s.energy.map(|e| 2.0 * e));
+    let mut relabelled = systems(10, 100);
+    relabelled.iter_mut().for_each(|s| s.energy = s.energy.map(|e| 2.0 * e));
+    let relabelled = Data { train: relabelled.into(), ..data() };
     assert_eq!(origin(&energies, relabelled, &folder.join("labels")).unwrap(), Some(Origin::Reused));
     // One that lacks features is made anew.
     let vectors = distilled(config(painn()), folder, vec![Term::VectorToVector(feature(1.0))]);
@@ -202,9 +203,9 @@ fn a_cache_of_something_else_is_refused() {
     run(&config, data(), &folder.join("first")).unwrap();
     let again = |data: Data| run(&config, data, &folder.join("second")).unwrap_err().to_string();
 
-    let mut moved = data();
-    moved.train[3].positions[1][0] += 1e-3;
-    let message = again(moved);
+    let mut moved = systems(10, 100);
+    moved[3].positions[1][0] += 1e-3;
+    let message = again(Data { train: moved.into(), ..data() });
     assert!(message.contains("dataset") && message.contains("distill.cache"), "{message}");
 
     let shard = folder.join("cache/shard-00000.safetensors");

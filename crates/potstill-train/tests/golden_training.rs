@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
 use potstill_core::System;
-use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::dataset::{ElementEnergies, Normalizer, Systems};
 use potstill_core::graph::Neighbors;
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
@@ -26,10 +26,10 @@ use potstill_train::distill::terms::{Student, Terms};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Term, WeightSchedule, training_rule};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
-use potstill_train::prepared::prepare;
+use potstill_train::prepared::Split;
 use potstill_train::schedule::{Schedule, ScheduleConfig};
 use potstill_train::state::{self, Progress, Vectors};
-use potstill_train::trainer::{Split, Trainer};
+use potstill_train::trainer::Trainer;
 use serde_json::Value;
 
 type Weights = BTreeMap<String, Golden>;
@@ -259,7 +259,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let config = golden::json(&pair.join("config.json"));
     let student = architecture(&config["student"], &pair.join("student_scale_factors.safetensors"));
     let teacher_model = architecture(&config["teacher"], &pair.join("teacher_scale_factors.safetensors"));
-    let systems = systems(&golden::read(&folder.join("batch.safetensors")));
+    let systems = Systems::from(systems(&golden::read(&folder.join("batch.safetensors"))));
     let normalizer = normalizer(&run["normalizer"]);
     let training = training(&run["optim"]);
     let (distill, mappings) = terms(&run["distillation"]);
@@ -273,8 +273,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let header = header(student.clone(), normalizer);
     let references = &header.reference_energies;
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
-    let prepared = prepare(&systems, &rule, references, &normalizer).unwrap();
-    let terms = Terms::new(&distill, &teacher_model, &student, cache, &systems, references, &normalizer).unwrap();
+    let terms = Terms::new(&distill, &teacher_model, &student, cache, references, &normalizer).unwrap();
 
     let device = Device::flex();
     let module = Student {
@@ -292,8 +291,8 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let values = infos.iter().flat_map(|(_, name)| start[name].values.clone()).collect();
     write_start(place.path(), &training, values);
 
-    let split = Split { systems, prepared };
-    let nothing = Split { systems: Vec::new(), prepared: Vec::new() };
+    let split = Split::new(systems, &rule, references, &normalizer).unwrap();
+    let nothing = Split::new(Systems::default(), &rule, references, &normalizer).unwrap();
     let interrupt = AtomicBool::new(false);
     let mut trainer = Trainer::<f64>::new(
         &training,

@@ -26,7 +26,7 @@ fn networks_learn_four_molecules() {
         config.training.validate_every = 250;
         config.training.learning_rate = 1e-2;
         config.training.schedule = ScheduleConfig::Cosine { warmup_steps: 10, total_steps: None, final_factor: 0.01 };
-        let steps = watched(&config, Data { train: systems(4, 1), validation: Vec::new() }, folder().path());
+        let steps = watched(&config, Data { train: systems(4, 1).into(), ..Data::default() }, folder().path());
         let (first, last) = (steps[0].loss, steps[steps.len() - 1].loss);
         println!("{name}: loss {first:.3} to {last:.3} in {} steps", steps.len());
         assert!(last < 0.1 * first, "{name}: loss {first} to {last}");
@@ -107,7 +107,7 @@ fn only_the_same_run_resumes() {
     run(&config, data(), place.path()).unwrap();
     let mut other = config.clone();
     other.training.learning_rate = 1e-4;
-    let fewer = Data { train: systems(9, 100), ..data() };
+    let fewer = Data { train: systems(9, 100).into(), ..data() };
     for (config, data) in [(&other, data()), (&config, fewer)] {
         let message = resume(config, data, place.path()).unwrap_err().to_string();
         assert!(message.contains("another configuration or dataset"), "{message}");
@@ -194,14 +194,16 @@ fn a_loss_that_explodes_names_step_and_systems() {
 #[test]
 fn missing_labels_are_errors() {
     let config = config(schnet());
-    let mut bare = data();
-    bare.train[6].forces = None;
+    let mut bare = systems(10, 100);
+    bare[6].forces = None;
+    let bare = Data { train: bare.into(), ..data() };
     let message = run(&config, bare, folder().path()).unwrap_err().to_string();
     assert!(message.contains("data.train") && message.contains("forces"), "{message}");
     assert!(message.contains("training.force_weight"), "{message}");
 
-    let mut bare = data();
-    bare.validation[1].energy = None;
+    let mut bare = systems(4, 500);
+    bare[1].energy = None;
+    let bare = Data { validation: bare.into(), ..data() };
     let message = run(&config, bare, folder().path()).unwrap_err().to_string();
     assert!(message.contains("data.validation") && message.contains("energy"), "{message}");
 
@@ -214,8 +216,10 @@ fn forces_are_not_needed_without_their_weight() {
     let mut config = config(schnet());
     config.training.force_weight = 0.0;
     config.data.normalization = potstill_core::dataset::Normalization::Energy;
-    let mut bare = data();
-    bare.train.iter_mut().chain(&mut bare.validation).for_each(|s| s.forces = None);
+    let mut bare = systems(14, 100);
+    bare.iter_mut().for_each(|s| s.forces = None);
+    let validation = bare.split_off(10).into();
+    let bare = Data { train: bare.into(), validation };
     assert_eq!(run(&config, bare, folder().path()).unwrap().ending, Ending::Finished);
 }
 

@@ -1,9 +1,11 @@
 //! Measuring a model on labelled systems.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use potstill_core::evaluation::evaluate_all;
+use potstill_core::dataset::Systems;
+use potstill_core::evaluation::evaluate_each;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::system::Value;
 use potstill_core::{Potential, Prediction, System};
@@ -24,34 +26,43 @@ pub struct Evaluation {
     pub systems_per_second: f64,
 }
 
-/// Evaluates `potential` on labelled systems; `group_by` is a metadata key.
+/// Evaluates `potential` on labelled systems; `group_by` is a metadata key. `each` gets the systems and predictions of each
+/// batch, in order.
 pub fn measure(
     potential: &dyn Potential,
-    systems: &[System],
+    systems: &Systems,
     group_by: Option<&str>,
     name: &str,
-) -> Result<(Evaluation, Prediction)> {
+    each: &mut dyn FnMut(&[Cow<'_, System>], &Prediction),
+) -> Result<Evaluation> {
     if systems.is_empty() {
         bail!("no systems to evaluate");
     }
-    if systems.iter().all(|s| s.energy.is_none() && s.forces.is_none()) {
-        bail!("no system has an energy or forces to compare with; name them with --energy-key and --forces-key");
-    }
     let progress = Progress::new(name, systems.len() as u64);
     let started = Instant::now();
-    let prediction = evaluate_all(potential, systems, ATOMS_PER_BATCH, &|more| progress.add(more as u64))?;
+    let mut evaluator = Evaluator::new();
+    let (mut is_labelled, mut n_done) = (false, 0);
+    evaluate_each(potential, systems, ATOMS_PER_BATCH, &mut |members, prediction| {
+        let mut first = 0;
+        for (system, energy) in members.iter().zip(&prediction.energy) {
+            let n = system.n_atoms();
+            let group =
+                group_by.map(|key| system.metadata.get(key).map_or_else(|| "(none)".to_owned(), Value::to_string));
+            evaluator.update_in_group(group.as_deref(), system, *energy, &prediction.forces[first..first + n])?;
+            first += n;
+            is_labelled |= system.energy.is_some() || system.forces.is_some();
+        }
+        each(members, prediction);
+        n_done += members.len();
+        progress.set(n_done as u64);
+        Ok(())
+    })?;
     let seconds = started.elapsed().as_secs_f64();
     progress.finish();
-    let mut evaluator = Evaluator::new();
-    let mut first = 0;
-    for (system, energy) in systems.iter().zip(&prediction.energy) {
-        let n = system.n_atoms();
-        let group = group_by.map(|key| system.metadata.get(key).map_or_else(|| "(none)".to_owned(), Value::to_string));
-        evaluator.update_in_group(group.as_deref(), system, *energy, &prediction.forces[first..first + n])?;
-        first += n;
+    if !is_labelled {
+        bail!("no system has an energy or forces to compare with; name them with --energy-key and --forces-key");
     }
-    let evaluation = Evaluation { metrics: evaluator.finish(), systems_per_second: systems.len() as f64 / seconds };
-    Ok((evaluation, prediction))
+    Ok(Evaluation { metrics: evaluator.finish(), systems_per_second: systems.len() as f64 / seconds })
 }
 
 /// Metrics for people.

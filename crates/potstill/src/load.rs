@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use potstill_core::System;
-use potstill_core::io::{ChosenKeys, LabelKeys, read};
+use potstill_core::dataset::Systems;
+use potstill_core::io::{ChosenKeys, LabelKeys, StoredFile, read, stored};
 
 use crate::args::KeyArgs;
 use crate::progress::Progress;
+
+/// What datasets may take in memory before they are left on disk.
+const IN_MEMORY_BYTES: u64 = 4 << 30;
 
 impl From<&KeyArgs> for LabelKeys {
     fn from(args: &KeyArgs) -> Self {
@@ -17,22 +21,102 @@ impl From<&KeyArgs> for LabelKeys {
 
 /// All systems of some files, one after the other; says on standard error what was read.
 pub fn systems(files: &[PathBuf], keys: &LabelKeys) -> Result<Vec<System>> {
+    first_systems(files, keys, usize::MAX)
+}
+
+fn first_systems(files: &[PathBuf], keys: &LabelKeys, limit: usize) -> Result<Vec<System>> {
     let mut all = Vec::new();
+    first_each(files, keys, limit, &mut |system| {
+        all.push(system);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Reads some files from start to end, one system at a time; says on standard error what was read.
+pub fn each(
+    files: &[PathBuf],
+    keys: &LabelKeys,
+    take: &mut dyn FnMut(System) -> potstill_core::Result<()>,
+) -> Result<()> {
+    first_each(files, keys, usize::MAX, take)
+}
+
+/// As [`each`], for the first `limit` systems.
+fn first_each(
+    files: &[PathBuf],
+    keys: &LabelKeys,
+    limit: usize,
+    take: &mut dyn FnMut(System) -> potstill_core::Result<()>,
+) -> Result<()> {
+    let mut left = limit;
     for file in files {
-        let before = all.len();
+        if left == 0 {
+            break;
+        }
+        let mut n_systems = 0_u64;
         let mut reader = read(file, keys)?;
         let progress = Progress::counter(&format!("reading {}", file.display()));
-        for system in &mut reader {
-            all.push(system?);
-            progress.set((all.len() - before) as u64);
+        for system in reader.by_ref().take(left) {
+            take(system?)?;
+            n_systems += 1;
+            left -= 1;
+            progress.set(n_systems);
         }
         progress.finish();
-        eprintln!("{}: {} systems, {}", file.display(), all.len() - before, describe(reader.chosen()));
-        if all.len() == before {
+        eprintln!("{}: {n_systems} systems, {}", file.display(), describe(reader.chosen()));
+        if n_systems == 0 {
             anyhow::bail!("{}: holds no systems", file.display());
         }
     }
-    Ok(all)
+    Ok(())
+}
+
+/// The first `limit` systems of some files, one after the other, in memory or left in the files; says on standard error what
+/// was found.
+///
+/// Without `in_memory`, they stay in the files when memory would not hold them and their graphs with ease, and the files
+/// allow it.
+pub fn open(files: &[PathBuf], keys: &LabelKeys, in_memory: Option<bool>, limit: Option<usize>) -> Result<Systems> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let in_memory = match in_memory {
+        Some(wanted) => wanted,
+        None => fits_memory(files)?,
+    };
+    if in_memory {
+        return Ok(first_systems(files, keys, limit)?.into());
+    }
+    let mut all = Vec::new();
+    for path in files {
+        for file in stored::expand(path)? {
+            let progress = Progress::counter(&format!("indexing {}", file.display()));
+            let opened = StoredFile::open(&file, keys, cache_folder().as_deref(), &|done| progress.set(done as u64))?;
+            progress.finish();
+            let labels = describe(opened.chosen());
+            eprintln!("{}: {} systems, {labels}; left on disk", file.display(), opened.len());
+            if opened.is_empty() {
+                anyhow::bail!("{}: holds no systems", file.display());
+            }
+            all.push(opened);
+        }
+    }
+    Ok(Systems::stored(all).truncated(limit))
+}
+
+fn fits_memory(files: &[PathBuf]) -> potstill_core::Result<bool> {
+    let (mut bytes, mut must) = (0_u64, false);
+    for file in files {
+        bytes = bytes.saturating_add(stored::estimated_bytes(file)?);
+        must |= !stored::is_stored(file)?;
+    }
+    Ok(must || bytes <= IN_MEMORY_BYTES)
+}
+
+/// Where indices lie whose files are in folders that cannot be written: the user's cache.
+fn cache_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    Some(cache?.join("potstill"))
 }
 
 /// Which labels were taken under which names.

@@ -8,6 +8,7 @@ mod config_file;
 mod evaluation;
 mod heat_map;
 mod load;
+mod parity;
 mod progress;
 mod report;
 mod study;

@@ -48,16 +48,6 @@ impl Progress {
         self.show(done, "");
     }
 
-    /// Adds to how much is done.
-    pub fn add(&self, more: u64) {
-        let done = {
-            let Ok(mut last) = self.last_line.lock() else { return };
-            last.1 += more;
-            last.1
-        };
-        self.show(done, "");
-    }
-
     /// Sets how much is done, with a few words about it.
     pub fn show(&self, done: u64, message: &str) {
         if let Some(bar) = &self.bar {

@@ -90,6 +90,11 @@ fn train_evaluate_predict_and_info() {
     let again = bench.json(&["evaluate", "--model", model, "--data", "out.xyz", "--json"]);
     assert!(again["energy_mae"].as_f64().unwrap() < 1e-5 && again["forces_mae"].as_f64().unwrap() < 1e-5);
     let info = bench.json(&["info", model, "--json"]);
+    bench.run(&["train", "train.toml", "--out", "from-disk", "--set", "data.in_memory=false"]).success();
+    assert!(bench.path("train.xyz.potstill-index").exists());
+    let from_disk = bench.json(&["info", "from-disk/model.safetensors", "--json"]);
+    assert_eq!(info["training"]["train_hash"], from_disk["training"]["train_hash"]);
+    assert_eq!(info["training"]["validation"], from_disk["training"]["validation"]);
     assert_eq!(info["model"]["architecture"], "painn");
     assert_eq!(info["elements"], serde_json::json!(["H", "C", "O"]));
 }
@@ -317,6 +322,10 @@ fn configurations_that_are_wrong() {
     bench.fails(&train("model.cutof=5.0"), &["cutof", "did you mean `cutoff`"]);
     bench.fails(&train("training.learning_rate=-1.0"), &["training.learning_rate"]);
     bench.fails(&train("data.train=['absent.xyz']"), &["absent.xyz", "cannot open"]);
+    fs::write(bench.path("train.xyz.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]).unwrap();
+    let args =
+        ["train", "train.toml", "--out", "x", "--set", "data.train=['train.xyz.gz']", "--set", "data.in_memory=false"];
+    bench.fails(&args, &["train.xyz.gz", "is compressed", "data convert"]);
     bench.write("wrong.toml", &CONFIG.replace("epochs", "epoch"));
     bench.fails(&["train", "wrong.toml", "--out", "x"], &["wrong.toml:12", "did you mean `epochs`"]);
 

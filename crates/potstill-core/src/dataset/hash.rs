@@ -11,17 +11,14 @@ use crate::system::{System, Vec3};
 /// Labels, fixed atoms and metadata do not enter, so relabelled data keep their cache. Numbers enter bit by bit.
 /// Returns 64 hexadecimal digits.
 pub fn structure_hash(systems: &[impl Borrow<System>]) -> String {
-    hash_all("potstill structures 1", systems, put_structure)
+    all(DatasetHash::structures(systems.len()), systems)
 }
 
 /// Hash of what training sees: everything in [`structure_hash`], and energy, forces, stress and fixed atoms.
 ///
 /// Returns 64 hexadecimal digits.
 pub fn content_hash(systems: &[impl Borrow<System>]) -> String {
-    hash_all("potstill contents 1", systems, |bytes, system| {
-        put_structure(bytes, system);
-        put_labels(bytes, system);
-    })
+    all(DatasetHash::contents(systems.len()), systems)
 }
 
 /// Hash of a text: 64 hexadecimal digits.
@@ -29,17 +26,51 @@ pub fn text_hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
-fn hash_all(kind: &str, systems: &[impl Borrow<System>], put: impl Fn(&mut Vec<u8>, &System)) -> String {
-    let mut hasher = Hasher::new();
-    hasher.update(kind.as_bytes());
-    hasher.update(&(systems.len() as u64).to_le_bytes());
-    let mut bytes = Vec::new();
-    for system in systems {
-        bytes.clear();
-        put(&mut bytes, system.borrow());
-        hasher.update(&bytes);
+fn all(mut hash: DatasetHash, systems: &[impl Borrow<System>]) -> String {
+    systems.iter().for_each(|system| hash.add(system.borrow()));
+    hash.finish()
+}
+
+/// A hash in the making, for systems that come one by one.
+#[derive(Debug, Clone)]
+pub struct DatasetHash {
+    hasher: Hasher,
+    with_labels: bool,
+    bytes: Vec<u8>,
+}
+
+impl DatasetHash {
+    /// That of [`structure_hash`], for so many systems.
+    pub fn structures(n_systems: usize) -> Self {
+        Self::new("potstill structures 1", n_systems, false)
     }
-    hasher.finalize().to_hex().to_string()
+
+    /// That of [`content_hash`], for so many systems.
+    pub fn contents(n_systems: usize) -> Self {
+        Self::new("potstill contents 1", n_systems, true)
+    }
+
+    fn new(kind: &str, n_systems: usize, with_labels: bool) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(kind.as_bytes());
+        hasher.update(&(n_systems as u64).to_le_bytes());
+        Self { hasher, with_labels, bytes: Vec::new() }
+    }
+
+    /// Takes in the next system.
+    pub fn add(&mut self, system: &System) {
+        self.bytes.clear();
+        put_structure(&mut self.bytes, system);
+        if self.with_labels {
+            put_labels(&mut self.bytes, system);
+        }
+        self.hasher.update(&self.bytes);
+    }
+
+    /// 64 hexadecimal digits.
+    pub fn finish(self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
 }
 
 fn put_structure(bytes: &mut Vec<u8>, system: &System) {

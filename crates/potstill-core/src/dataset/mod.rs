@@ -1,12 +1,13 @@
 //! Sets of systems: checks, statistics, splits, batches, reference energies, normalisation.
 //!
-//! Functions here take `&[impl Borrow<System>]`, so that they work on owned systems and on a selection of references.
+//! Functions here take [`Visit`]: owned systems, a selection of references, or [`Systems`] that stay in their files.
 
 use std::borrow::Borrow;
 
 use crate::error::Error;
 use crate::system::System;
 
+mod distinct;
 mod hash;
 mod keyword;
 mod normalizer;
@@ -15,15 +16,21 @@ mod reference_energies;
 mod sampler;
 mod split;
 mod statistics;
+mod survey;
+mod systems;
 mod validate;
+mod visit;
 
-pub use hash::{content_hash, structure_hash, text_hash};
+pub use hash::{DatasetHash, content_hash, structure_hash, text_hash};
 pub use normalizer::{Normalization, Normalizer};
 pub use reference_energies::{ElementEnergies, ReferenceEnergies, ReferenceFit};
 pub use sampler::{BatchSize, Order, Sampler, shards};
-pub use split::{Part, Size, split};
-pub use statistics::{ForceSummary, KeySummary, LargestForce, Statistics, Summary};
+pub use split::{Groups, Part, Size, split};
+pub use statistics::{ForceSummary, Gathering, KeySummary, LargestForce, Statistics, Summary};
+pub use survey::Survey;
+pub use systems::Systems;
 pub use validate::{LabelNeeds, Need, validate};
+pub use visit::Visit;
 
 /// Systems in memory, in the order of their files.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,13 +63,31 @@ impl Dataset {
 
 /// Atomic numbers that occur in `systems`, ascending.
 pub fn elements(systems: &[impl Borrow<System>]) -> Vec<u8> {
-    let mut present = [false; 256];
-    for system in systems {
-        for &z in &system.borrow().atomic_numbers {
-            present[usize::from(z)] = true;
-        }
+    let mut present = ElementSet::default();
+    systems.iter().for_each(|system| present.add(system.borrow()));
+    present.elements()
+}
+
+/// Atomic numbers seen so far.
+#[derive(Debug, Clone)]
+pub(crate) struct ElementSet([bool; 256]);
+
+impl Default for ElementSet {
+    fn default() -> Self {
+        Self([false; 256])
     }
-    (0..=u8::MAX).filter(|&z| present[usize::from(z)]).collect()
+}
+
+impl ElementSet {
+    /// Those of a system too.
+    pub(crate) fn add(&mut self, system: &System) {
+        system.atomic_numbers.iter().for_each(|&z| self.0[usize::from(z)] = true);
+    }
+
+    /// Ascending.
+    pub(crate) fn elements(&self) -> Vec<u8> {
+        (0..=u8::MAX).filter(|&z| self.0[usize::from(z)]).collect()
+    }
 }
 
 /// An error about one system, with its name.

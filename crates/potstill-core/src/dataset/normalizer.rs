@@ -1,15 +1,13 @@
 //! Shift and scale between labels and what a network predicts.
 
-use std::borrow::Borrow;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error_at;
 use super::keyword::{KeywordOr, keyword_or_table};
 use super::reference_energies::ElementEnergies;
 use super::statistics::Running;
+use super::visit::Visit;
 use crate::error::{Error, Result};
-use crate::system::System;
 
 /// The setting that errors here speak of.
 const KEY: &str = "normalization";
@@ -116,7 +114,7 @@ impl Normalization {
     ///
     /// # Errors
     /// No labels to fit to, labels without spread, an element that `references` lacks, given numbers that are unusable.
-    pub fn fit(&self, systems: &[impl Borrow<System>], references: &ElementEnergies) -> Result<Normalizer> {
+    pub fn fit(&self, systems: &(impl Visit + ?Sized), references: &ElementEnergies) -> Result<Normalizer> {
         let normalizer = match self {
             Self::None => Normalizer::default(),
             Self::Given(normalizer) => *normalizer,
@@ -135,15 +133,15 @@ impl Normalization {
 }
 
 /// Mean and standard deviation of energies less reference energies.
-fn energy_spread(systems: &[impl Borrow<System>], references: &ElementEnergies) -> Result<(f64, f64)> {
+fn energy_spread(systems: &(impl Visit + ?Sized), references: &ElementEnergies) -> Result<(f64, f64)> {
     let mut running = Running::new();
-    for (index, system) in systems.iter().enumerate() {
-        let system = system.borrow();
+    systems.visit(&mut |index, system| {
         if let Some(energy) = system.energy {
             let total = references.total(&system.atomic_numbers).map_err(|e| error_at(index, system, e.to_string()))?;
             running.add(energy - total);
         }
-    }
+        Ok(())
+    })?;
     let summary = running.summary();
     match (summary.mean, summary.standard_deviation) {
         // Rounding of large total energies alone leaves a relative spread of about 1e-16.
@@ -156,15 +154,15 @@ fn energy_spread(systems: &[impl Borrow<System>], references: &ElementEnergies) 
 }
 
 /// Root mean square of the force components of free atoms.
-fn force_rms(systems: &[impl Borrow<System>]) -> Result<f64> {
+fn force_rms(systems: &(impl Visit + ?Sized)) -> Result<f64> {
     let mut running = Running::new();
-    for system in systems {
-        let system = system.borrow();
+    systems.visit(&mut |_, system| {
         let forces = system.forces.iter().flatten().enumerate();
         let is_fixed = |atom: usize| system.fixed.as_ref().and_then(|f| f.get(atom)) == Some(&true);
         let free = forces.filter(|&(atom, _)| !is_fixed(atom));
         free.flat_map(|(_, force)| force).for_each(|&f| running.add(f));
-    }
+        Ok(())
+    })?;
     match running.rms() {
         Some(rms) if rms > 0.0 => Ok(rms),
         Some(_) => Err(Error::setting(KEY, "every force is 0; use \"energy\", \"none\" or a table")),
@@ -197,6 +195,7 @@ impl<'de> Deserialize<'de> for Normalization {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::System;
 
     fn systems() -> Vec<System> {
         let make = |energy, force: f64| System {

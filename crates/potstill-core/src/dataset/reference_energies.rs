@@ -1,13 +1,12 @@
 //! Energies of the elements, subtracted from total energies before a network sees them.
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::keyword::{KeywordOr, keyword_or_table};
 use super::pseudo_inverse::PseudoInverse;
-use super::{elements, error_at, list_elements, symbol_of};
+use super::{ElementSet, Visit, error_at, list_elements, symbol_of};
 use crate::elements::atomic_number;
 use crate::error::{Error, Result};
 use crate::system::System;
@@ -59,15 +58,15 @@ impl ReferenceEnergies {
     /// # Errors
     /// Elements without a table entry, an isolated atom or any labelled system, all of them listed; isolated atoms
     /// of one element that disagree; labels that are not finite.
-    pub fn fit(&self, systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
+    pub fn fit(&self, systems: &(impl Visit + ?Sized)) -> Result<ReferenceFit> {
         match self {
             Self::None => {
-                let by_number = elements(systems).into_iter().map(|z| (z, 0.0)).collect();
+                let by_number = present(systems)?.into_iter().map(|z| (z, 0.0)).collect();
                 Ok(ReferenceFit { energies: ElementEnergies { by_number }, ..Default::default() })
             }
             Self::Table(energies) => {
                 let advice = "add them to the table, or use \"least_squares\"";
-                energies.require(systems, "no energy for", advice)?;
+                energies.require(&present(systems)?, "no energy for", advice)?;
                 Ok(ReferenceFit { energies: energies.clone(), ..Default::default() })
             }
             Self::IsolatedAtoms => fit_isolated_atoms(systems),
@@ -76,12 +75,23 @@ impl ReferenceEnergies {
     }
 }
 
-fn fit_isolated_atoms(systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
+/// Elements of all systems.
+fn present(systems: &(impl Visit + ?Sized)) -> Result<Vec<u8>> {
+    let mut elements = ElementSet::default();
+    systems.visit(&mut |_, system| {
+        elements.add(system);
+        Ok(())
+    })?;
+    Ok(elements.elements())
+}
+
+fn fit_isolated_atoms(systems: &(impl Visit + ?Sized)) -> Result<ReferenceFit> {
     let mut fit = ReferenceFit::default();
     let mut first_of: BTreeMap<u8, usize> = BTreeMap::new();
-    for (index, system) in systems.iter().enumerate() {
-        let system = system.borrow();
-        let (Some(z), Some(energy)) = (isolated_atom(system), finite_energy(index, system)?) else { continue };
+    let mut elements = ElementSet::default();
+    systems.visit(&mut |index, system| {
+        elements.add(system);
+        let (Some(z), Some(energy)) = (isolated_atom(system), finite_energy(index, system)?) else { return Ok(()) };
         let first = *first_of.entry(z).or_insert(index);
         let known = *fit.energies.by_number.entry(z).or_insert(energy);
         if (known - energy).abs() > SAME_ENERGY {
@@ -90,9 +100,10 @@ fn fit_isolated_atoms(systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
             return Err(error_at(index, system, message));
         }
         fit.isolated_systems.push(index);
-    }
+        Ok(())
+    })?;
     let advice = "add systems of one atom with an energy and without pbc, or use \"least_squares\" or a table";
-    fit.energies.require(systems, "no isolated atom of", advice)?;
+    fit.energies.require(&elements.elements(), "no isolated atom of", advice)?;
     Ok(fit)
 }
 
@@ -107,55 +118,81 @@ fn isolated_atom(system: &System) -> Option<u8> {
     (declared || !system.is_periodic()).then_some(z)
 }
 
-fn fit_least_squares(systems: &[impl Borrow<System>]) -> Result<ReferenceFit> {
-    let mut labelled = Vec::new();
-    for (index, system) in systems.iter().enumerate() {
-        let system = system.borrow();
+fn fit_least_squares(systems: &(impl Visit + ?Sized)) -> Result<ReferenceFit> {
+    let mut all = ElementSet::default();
+    let mut equations = NormalEquations::new();
+    systems.visit(&mut |index, system| {
+        all.add(system);
         if let Some(energy) = finite_energy(index, system)? {
-            labelled.push((system, energy));
+            equations.add(&composition(system), energy);
         }
-    }
-    let references: Vec<&System> = labelled.iter().map(|&(system, _)| system).collect();
-    let elements = elements(&references);
-    let mut column = [usize::MAX; 256];
-    elements.iter().enumerate().for_each(|(c, &z)| column[usize::from(z)] = c);
-    let (energies, rank) = solve_compositions(&labelled, &column, elements.len());
+        Ok(())
+    })?;
+    let elements = equations.elements();
+    let inverse = PseudoInverse::new(equations.gram(&elements), elements.len());
+    let mut energies = [0.0; 256];
+    let mut correct = |right: &[f64; 256]| {
+        let right: Vec<f64> = elements.iter().map(|&z| right[usize::from(z)]).collect();
+        elements.iter().zip(inverse.solve(&right)).for_each(|(&z, e)| energies[usize::from(z)] += e);
+        energies
+    };
+    let first = correct(&equations.right);
+    // A second pass solves for what rounding left of the first: normal equations square the condition number.
+    let mut right = [0.0; 256];
+    systems.visit(&mut |_, system| {
+        if let Some(energy) = system.energy {
+            let counts = composition(system);
+            let residual = energy - counts.iter().map(|&(z, c)| c * first[z]).sum::<f64>();
+            counts.iter().for_each(|&(z, c)| right[z] += c * residual);
+        }
+        Ok(())
+    })?;
+    let energies = correct(&right);
     let fit = ReferenceFit {
-        underdetermined: rank < elements.len(),
-        energies: ElementEnergies { by_number: elements.into_iter().zip(energies).collect() },
+        underdetermined: inverse.rank() < elements.len(),
+        energies: ElementEnergies::new(elements.iter().map(|&z| (z, energies[usize::from(z)]))),
         ..Default::default()
     };
-    fit.energies.require(systems, "no system with an energy holds", "give energies, or use \"none\" or a table")?;
+    let advice = "give energies, or use \"none\" or a table";
+    fit.energies.require(&all.elements(), "no system with an energy holds", advice)?;
     Ok(fit)
 }
 
-/// Minimum-norm least squares of energies on element counts, and the rank of the counts.
-fn solve_compositions(labelled: &[(&System, f64)], column: &[usize; 256], n: usize) -> (Vec<f64>, usize) {
-    let counts = |system: &System| {
-        let mut row = vec![0.0; n];
-        system.atomic_numbers.iter().for_each(|&z| row[column[usize::from(z)]] += 1.0);
-        row
-    };
-    let mut gram = vec![0.0; n * n];
-    for (system, _) in labelled {
-        let row = counts(system);
-        for i in (0..n).filter(|&i| row[i] != 0.0) {
-            (0..n).for_each(|j| gram[i * n + j] += row[i] * row[j]);
+/// Atomic numbers of a system and how often each occurs, ascending.
+fn composition(system: &System) -> Vec<(usize, f64)> {
+    let mut counts = [0_u32; 256];
+    system.atomic_numbers.iter().for_each(|&z| counts[usize::from(z)] += 1);
+    counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(z, n)| (z, f64::from(*n))).collect()
+}
+
+/// Sums over systems of counts times counts and of counts times energies, by atomic number.
+struct NormalEquations {
+    gram: Vec<f64>,
+    right: [f64; 256],
+}
+
+impl NormalEquations {
+    fn new() -> Self {
+        Self { gram: vec![0.0; 256 * 256], right: [0.0; 256] }
+    }
+
+    fn add(&mut self, counts: &[(usize, f64)], energy: f64) {
+        for &(z, c) in counts {
+            self.right[z] += c * energy;
+            counts.iter().for_each(|&(other, d)| self.gram[256 * z + other] += c * d);
         }
     }
-    let inverse = PseudoInverse::new(gram, n);
-    let mut energies = vec![0.0; n];
-    // The second pass solves for what rounding left of the first: normal equations square the condition number.
-    for _ in 0..2 {
-        let mut right = vec![0.0; n];
-        for (system, energy) in labelled {
-            let row = counts(system);
-            let residual = energy - row.iter().zip(&energies).map(|(c, e)| c * e).sum::<f64>();
-            right.iter_mut().zip(&row).for_each(|(r, c)| *r += c * residual);
-        }
-        energies.iter_mut().zip(inverse.solve(&right)).for_each(|(e, correction)| *e += correction);
+
+    /// Elements that were seen, ascending.
+    fn elements(&self) -> Vec<u8> {
+        (0..=u8::MAX).filter(|&z| self.gram[257 * usize::from(z)] > 0.0).collect()
     }
-    (energies, inverse.rank())
+
+    /// The rows and columns of some elements.
+    fn gram(&self, elements: &[u8]) -> Vec<f64> {
+        let entry = |row: u8, column: u8| self.gram[256 * usize::from(row) + usize::from(column)];
+        elements.iter().flat_map(|&row| elements.iter().map(move |&column| entry(row, column))).collect()
+    }
 }
 
 fn finite_energy(index: usize, system: &System) -> Result<Option<f64>> {
@@ -201,9 +238,9 @@ impl ElementEnergies {
         Ok(total)
     }
 
-    /// Every element of `systems` must have an energy; lists those that lack one.
-    fn require(&self, systems: &[impl Borrow<System>], what: &str, advice: &str) -> Result<()> {
-        let lacking: Vec<u8> = elements(systems).into_iter().filter(|&z| self.get(z).is_none()).collect();
+    /// Every one of `elements` must have an energy; lists those that lack one.
+    fn require(&self, elements: &[u8], what: &str, advice: &str) -> Result<()> {
+        let lacking: Vec<u8> = elements.iter().copied().filter(|&z| self.get(z).is_none()).collect();
         if lacking.is_empty() {
             return Ok(());
         }

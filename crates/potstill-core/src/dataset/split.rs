@@ -44,28 +44,73 @@ pub fn split(
     group_by: Option<&str>,
     seed: u64,
 ) -> Result<Vec<Part>> {
-    check_parts(parts)?;
-    if systems.is_empty() {
-        return Err(Error::setting("split", "no systems to divide"));
+    let mut groups = Groups::new(group_by);
+    systems.iter().try_for_each(|system| groups.add(system.borrow()))?;
+    groups.split(parts, seed)
+}
+
+/// What a [`split`] must know of systems that come one by one.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    key: Option<String>,
+    n_systems: usize,
+    group_of: HashMap<String, usize>,
+    /// Indices of the systems of each group, groups in order of first appearance; empty without a key.
+    groups: Vec<Vec<usize>>,
+}
+
+impl Groups {
+    /// Systems with the same value under `group_by` stay together.
+    pub fn new(group_by: Option<&str>) -> Self {
+        Self { key: group_by.map(str::to_owned), n_systems: 0, group_of: HashMap::new(), groups: Vec::new() }
     }
-    let mut targets = targets(parts, systems.len())?;
-    let mut groups = match group_by {
-        Some(key) => groups_by(systems, key)?,
-        None => (0..systems.len()).map(|i| vec![i]).collect(),
-    };
-    let n_wanted = targets.iter().filter(|&&t| t > 0.0).count();
-    if groups.len() < n_wanted {
-        let what = group_by.map_or_else(|| "systems".into(), |key| format!("groups of one `{key}`"));
-        let message = format!("{n_wanted} parts, but only {} {what}; ask for fewer parts", groups.len());
-        return Err(Error::setting("split", message));
+
+    /// Takes in the next system.
+    ///
+    /// # Errors
+    /// A system without the key; the message lists the keys that it has.
+    pub fn add(&mut self, system: &System) -> Result<()> {
+        let index = self.n_systems;
+        self.n_systems += 1;
+        let Some(key) = &self.key else { return Ok(()) };
+        let value = system.metadata.get(key).ok_or_else(|| no_key(index, system, key))?;
+        let group = *self.group_of.entry(value.to_string()).or_insert(self.groups.len());
+        if group == self.groups.len() {
+            self.groups.push(Vec::new());
+        }
+        self.groups[group].push(index);
+        Ok(())
     }
-    groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    // What nobody asks for goes to one more part, which is then forgotten.
-    let rest = systems.len() as f64 - targets.iter().sum::<f64>();
-    targets.push(if rest > FRACTION_TOLERANCE * systems.len() as f64 { rest } else { 0.0 });
-    let mut assigned = assign(groups, targets, parts.len());
-    assigned.truncate(parts.len());
-    Ok(parts.iter().map(|(name, _)| name.clone()).zip(assigned).collect())
+
+    /// Divides the systems that were added, see [`split`].
+    ///
+    /// # Errors
+    /// Those of [`split`].
+    pub fn split(self, parts: &[(String, Size)], seed: u64) -> Result<Vec<Part>> {
+        check_parts(parts)?;
+        let n_systems = self.n_systems;
+        if n_systems == 0 {
+            return Err(Error::setting("split", "no systems to divide"));
+        }
+        let mut targets = targets(parts, n_systems)?;
+        let mut groups = match self.key {
+            Some(_) => self.groups,
+            None => (0..n_systems).map(|i| vec![i]).collect(),
+        };
+        let n_wanted = targets.iter().filter(|&&t| t > 0.0).count();
+        if groups.len() < n_wanted {
+            let what = self.key.map_or_else(|| "systems".into(), |key| format!("groups of one `{key}`"));
+            let message = format!("{n_wanted} parts, but only {} {what}; ask for fewer parts", groups.len());
+            return Err(Error::setting("split", message));
+        }
+        groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        // What nobody asks for goes to one more part, which is then forgotten.
+        let rest = n_systems as f64 - targets.iter().sum::<f64>();
+        targets.push(if rest > FRACTION_TOLERANCE * n_systems as f64 { rest } else { 0.0 });
+        let mut assigned = assign(groups, targets, parts.len());
+        assigned.truncate(parts.len());
+        Ok(parts.iter().map(|(name, _)| name.clone()).zip(assigned).collect())
+    }
 }
 
 fn check_parts(parts: &[(String, Size)]) -> Result<()> {
@@ -107,22 +152,6 @@ fn targets(parts: &[(String, Size)], n_systems: usize) -> Result<Vec<f64>> {
         return Err(Error::setting("split", format!("{wanted} systems asked for, but there are {n_systems}")));
     }
     Ok(targets)
-}
-
-/// Indices of the systems of each group, groups in order of first appearance.
-fn groups_by(systems: &[impl Borrow<System>], key: &str) -> Result<Vec<Vec<usize>>> {
-    let mut group_of: HashMap<String, usize> = HashMap::new();
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, system) in systems.iter().enumerate() {
-        let system = system.borrow();
-        let value = system.metadata.get(key).ok_or_else(|| no_key(index, system, key))?;
-        let group = *group_of.entry(value.to_string()).or_insert(groups.len());
-        if group == groups.len() {
-            groups.push(Vec::new());
-        }
-        groups[group].push(index);
-    }
-    Ok(groups)
 }
 
 fn no_key(index: usize, system: &System, key: &str) -> Error {

@@ -1,8 +1,6 @@
 //! Checks that data can be trained on, with one line per complaint.
 
-use std::borrow::Borrow;
-
-use super::{error_at, list_elements, symbol_of};
+use super::{Visit, error_at, list_elements, symbol_of};
 use crate::elements::symbol;
 use crate::error::{Error, Result};
 use crate::system::{System, Vec3};
@@ -55,17 +53,22 @@ pub struct LabelNeeds {
 /// # Errors
 /// No system at all; the first system with no atoms, an array of the wrong length, an unknown element, a number that
 /// is not finite, or without a needed label (then with the counts of labelled and unlabelled systems).
-pub fn validate(systems: &[impl Borrow<System>], needs: &LabelNeeds, elements: Option<&[u8]>) -> Result<()> {
-    if systems.is_empty() {
+pub fn validate(systems: &(impl Visit + ?Sized), needs: &LabelNeeds, elements: Option<&[u8]>) -> Result<()> {
+    if systems.n_systems() == 0 {
         return Err(Error::Other("the dataset is empty; give at least one system".into()));
     }
-    for (index, system) in systems.iter().enumerate() {
-        let system = system.borrow();
+    let mut labels = [
+        Census::new("energy", &needs.energy),
+        Census::new("forces", &needs.forces),
+        Census::new("stress", &needs.stress),
+    ];
+    systems.visit(&mut |index, system| {
         check_one(system, elements).map_err(|message| error_at(index, system, message))?;
-    }
-    require(systems, "energy", &needs.energy, |s| s.energy.is_some())?;
-    require(systems, "forces", &needs.forces, |s| s.forces.is_some())?;
-    require(systems, "stress", &needs.stress, |s| s.stress.is_some())
+        let present = [system.energy.is_some(), system.forces.is_some(), system.stress.is_some()];
+        labels.iter_mut().zip(present).for_each(|(label, present)| label.add(index, system, present));
+        Ok(())
+    })?;
+    labels.into_iter().try_for_each(|label| label.finish(systems.n_systems()))
 }
 
 type Check = Result<(), String>;
@@ -136,31 +139,52 @@ fn check_vectors(what: &str, vectors: &[Vec3]) -> Check {
     Ok(())
 }
 
-/// Every system must have the label that `need` asks for.
-fn require(systems: &[impl Borrow<System>], label: &str, need: &Need, has: impl Fn(&System) -> bool) -> Result<()> {
-    if *need == Need::Optional {
-        return Ok(());
+/// Which systems have a label, and what is said when some lack it.
+struct Census<'a> {
+    label: &'static str,
+    need: &'a Need,
+    n_with: usize,
+    first_with: Option<usize>,
+    /// Index and name.
+    first_without: Option<(usize, Option<String>)>,
+}
+
+impl<'a> Census<'a> {
+    fn new(label: &'static str, need: &'a Need) -> Self {
+        Self { label, need, n_with: 0, first_with: None, first_without: None }
     }
-    let Some(first_without) = systems.iter().position(|s| !has(s.borrow())) else { return Ok(()) };
-    let first_with = systems.iter().position(|s| has(s.borrow()));
-    let n_with = systems.iter().filter(|s| has((*s).borrow())).count();
-    let mut message = format!("no {label}");
-    if let Need::Weighted { key, weight } = need {
-        message += &format!(", but {key} is {weight}");
+
+    fn add(&mut self, index: usize, system: &System, present: bool) {
+        if present {
+            self.n_with += 1;
+            self.first_with.get_or_insert(index);
+        } else if self.first_without.is_none() {
+            self.first_without = Some((index, system.name()));
+        }
     }
-    if let Some(first_with) = first_with {
-        let n_without = systems.len() - n_with;
-        message += &format!(
-            " ({n_without} of {} systems have none, {n_with} have {label}, the first of these is system {first_with})",
-            systems.len()
-        );
+
+    /// Every one of `n_systems` must have the label if it is needed.
+    fn finish(self, n_systems: usize) -> Result<()> {
+        let Self { label, need, n_with, first_with, first_without } = self;
+        let Some((index, name)) = first_without.filter(|_| *need != Need::Optional) else { return Ok(()) };
+        let mut message = format!("no {label}");
+        if let Need::Weighted { key, weight } = need {
+            message += &format!(", but {key} is {weight}");
+        }
+        if let Some(first_with) = first_with {
+            let n_without = n_systems - n_with;
+            message += &format!(
+                " ({n_without} of {n_systems} systems have none, {n_with} have {label}, the first of these is system \
+                 {first_with})"
+            );
+        }
+        message += &match need {
+            Need::Weighted { .. } => format!("; give {label} or set it to 0"),
+            _ if first_with.is_some() => format!("; give {label} or remove the systems without"),
+            _ => format!("; give {label}"),
+        };
+        Err(Error::System { index, name, message })
     }
-    message += &match need {
-        Need::Weighted { .. } => format!("; give {label} or set it to 0"),
-        _ if first_with.is_some() => format!("; give {label} or remove the systems without"),
-        _ => format!("; give {label}"),
-    };
-    Err(error_at(first_without, systems[first_without].borrow(), message))
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use half::f16;
 use memmap2::Mmap;
-use potstill_core::dataset::structure_hash;
+use potstill_core::dataset::{DatasetHash, Systems, Visit};
 use potstill_core::graph::Graph;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result, System};
@@ -150,7 +151,7 @@ struct Shard {
 struct Stored {
     dtype: Dtype,
     width: usize,
-    bytes: std::ops::Range<usize>,
+    bytes: Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -193,13 +194,19 @@ pub enum Origin {
 pub fn open_or_make(
     folder: &Path,
     teacher: &Model,
-    systems: &[System],
+    systems: &Systems,
     wanted: &[Wanted],
     precision: Precision,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(TeacherCache, Origin)> {
     let mut wanted = wanted.to_vec();
-    let mut index = plan(teacher, systems, &wanted, precision);
+    let mut hash = DatasetHash::structures(systems.len());
+    systems.visit(&mut |_, system| {
+        hash.add(system);
+        Ok(())
+    })?;
+    let structure_hash = hash.finish();
+    let mut index = plan(teacher, systems, &structure_hash, &wanted, precision);
     if folder.join("index.json").exists() {
         let found = read_index(folder)?;
         check_same(folder, &found, &index)?;
@@ -208,13 +215,13 @@ pub fn open_or_make(
         }
         // Runs that share the folder and want different taps must not take turns in making it.
         add_taps(&mut wanted, &found);
-        index = plan(teacher, systems, &wanted, precision);
+        index = plan(teacher, systems, &structure_hash, &wanted, precision);
     }
     make(folder, teacher, systems, &wanted, &index, progress)?;
     Ok((TeacherCache::open(folder, index, systems)?, Origin::Made))
 }
 
-fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Precision) -> Index {
+fn plan(teacher: &Model, systems: &Systems, structure_hash: &str, wanted: &[Wanted], precision: Precision) -> Index {
     let model = &teacher.header().model;
     let (node_channels, edge_channels) = (model.node_channels(), reduced_channels(model));
     let taps = wanted
@@ -222,21 +229,14 @@ fn plan(teacher: &Model, systems: &[System], wanted: &[Wanted], precision: Preci
         .map(|w| IndexTap { tap: w.tap.to_string(), node_channels, edge_channels, kinds: w.kinds.clone() })
         .collect();
     let mut shards: Vec<IndexShard> = Vec::new();
-    for system in systems {
-        match shards.last_mut() {
-            Some(shard) if shard.n_atoms + system.n_atoms() <= ATOMS_PER_SHARD => {
-                shard.n_systems += 1;
-                shard.n_atoms += system.n_atoms();
-            }
-            _ => {
-                let file = format!("shard-{:05}.safetensors", shards.len());
-                shards.push(IndexShard { file, n_systems: 1, n_atoms: system.n_atoms() });
-            }
-        }
+    for part in systems.batches(ATOMS_PER_SHARD) {
+        let file = format!("shard-{:05}.safetensors", shards.len());
+        let n_atoms = part.clone().map(|i| systems.n_atoms(i)).sum();
+        shards.push(IndexShard { file, n_systems: part.len(), n_atoms });
     }
     Index {
         format_version: FORMAT_VERSION,
-        structure_hash: structure_hash(systems),
+        structure_hash: structure_hash.to_owned(),
         teacher_hash: teacher.hash().to_owned(),
         precision,
         taps,
@@ -304,7 +304,7 @@ fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
 fn make(
     folder: &Path,
     teacher: &Model,
-    systems: &[System],
+    systems: &Systems,
     wanted: &[Wanted],
     index: &Index,
     progress: &(dyn Fn(usize) + Sync),
@@ -319,10 +319,10 @@ fn make(
     let key = blake3::hash(key.as_bytes()).to_hex().to_string();
     let mut first = 0;
     for shard in &index.shards {
-        let part = &systems[first..first + shard.n_systems];
         let path = folder.join(&shard.file);
         if !is_finished(&path, &key) {
-            let tensors = evaluate_shard(teacher, part, first, wanted, index.precision)?;
+            let part = first..first + shard.n_systems;
+            let tensors = evaluate_shard(teacher, systems, part, wanted, index.precision)?;
             write_tensors(&path, "plan", &key, &tensors)?;
         }
         first += shard.n_systems;
@@ -356,29 +356,20 @@ fn edge_counts(graph: &Graph) -> Vec<u32> {
 
 fn evaluate_shard(
     teacher: &Model,
-    systems: &[System],
-    first: usize,
+    systems: &Systems,
+    part: Range<usize>,
     wanted: &[Wanted],
     precision: Precision,
 ) -> Result<Tensors> {
     let taps: Vec<Tap> = wanted.iter().map(|w| w.tap).collect();
-    let mut batches: Vec<Vec<&System>> = Vec::new();
-    let mut atoms = usize::MAX;
-    for system in systems {
-        if atoms.saturating_add(system.n_atoms()) > ATOMS_PER_BATCH {
-            batches.push(Vec::new());
-            atoms = 0;
-        }
-        atoms += system.n_atoms();
-        if let Some(batch) = batches.last_mut() {
-            batch.push(system);
-        }
-    }
-    let parts: Vec<Part> = batches
-        .par_iter()
+    let parts: Vec<Part> = systems
+        .batches_of(part, ATOMS_PER_BATCH)
+        .into_par_iter()
         .map(|batch| {
-            let (graph, output) = teacher.forward(batch, &taps)?;
-            let labels = teacher.to_prediction(batch, &output)?;
+            let members = systems.get_all(batch.clone())?;
+            let members: Vec<&System> = members.iter().map(AsRef::as_ref).collect();
+            let (graph, output) = teacher.forward(&members, &taps).map_err(|e| e.shifted(batch.start))?;
+            let labels = teacher.to_prediction(&members, &output)?;
             let edges = Batch::new(graph.main(), teacher.device(), teacher.dtype());
             let mut features = Vec::new();
             for w in wanted {
@@ -401,21 +392,8 @@ fn evaluate_shard(
             let edge_counts = edge_counts(graph.main());
             Ok(Part { labels, features, edge_counts })
         })
-        .collect::<Result<_>>()
-        .map_err(|e| renumber(e, first))?;
+        .collect::<Result<_>>()?;
     pack(parts, precision)
-}
-
-/// Batches count from their own start; the user counts from that of the dataset.
-fn renumber(error: Error, first: usize) -> Error {
-    match error {
-        Error::System { index, name, message } => Error::Other(format!(
-            "teacher, among systems {first} to {}: {}{message}",
-            first + index,
-            name.map(|n| format!("({n}) ")).unwrap_or_default()
-        )),
-        other => other,
-    }
 }
 
 fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
@@ -466,7 +444,7 @@ fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
 }
 
 impl TeacherCache {
-    fn open(folder: &Path, index: Index, systems: &[System]) -> Result<Self> {
+    fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
         let mut shards = Vec::new();
         let mut places = Vec::with_capacity(systems.len());
         for (k, shard) in index.shards.iter().enumerate() {
@@ -474,7 +452,10 @@ impl TeacherCache {
             let first_place = places.len();
             let mut first_atom = 0;
             for system in 0..shard.n_systems {
-                let Some(n_atoms) = systems.get(places.len()).map(System::n_atoms) else { break };
+                if places.len() == systems.len() {
+                    break;
+                }
+                let n_atoms = systems.n_atoms(places.len());
                 places.push(Place { shard: k, system, first_atom, n_atoms, first_edge: 0, n_edges: 0 });
                 first_atom += n_atoms;
             }
@@ -548,7 +529,7 @@ impl TeacherCache {
     }
 
     /// Rows of a tensor in f64.
-    fn rows(&self, shard: usize, name: &str, rows: std::ops::Range<usize>) -> Result<Vec<f64>> {
+    fn rows(&self, shard: usize, name: &str, rows: Range<usize>) -> Result<Vec<f64>> {
         let shard = &self.shards[shard];
         let broken = |what: &str| Error::file(&shard.path, format!("{what} {name}; delete the cache to make it anew"));
         let stored = shard.tensors.get(name).ok_or_else(|| broken("has no tensor"))?;

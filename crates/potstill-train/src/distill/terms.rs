@@ -15,7 +15,7 @@ use super::{
     resolve_tap,
 };
 use crate::loss::{EnergyLoss, ForceLoss};
-use crate::prepared::PreparedSystem;
+use crate::prepared::{PreparedSystem, Shard};
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
 const PROJECTION_SEED: u64 = 0x70726f6a;
@@ -54,7 +54,8 @@ pub struct Terms {
     schedules: Vec<WeightSchedule>,
     projections: Vec<ProjectionKind>,
     cache: TeacherCache,
-    labels: Vec<Labels>,
+    references: ElementEnergies,
+    normalizer: Normalizer,
 }
 
 /// Counts over the whole batch, by which sums over shards are divided.
@@ -80,7 +81,6 @@ impl Terms {
         teacher: &Architecture,
         student: &Architecture,
         cache: TeacherCache,
-        systems: &[System],
         references: &ElementEnergies,
         normalizer: &Normalizer,
     ) -> Result<Self> {
@@ -113,16 +113,8 @@ impl Terms {
             schedules.push(term.schedule());
             actions.push(action);
         }
-        let needs_labels = actions.iter().any(|k| matches!(k, Action::Vanilla { .. } | Action::AtomicEnergy));
-        let labels = match needs_labels {
-            true => systems
-                .iter()
-                .enumerate()
-                .map(|(i, system)| normalized_labels(&cache, i, system, references, normalizer))
-                .collect::<Result<_>>()?,
-            false => Vec::new(),
-        };
-        Ok(Self { actions, names, weights, schedules, projections, cache, labels })
+        let (references, normalizer) = (references.clone(), *normalizer);
+        Ok(Self { actions, names, weights, schedules, projections, cache, references, normalizer })
     }
 
     /// Names of the strategies, in the order of the losses.
@@ -144,12 +136,12 @@ impl Terms {
     ///
     /// # Errors
     /// The first system with another number of edges.
-    pub fn check_edges(&self, systems: &[PreparedSystem]) -> Result<()> {
+    pub fn check_edges<'a>(&self, systems: impl IntoIterator<Item = (usize, &'a PreparedSystem)>) -> Result<()> {
         let compares = |a: &Action| matches!(a, Action::Feature { kind: Kind::Edge, .. });
         if !self.actions.iter().any(compares) {
             return Ok(());
         }
-        match systems.iter().enumerate().find(|(i, s)| self.cache.n_edges(*i) != s.n_edges) {
+        match systems.into_iter().find(|(i, s)| self.cache.n_edges(*i) != s.n_edges) {
             None => Ok(()),
             Some((i, system)) => {
                 let (ours, theirs) = (system.n_edges, self.cache.n_edges(i));
@@ -204,8 +196,7 @@ impl Terms {
         taps
     }
 
-    /// Losses of the terms on one shard of a batch, whose systems are `indices`, each times its weight in `weights`; a
-    /// weight of 0 spares the work.
+    /// Losses of the terms on one shard of a batch, each times its weight in `weights`; a weight of 0 spares the work.
     ///
     /// # Errors
     /// A cache that lacks a tensor.
@@ -214,8 +205,7 @@ impl Terms {
         student: &Student,
         batch: &Batch,
         output: &Output,
-        indices: &[usize],
-        free: &Tensor<2>,
+        shard: &Shard,
         counts: &Counts,
         losses: (EnergyLoss, ForceLoss),
         weights: &[f64],
@@ -225,7 +215,7 @@ impl Terms {
             .zip(weights)
             .map(|(action, &weight)| match weight {
                 0.0 => Ok(zero(batch)),
-                _ => self.one(action, weight, student, batch, output, indices, free, counts, losses),
+                _ => self.one(action, weight, student, batch, output, shard, counts, losses),
             })
             .collect()
     }
@@ -237,8 +227,7 @@ impl Terms {
         student: &Student,
         batch: &Batch,
         output: &Output,
-        indices: &[usize],
-        free: &Tensor<2>,
+        shard: &Shard,
         counts: &Counts,
         (energy_loss, force_loss): (EnergyLoss, ForceLoss),
     ) -> Result<Tensor<1>> {
@@ -246,19 +235,21 @@ impl Terms {
             let rows = values.len() / width;
             float_tensor::<2>(values, [rows, width], &batch.device, batch.dtype)
         };
-        let labels = || indices.iter().map(|&i| &self.labels[i]);
+        let labels = || self.labels(shard);
         Ok(match action {
             Action::Vanilla { energy_weight, force_weight } => {
-                let energy = column(labels().map(|l| l.energy).collect(), 1);
+                let labels = labels()?;
+                let energy = column(labels.iter().map(|l| l.energy).collect(), 1);
                 let scale = weight * energy_weight / counts.systems;
                 let loss = energy_loss.evaluate(output.energy.clone(), energy, scale);
                 match &output.forces {
                     Some(forces) if *force_weight > 0.0 => {
-                        let target = column(labels().flat_map(|l| l.forces.iter().flatten().copied()).collect(), 3);
+                        let target =
+                            column(labels.iter().flat_map(|l| l.forces.iter().flatten().copied()).collect(), 3);
                         loss + force_loss.evaluate(
                             forces.clone(),
                             target,
-                            free.clone(),
+                            shard.free_mask(batch),
                             weight * force_weight / counts.free.max(1.0),
                         )
                     }
@@ -266,13 +257,13 @@ impl Terms {
                 }
             }
             Action::AtomicEnergy => {
-                let target = column(labels().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
+                let target = column(labels()?.iter().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
                 energy_loss.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
             }
             Action::Feature { kind, compare, side, teacher, student: tap, projection } => {
                 let components = if *kind == Kind::Vector { 3 } else { 1 };
                 let width = components * self.cache.channels(*kind, *teacher).unwrap_or(1);
-                let theirs = column(self.cache.features(*kind, *teacher, indices)?, width);
+                let theirs = column(self.cache.features(*kind, *teacher, &shard.indices)?, width);
                 let Some(ours) = student_features(output, *tap, *kind, batch) else { return Ok(zero(batch)) };
                 let projection = &student.projections[*projection];
                 let project = |features: Tensor<2>| match kind {
@@ -305,6 +296,26 @@ impl Terms {
     }
 }
 
+impl Terms {
+    /// What the teacher says of the systems of a shard, in the student's units.
+    fn labels(&self, shard: &Shard) -> Result<Vec<Labels>> {
+        let normalizer = &self.normalizer;
+        let one = |(&index, system): (&usize, &System)| {
+            let labels = self.cache.labels(index)?;
+            let total = self.references.total(&system.atomic_numbers)?;
+            let share = normalizer.energy_mean / system.n_atoms() as f64;
+            let atomic =
+                |(z, e): (&u8, &f64)| (e - self.references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
+            Ok(Labels {
+                energy: normalizer.normalize_energy(labels.energy - total),
+                atomic_energies: system.atomic_numbers.iter().zip(&labels.atomic_energies).map(atomic).collect(),
+                forces: labels.forces.iter().map(|f| f.map(|c| normalizer.normalize_force(c))).collect(),
+            })
+        };
+        shard.indices.iter().zip(shard.systems()).map(one).collect()
+    }
+}
+
 /// What the student shows at a tap; `None` where it has no such features.
 fn student_features(output: &Output, tap: Tap, kind: Kind, batch: &Batch) -> Option<Tensor<2>> {
     let features = output.features.iter().find(|f| f.tap == tap)?;
@@ -317,22 +328,4 @@ fn student_features(output: &Output, tap: Tap, kind: Kind, batch: &Batch) -> Opt
 
 fn zero(batch: &Batch) -> Tensor<1> {
     batch.zeros([1])
-}
-
-fn normalized_labels(
-    cache: &TeacherCache,
-    index: usize,
-    system: &System,
-    references: &ElementEnergies,
-    normalizer: &Normalizer,
-) -> Result<Labels> {
-    let labels = cache.labels(index)?;
-    let total = references.total(&system.atomic_numbers)?;
-    let share = normalizer.energy_mean / system.n_atoms() as f64;
-    let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-    Ok(Labels {
-        energy: normalizer.normalize_energy(labels.energy - total),
-        atomic_energies: system.atomic_numbers.iter().zip(&labels.atomic_energies).map(atomic).collect(),
-        forces: labels.forces.iter().map(|f| f.map(|c| normalizer.normalize_force(c))).collect(),
-    })
 }

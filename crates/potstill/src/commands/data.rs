@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use potstill_core::dataset::{Size, Statistics, Summary, split};
+use potstill_core::dataset::{Gathering, Groups, Size, Statistics, Summary};
 use potstill_core::io::{LabelKeys, read, write};
 
 use super::{print, print_json};
@@ -16,7 +16,12 @@ use crate::progress::Progress;
 pub fn run(command: &DataCommand) -> Result<Outcome> {
     match command {
         DataCommand::Info { files, keys, json } => {
-            let statistics = Statistics::of(&load::systems(files, &LabelKeys::from(keys))?);
+            let mut gathering = Gathering::default();
+            load::each(files, &LabelKeys::from(keys), &mut |system| {
+                gathering.add(&system);
+                Ok(())
+            })?;
+            let statistics = gathering.finish();
             match json {
                 true => print_json(&statistics)?,
                 false => print(&describe(&statistics))?,
@@ -25,18 +30,8 @@ pub fn run(command: &DataCommand) -> Result<Outcome> {
         DataCommand::Convert { input, output, keys } => convert(input, output, &LabelKeys::from(keys))?,
         DataCommand::Generate(args) => return super::generate::run(args),
         DataCommand::Split { input, parts, out, group_by, format, seed, keys } => {
-            let systems = load::systems(std::slice::from_ref(input), &LabelKeys::from(keys))?;
             let sizes = parts.iter().map(|part| parse_part(part)).collect::<Result<Vec<_>>>()?;
-            std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
-            for (name, indices) in split(&systems, &sizes, group_by.as_deref(), *seed)? {
-                let path = out.join(format!("{name}.{format}"));
-                let mut writer = write(&path)?;
-                for &i in &indices {
-                    writer.write(&systems[i])?;
-                }
-                writer.finish()?;
-                print(&format!("{}: {} systems", path.display(), indices.len()))?;
-            }
+            divide(input, &LabelKeys::from(keys), &sizes, out, group_by.as_deref(), format, *seed)?;
         }
     }
     Ok(Outcome::Done)
@@ -57,6 +52,41 @@ fn convert(input: &Path, output: &Path, keys: &LabelKeys) -> Result<()> {
     }
     writer.finish()?;
     print(&format!("{}: {n} systems", output.display()))
+}
+
+/// Two passes over the file: which system goes where, then each to its place.
+fn divide(
+    input: &Path,
+    keys: &LabelKeys,
+    sizes: &[(String, Size)],
+    out: &Path,
+    group_by: Option<&str>,
+    format: &str,
+    seed: u64,
+) -> Result<()> {
+    let files = [input.to_path_buf()];
+    let mut groups = Groups::new(group_by);
+    load::each(&files, keys, &mut |system| groups.add(&system))?;
+    let parts = groups.split(sizes, seed)?;
+    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
+    let path = |name: &str| out.join(format!("{name}.{format}"));
+    let mut writers = parts.iter().map(|(name, _)| write(&path(name))).collect::<potstill_core::Result<Vec<_>>>()?;
+    let mut n_seen = 0;
+    load::each(&files, keys, &mut |system| {
+        for ((_, indices), writer) in parts.iter().zip(&mut writers) {
+            // Indices of a part ascend.
+            if indices.binary_search(&n_seen).is_ok() {
+                writer.write(&system)?;
+            }
+        }
+        n_seen += 1;
+        Ok(())
+    })?;
+    for ((name, indices), writer) in parts.iter().zip(writers) {
+        writer.finish()?;
+        print(&format!("{}: {} systems", path(name).display(), indices.len()))?;
+    }
+    Ok(())
 }
 
 fn parse_part(part: &str) -> Result<(String, Size)> {

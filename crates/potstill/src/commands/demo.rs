@@ -1,10 +1,12 @@
 //! `potstill demo`: teacher, student alone, student distilled, on shipped data.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
+use potstill_core::dataset::Systems;
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_core::{Prediction, System};
 use potstill_nn::{Model, parameters};
@@ -18,18 +20,16 @@ use super::{print, print_json};
 use crate::Outcome;
 use crate::args::DemoArgs;
 use crate::evaluation::{Evaluation, measure};
+use crate::parity::{Pairs, Thinned};
 use crate::report::{Curve, ModelRow, Parity, Plot, Report, table};
 use crate::{config_file, load};
-
-/// Points of a parity plot; the file stays small and the picture does not change.
-const PARITY_POINTS: usize = 1500;
 
 /// One of the three models with its measurements.
 struct Judged {
     name: &'static str,
     n_parameters: usize,
     evaluation: Evaluation,
-    prediction: Prediction,
+    pairs: Pairs,
 }
 
 /// Trains, distils, compares and writes `summary.json` and `report.html`.
@@ -45,13 +45,12 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
 
     let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
     let split = if args.judge_on_validation { "val" } else { "test" };
-    let test = load::systems(&[folder.join(format!("{split}.extxyz.xz"))], &LabelKeys::default())?;
+    let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &LabelKeys::default(), Some(true), None)?;
     let data = load_data(&config.data)?;
     let interrupt = interrupt_flag()?;
 
     let alone = Config { distill: None, ..config.clone() };
-    let same = Data { train: data.train.clone(), validation: data.validation.clone() };
-    let baseline = train_one(&alone, same, &args.out.join("baseline"), &interrupt, "student alone")?;
+    let baseline = train_one(&alone, data.clone(), &args.out.join("baseline"), &interrupt, "student alone")?;
     let student = train_one(&config, data, &args.out.join("student"), &interrupt, "student distilled")?;
     let (Some(baseline), Some(student)) = (baseline, student) else { return Ok(Outcome::Interrupted) };
 
@@ -73,13 +72,15 @@ fn train_one(config: &Config, data: Data, folder: &Path, interrupt: &AtomicBool,
     Ok(Some(Model::load(&summary.model, &Device::flex(), DType::F32)?))
 }
 
-fn judge(name: &'static str, model: &Model, test: &[System]) -> Result<Judged> {
-    let (evaluation, prediction) = measure(model, test, None, &format!("evaluating {name}"))?;
+fn judge(name: &'static str, model: &Model, test: &Systems) -> Result<Judged> {
+    let mut pairs = Pairs::default();
+    let mut keep = |systems: &[Cow<'_, System>], prediction: &Prediction| pairs.add(systems, prediction);
+    let evaluation = measure(model, test, None, &format!("evaluating {name}"), &mut keep)?;
     let n_parameters = parameters::describe(model.network()).iter().map(|p| p.len()).sum();
-    Ok(Judged { name, n_parameters, evaluation, prediction })
+    Ok(Judged { name, n_parameters, evaluation, pairs })
 }
 
-fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &[System], split: &str) -> Result<Outcome> {
+fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, split: &str) -> Result<Outcome> {
     let [teacher, baseline, student] = judged else { bail!("expected three models") };
     let closed = |metric: fn(&Evaluation) -> Option<f64>| {
         gap_closed(metric(&baseline.evaluation)?, metric(&student.evaluation)?, metric(&teacher.evaluation)?)
@@ -107,7 +108,7 @@ fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &[System], 
             test.len()
         ),
         plots: learning_curves(&args.out)?,
-        parities: parities(judged, test),
+        parities: parities(judged),
         provenance: provenance(args, config)?,
         gap_closed: gap,
         rows,
@@ -160,31 +161,22 @@ fn learning_curves(out: &Path) -> Result<Vec<Plot>> {
     ])
 }
 
-fn parities(judged: &[Judged], test: &[System]) -> Vec<Parity> {
-    let energies: Vec<f64> = test.iter().filter_map(|s| s.energy).collect();
-    let forces: Vec<f64> = test.iter().filter_map(|s| s.forces.as_ref()).flatten().flatten().copied().collect();
-    let series = |reference: &[f64], of: &dyn Fn(&Prediction) -> Vec<f64>| {
-        judged
-            .iter()
-            .map(|j| {
-                let step = reference.len().div_ceil(PARITY_POINTS).max(1);
-                let points = reference.iter().copied().zip(of(&j.prediction)).step_by(step).collect();
-                Curve { name: j.name.to_owned(), points }
-            })
-            .collect()
+fn parities(judged: &[Judged]) -> Vec<Parity> {
+    let series = |of: fn(&Pairs) -> &Thinned| {
+        judged.iter().map(|j| Curve { name: j.name.to_owned(), points: of(&j.pairs).pairs.clone() }).collect()
     };
     vec![
         Parity {
             title: "Energies".to_owned(),
             x_label: "reference energy in eV".to_owned(),
             y_label: "predicted energy in eV".to_owned(),
-            series: series(&energies, &|p| p.energy.clone()),
+            series: series(|pairs| &pairs.energies),
         },
         Parity {
             title: "Force components".to_owned(),
             x_label: "reference force in eV/Å".to_owned(),
             y_label: "predicted force in eV/Å".to_owned(),
-            series: series(&forces, &|p| p.forces.iter().flatten().copied().collect()),
+            series: series(|pairs| &pairs.forces),
         },
     ]
 }

@@ -14,8 +14,8 @@ use crate::load;
 /// Measures a model and holds it against the thresholds that were given.
 pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     let model = Model::load(&args.model, &Device::flex(), args.dtype.into())?;
-    let systems = load::systems(&args.data, &LabelKeys::from(&args.keys))?;
-    let (evaluation, _) = measure(&model, &systems, args.group_by.as_deref(), "evaluating")?;
+    let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
+    let evaluation = measure(&model, &systems, args.group_by.as_deref(), "evaluating", &mut |_, _| {})?;
     match args.json {
         true => print_json(&evaluation)?,
         false => print(&describe(&evaluation))?,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use potstill_core::System;
 use potstill_core::io::write_atomically;
 use potstill_nn::Architecture;
 use potstill_train::scales;
@@ -23,7 +22,7 @@ pub fn run(args: &FitScalesArgs) -> Result<Outcome> {
         bail!("{}: model.architecture: {name} has no factors to fit; gemnet_oc has", args.config.display());
     };
     config.data.validation.clear();
-    let systems: Vec<System> = load_data(&config.data)?.train;
+    let systems = load_data(&config.data)?.train;
     if systems.is_empty() {
         bail!("data.train: holds no systems");
     }

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::{DType, Device};
-use potstill_core::System;
-use potstill_core::dataset::content_hash;
+use potstill_core::dataset::{Survey, Systems};
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_nn::{Model, parameters};
 use potstill_train::observer::{Ending, Silent};
@@ -30,7 +29,7 @@ struct Bench<'a> {
     args: &'a StudyArgs,
     /// Data of each student, and their hash.
     data: Vec<(Data, String)>,
-    test: Vec<System>,
+    test: Systems,
     test_hash: String,
     teacher_hash: String,
     interrupt: &'a AtomicBool,
@@ -41,14 +40,14 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
     let study = Study::read(&args.config)?;
     let cells = study.cells()?;
     let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
-    let test = load::systems(&study.test, &LabelKeys::default())?;
+    let test = load::open(&study.test, &LabelKeys::default(), None, None)?;
     let data = study.students.iter().enumerate().map(|(s, _)| student_data(&cells, s)).collect::<Result<Vec<_>>>()?;
     let interrupt = interrupt_flag()?;
     let bench = Bench {
         study: &study,
         args,
         data,
-        test_hash: content_hash(&test),
+        test_hash: Survey::of(&test)?.content_hash,
         test,
         teacher_hash: teacher.hash().to_owned(),
         interrupt: &interrupt,
@@ -58,7 +57,7 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         eprintln!("interrupted; the same command goes on");
         return Ok(Outcome::Interrupted);
     }
-    let (teacher_evaluation, _) = measure(&teacher, &bench.test, None, "evaluating the teacher")?;
+    let teacher_evaluation = measure(&teacher, &bench.test, None, "evaluating the teacher", &mut |_, _| {})?;
     let rows = bench.rows(&cells, &teacher, &teacher_evaluation)?;
     bench.write(&cells, &rows)?;
     match args.json {
@@ -71,7 +70,7 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
 fn student_data(cells: &[Cell], student: usize) -> Result<(Data, String)> {
     let cell = cells.iter().find(|cell| cell.student == student).context("a student without a run")?;
     let data = load_data(&cell.config.data)?;
-    let hash = format!("{}{}", content_hash(&data.train), content_hash(&data.validation));
+    let hash = format!("{}{}", Survey::of(&data.train)?.content_hash, Survey::of(&data.validation)?.content_hash);
     Ok((data, hash))
 }
 
@@ -140,8 +139,7 @@ impl Bench<'_> {
         }
         write_atomically(&mark, |writer| writer.write_all(self.fingerprint(cell).as_bytes()))?;
         save_config(&folder, &config)?;
-        let (data, _) = &self.data[cell.student];
-        let data = Data { train: data.train.clone(), validation: data.validation.clone() };
+        let data = self.data[cell.student].0.clone();
         let summary = match quiet {
             true => train(&config, data, &folder, resume, self.interrupt, &mut Silent, &|_| {})?,
             false => run_config(&config, data, &folder, resume, self.interrupt, name)?,
@@ -150,7 +148,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let model = Model::load(&summary.model, &Device::flex(), DType::F32)?;
-        let (evaluation, _) = measure(&model, &self.test, None, &format!("{name}: evaluating"))?;
+        let evaluation = measure(&model, &self.test, None, &format!("{name}: evaluating"), &mut |_, _| {})?;
         let result = CellResult {
             fingerprint: self.fingerprint(cell),
             evaluation,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use potstill_core::System;
+use potstill_core::dataset::Systems;
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_train::config::{Config, DataConfig};
 use potstill_train::distill::Origin;
@@ -60,13 +60,10 @@ pub fn run_config(
 /// Reads what a configuration names.
 pub fn load_data(data: &DataConfig) -> Result<Data> {
     let keys = LabelKeys { energy: data.energy_key.clone(), forces: data.forces_key.clone(), stress: None };
-    let mut train: Vec<System> = load::systems(&data.train, &keys)?;
-    if let Some(n) = data.max_train_systems {
-        train.truncate(n);
-    }
+    let train = load::open(&data.train, &keys, data.in_memory, data.max_train_systems)?;
     let validation = match data.validation.is_empty() {
-        true => Vec::new(),
-        false => load::systems(&data.validation, &keys)?,
+        true => Systems::default(),
+        false => load::open(&data.validation, &keys, data.in_memory, None)?,
     };
     Ok(Data { train, validation })
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dataset::elements;
 use crate::system::Value;
 
 fn system(atomic_numbers: &[u8], energy: Option<f64>) -> System {
