@@ -15,7 +15,7 @@ use potstill_nn::network::Forces;
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
 use crate::distill::terms::Terms;
-use crate::distill::{DistillConfig, Kind, Origin, Term, training_rule};
+use crate::distill::{DistillConfig, Kind, Origin, TeacherCache, Term, training_rule};
 use crate::observer::Observer;
 use crate::prepared::Split;
 use crate::real::Real;
@@ -185,6 +185,43 @@ fn header(
     Ok((systems, survey, header))
 }
 
+/// Asks the teacher for what the terms of `config` want, into a cache that runs on the same data find ready.
+///
+/// # Errors
+/// As [`train`].
+pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &(dyn Fn(Prelude) + Sync)) -> Result<()> {
+    let Some(distill) = &config.distill else { return Ok(()) };
+    let fit = config.data.reference_energies.fit(&data.train)?;
+    let systems = data.train.clone().without(&fit.isolated_systems);
+    let teacher = load_teacher(distill, &systems)?;
+    open_cache(distill, config, &teacher, &systems, folder, tell).map(|_| ())
+}
+
+fn load_teacher(distill: &DistillConfig, systems: &Systems) -> Result<Model> {
+    let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
+    systems
+        .visit(&mut |i, system| teacher.check_elements(&[system]).map_err(|e| e.shifted(i)))
+        .map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
+    Ok(teacher)
+}
+
+fn open_cache(
+    distill: &DistillConfig,
+    config: &Config,
+    teacher: &Model,
+    systems: &Systems,
+    folder: &Path,
+    tell: &(dyn Fn(Prelude) + Sync),
+) -> Result<TeacherCache> {
+    let wanted = distill.wanted(&teacher.header().model, &config.model)?;
+    let total = systems.len();
+    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &wanted, distill.feature_precision, &|done| {
+        tell(Prelude::Labelling(done, total));
+    })?;
+    tell(Prelude::Cache(origin, cache.n_bytes()));
+    Ok(cache)
+}
+
 fn make_terms(
     distill: &DistillConfig,
     config: &Config,
@@ -193,19 +230,9 @@ fn make_terms(
     folder: &Path,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Terms> {
-    let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
-    let systems = train.systems();
-    systems
-        .visit(&mut |i, system| teacher.check_elements(&[system]).map_err(|e| e.shifted(i)))
-        .map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
-    let wanted = distill.wanted(&teacher.header().model, &config.model)?;
+    let teacher = load_teacher(distill, train.systems())?;
     let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
-    let total = systems.len();
-    let (cache, origin) =
-        cache::open_or_make(&cache_folder, &teacher, systems, &wanted, distill.feature_precision, &|done| {
-            tell(Prelude::Labelling(done, total));
-        })?;
-    tell(Prelude::Cache(origin, cache.n_bytes()));
+    let cache = open_cache(distill, config, &teacher, train.systems(), &cache_folder, tell)?;
     let (references, normalizer) = (&header.reference_energies, &header.normalizer);
     let model = &teacher.header().model;
     let terms = Terms::new(distill, model, &config.model, cache, references, normalizer)?;

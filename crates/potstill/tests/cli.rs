@@ -140,14 +140,26 @@ fn distillation_makes_and_reuses_its_cache() {
 fn a_study_runs_resumes_and_prints_one_table() {
     let bench = Bench::trained();
     let study = "teacher = 'run/model.safetensors'\ntest = ['train.xyz']\nseeds = [1, 2]\n\
-                 [[students]]\nname = 'tiny'\nconfig = 'train.toml'\n\
+                 [tuning]\nfactors = [0.1, 10.0]\nset = ['training.epochs=1']\n\
+                 [[students]]\nname = 'tiny'\nconfig = 'train.toml'\nset = ['training.learning_rate=2e-3']\n\
                  [[runs]]\nname = 'alone'\n\
-                 [[runs]]\nname = 'n2n'\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
+                 [[runs]]\nname = 'n2n'\ntune = true\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
     bench.write("study.toml", study);
     let rows = bench.json(&["study", "study.toml", "--out", "study", "--jobs", "2", "--json"]);
     let row = |i: usize| (rows[i]["student"].as_str().unwrap(), rows[i]["run"].as_str().unwrap());
     assert_eq!([row(0), row(1), row(2)], [("teacher", "PaiNN"), ("tiny", "alone"), ("tiny", "n2n")]);
     assert_eq!(rows[2]["n_seeds"], 2);
+    // The factor with the lower loss on the validation systems is the one that counts.
+    let trial = |factor: &str| -> serde_json::Value {
+        let path = bench.path(&format!("study/tiny/n2n/trial-{factor}/result.json"));
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let losses = ["0.1", "10"].map(|factor| trial(factor)["validation_loss"].as_f64().unwrap());
+    assert_ne!(losses[0], losses[1]);
+    assert_eq!(rows[2]["factor"], if losses[0] < losses[1] { 0.1 } else { 10.0 });
+    assert!(trial("10")["evaluation"].is_null());
+    let config = fs::read_to_string(bench.path("study/tiny/n2n/seed-2/config.toml")).unwrap();
+    assert!(config.contains("learning_rate = 0.002") && config.contains("epochs = 2"), "{config}");
     assert!(rows[2]["forces_mae"]["standard_error"].is_number() && rows[1]["forces_gap_closed"].is_null());
     for file in ["table.md", "table.csv", "summary.json", "report.html", "tiny/n2n/seed-2/model.safetensors"] {
         assert!(bench.path(&format!("study/{file}")).exists(), "{file}");
@@ -163,9 +175,9 @@ fn a_study_runs_resumes_and_prints_one_table() {
     let again = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
     let said = String::from_utf8(again.stderr).unwrap();
     assert_eq!(said.matches("done already").count(), 1, "{said}");
-    assert!(String::from_utf8(again.stdout).unwrap().starts_with("| student | run | seeds |"));
+    assert!(String::from_utf8(again.stdout).unwrap().starts_with("| student | run | weights × | seeds |"));
     let third = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
-    assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 4);
+    assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 6);
 
     bench.write("study.toml", &study.replace("strategy = 'n2n'", "strategy = 'e2e'"));
     bench.write("schnet.toml", "[data]\ntrain = ['train.xyz']\n[model]\narchitecture = 'schnet'\n");

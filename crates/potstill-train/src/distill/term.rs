@@ -309,6 +309,27 @@ impl Term {
         }
     }
 
+    /// The same term with its weights times `factor`.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut term = self.clone();
+        match &mut term {
+            Self::Vanilla { energy_weight, force_weight, .. } => {
+                *energy_weight *= factor;
+                *force_weight *= factor;
+            }
+            Self::AtomicEnergy { weight, .. } => *weight = weight.scaled(factor),
+            Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::EdgeToEdge(t) | Self::VectorToVector(t) => {
+                t.weight = t.weight.scaled(factor);
+            }
+            Self::VectorGeometric(t) => t.weight = t.weight.scaled(factor),
+            Self::LocalPreservation(t) | Self::GlobalPreservation(t) | Self::Cka(t) => {
+                t.weight = t.weight.scaled(factor);
+            }
+        }
+        term
+    }
+
     /// Checks every number; the message says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(weight) = self.weights().iter().map(|w| w.number()).find(|w| !(w.is_finite() && *w >= 0.0)) {

@@ -70,6 +70,15 @@ impl Weight {
             Self::Fixed(value) | Self::Auto(value) => value,
         }
     }
+
+    /// The same kind of weight times `factor`.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Fixed(value) => Self::Fixed(factor * value),
+            Self::Auto(value) => Self::Auto(factor * value),
+        }
+    }
 }
 
 /// How a weight changes over a run.

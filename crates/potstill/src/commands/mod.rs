@@ -1,7 +1,7 @@
 //! One file per verb.
 
 mod data;
-mod demo;
+pub mod demo;
 mod evaluate;
 mod export;
 mod fit_scales;
@@ -12,7 +12,7 @@ mod label;
 mod predict;
 mod similarity;
 mod study;
-mod train;
+pub mod train;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;

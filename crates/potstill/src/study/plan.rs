@@ -25,6 +25,9 @@ pub struct Study {
     /// Precision of cached features.
     #[serde(default)]
     pub feature_precision: Precision,
+    /// How weights are chosen for the runs that ask for it.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
     /// Networks with their data and training.
     pub students: Vec<Student>,
     /// Ways of training them. The first without terms is what the others are compared with.
@@ -35,6 +38,20 @@ fn one_seed() -> Vec<u64> {
     vec![0]
 }
 
+/// Weights are tried, and judged by the loss on the validation systems; the test systems play no part.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// Factors that are tried on the weights of all terms of a run.
+    pub factors: Vec<f64>,
+    /// Seed of the trials. Default: the first of `seeds`.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Settings to change in trials, as with `--set`, for example fewer epochs.
+    #[serde(default)]
+    pub set: Vec<String>,
+}
+
 /// One network with its data.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +60,9 @@ pub struct Student {
     pub name: String,
     /// Training configuration without `[distill]`.
     pub config: PathBuf,
+    /// Settings to change, as with `--set`.
+    #[serde(default)]
+    pub set: Vec<String>,
 }
 
 /// One way of training.
@@ -57,6 +77,9 @@ pub struct Run {
     /// Settings to change, as with `--set`.
     #[serde(default)]
     pub set: Vec<String>,
+    /// Whether the weights are multiplied by the best of the factors of `[tuning]`. Default: no.
+    #[serde(default)]
+    pub tune: bool,
     /// Names of the students it is for. Default: all.
     #[serde(default)]
     pub students: Vec<String>,
@@ -71,6 +94,10 @@ pub struct Cell {
     pub run: usize,
     /// Seed.
     pub seed: u64,
+    /// Factor on the weights, where they are tuned.
+    pub factor: Option<f64>,
+    /// Whether this only tries a factor.
+    pub is_trial: bool,
     /// Complete configuration.
     pub config: Config,
 }
@@ -107,7 +134,15 @@ impl Study {
         if self.seeds.iter().collect::<BTreeSet<_>>().len() < self.seeds.len() {
             bail!("seeds: one of them comes twice; each run is done once for a seed");
         }
+        if let Some(tuning) = &self.tuning
+            && (tuning.factors.is_empty() || tuning.factors.iter().any(|f| !(f.is_finite() && *f > 0.0)))
+        {
+            bail!("tuning.factors: give at least one, each a positive number");
+        }
         for run in &self.runs {
+            if run.tune && (self.tuning.is_none() || run.terms.is_empty()) {
+                bail!("runs ({}): tune needs terms, and a [tuning] section with factors", run.name);
+            }
             for name in &run.students {
                 if !self.students.iter().any(|s| s.name == *name) {
                     let known: Vec<&str> = self.students.iter().map(|s| s.name.as_str()).collect();
@@ -123,32 +158,57 @@ impl Study {
         self.runs.iter().position(|run| run.terms.is_empty())
     }
 
-    /// All trainings, seed by seed, so that an early look at a study sees every run.
+    /// The trainings that try weights.
     ///
     /// # Errors
     /// A configuration that cannot be read or is wrong.
-    pub fn cells(&self) -> Result<Vec<Cell>> {
+    pub fn trials(&self) -> Result<Vec<Cell>> {
+        let Some(tuning) = &self.tuning else { return Ok(Vec::new()) };
         let mut cells = Vec::new();
-        for &seed in &self.seeds {
-            for (s, student) in self.students.iter().enumerate() {
-                for (r, run) in self.runs.iter().enumerate() {
-                    if !run.students.is_empty() && !run.students.contains(&student.name) {
-                        continue;
-                    }
-                    let mut config = config_file::read(&student.config, &run.set)?;
-                    config.seed = seed;
-                    config.distill = (!run.terms.is_empty()).then(|| DistillConfig {
-                        teacher: self.teacher.clone(),
-                        cache: None,
-                        feature_precision: self.feature_precision,
-                        terms: run.terms.clone(),
-                    });
-                    config.validate().with_context(|| format!("student {}, run {}", student.name, run.name))?;
-                    cells.push(Cell { student: s, run: r, seed, config });
-                }
+        for (s, r) in self.pairs().filter(|&(_, r)| self.runs[r].tune) {
+            for &factor in &tuning.factors {
+                let seed = tuning.seed.unwrap_or(self.seeds[0]);
+                cells.push(self.cell((s, r), seed, Some(factor), Some(&tuning.set))?);
             }
         }
         Ok(cells)
+    }
+
+    /// All trainings that count, seed by seed, so that an early look at a study sees every run. `factor` is the one that was
+    /// chosen for a student and a run.
+    ///
+    /// # Errors
+    /// A configuration that cannot be read or is wrong.
+    pub fn cells(&self, factor: &dyn Fn(usize, usize) -> Option<f64>) -> Result<Vec<Cell>> {
+        let seeds = self.seeds.iter();
+        seeds.flat_map(|&seed| self.pairs().map(move |(s, r)| self.cell((s, r), seed, factor(s, r), None))).collect()
+    }
+
+    /// Students with the runs that are for them.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let is_for = |run: &Run, student: &Student| run.students.is_empty() || run.students.contains(&student.name);
+        let runs = move |(s, student)| {
+            let runs = self.runs.iter().enumerate().filter(move |(_, run)| is_for(run, student));
+            runs.map(move |(r, _)| (s, r))
+        };
+        self.students.iter().enumerate().flat_map(runs)
+    }
+
+    /// `trial` holds the settings to change when the cell only tries a factor.
+    fn cell(&self, (s, r): (usize, usize), seed: u64, factor: Option<f64>, trial: Option<&[String]>) -> Result<Cell> {
+        let (student, run) = (&self.students[s], &self.runs[r]);
+        let set = [&student.set[..], &run.set, trial.unwrap_or_default()].concat();
+        let mut config = config_file::read(&student.config, &set)?;
+        config.seed = seed;
+        let terms = run.terms.iter().map(|term| term.scaled(factor.unwrap_or(1.0))).collect();
+        config.distill = (!run.terms.is_empty()).then(|| DistillConfig {
+            teacher: self.teacher.clone(),
+            cache: None,
+            feature_precision: self.feature_precision,
+            terms,
+        });
+        config.validate().with_context(|| format!("student {}, run {}", student.name, run.name))?;
+        Ok(Cell { student: s, run: r, seed, factor, is_trial: trial.is_some(), config })
     }
 }
 
@@ -198,6 +258,8 @@ mod tests {
             ("test = ['a.xyz']", "test = ['a.xyz']\nseeds = [1, 1]", "comes twice"),
             ("name = 'n2n'", "name = 'n2n'\nstudents = ['big']", "no student is called `big`; there are small"),
             ("strategy = 'n2n'", "strategy = 'magic'", "unknown variant `magic`"),
+            ("name = 'n2n'", "name = 'n2n'\ntune = true", "tune needs terms, and a [tuning] section"),
+            ("[[students]]", "[tuning]\nfactors = [0.0]\n[[students]]", "tuning.factors"),
         ] {
             let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
             assert!(error.contains(wanted) && !error.contains('\n'), "{error}");

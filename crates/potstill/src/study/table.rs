@@ -11,8 +11,10 @@ use crate::evaluation::Evaluation;
 pub struct CellResult {
     /// What was run; another text means another run.
     pub fingerprint: String,
-    /// Errors on the test systems and speed.
-    pub evaluation: Evaluation,
+    /// Loss on the validation systems, by which weights and checkpoints are chosen.
+    pub validation_loss: Option<f64>,
+    /// Errors on the test systems and speed; none for a trial.
+    pub evaluation: Option<Evaluation>,
     /// Trained parameters that are shipped.
     pub n_parameters: usize,
     /// Optimisation steps.
@@ -58,6 +60,8 @@ pub struct Row {
     pub student: String,
     /// Name of the run.
     pub run: String,
+    /// Factor on the weights that was chosen on the validation systems; none where nothing was to choose.
+    pub factor: Option<f64>,
     /// Seeds that are done.
     pub n_seeds: usize,
     /// In eV.
@@ -81,9 +85,10 @@ pub struct Row {
 }
 
 /// Heads of the columns.
-const HEADS: [&str; 12] = [
+const HEADS: [&str; 13] = [
     "student",
     "run",
+    "weights ×",
     "seeds",
     "energy MAE (meV)",
     "force MAE (meV/Å)",
@@ -97,13 +102,14 @@ const HEADS: [&str; 12] = [
 ];
 
 impl Row {
-    fn cells(&self) -> [String; 12] {
+    fn cells(&self) -> [String; 13] {
         let text = |mean: &Option<Mean>, scale: f64, digits: usize| {
             mean.as_ref().map_or_else(|| "–".to_owned(), |m| m.text(scale, digits))
         };
         [
             self.student.clone(),
             self.run.clone(),
+            self.factor.map_or_else(|| "–".to_owned(), |f| f.to_string()),
             self.n_seeds.to_string(),
             text(&self.energy_mae, 1e3, 1),
             text(&self.forces_mae, 1e3, 1),
@@ -141,7 +147,7 @@ pub fn csv(rows: &[Row]) -> String {
         "seconds",
     ];
     let heads = names.map(|name| format!("{name},{name}_se")).join(",");
-    let mut out = format!("student,run,seeds,parameters,{heads}\n");
+    let mut out = format!("student,run,factor,seeds,parameters,{heads}\n");
     for row in rows {
         let means = [
             &row.energy_mae,
@@ -156,7 +162,16 @@ pub fn csv(rows: &[Row]) -> String {
         let number = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         let cells = means
             .map(|mean| format!("{},{}", number(mean.map(|m| m.mean)), number(mean.and_then(|m| m.standard_error))));
-        let _ = writeln!(out, "{},{},{},{},{}", row.student, row.run, row.n_seeds, row.n_parameters, cells.join(","));
+        let _ = writeln!(
+            out,
+            "{},{},{},{},{},{}",
+            row.student,
+            row.run,
+            number(row.factor),
+            row.n_seeds,
+            row.n_parameters,
+            cells.join(",")
+        );
     }
     out
 }
