@@ -91,6 +91,30 @@ impl Batch {
         }
     }
 
+    /// The same batch with `displacement` as a leaf that records gradients, and distance and direction computed from it: what
+    /// an attack on positions differentiates. For networks whose geometry is all in these three; not for GemNet-OC, whose
+    /// angles are constants. The batch must be on a device that differentiates.
+    #[must_use]
+    pub fn tracking_displacement(self) -> Self {
+        let displacement = self.displacement.detach().require_grad();
+        let distance = displacement.clone().powi_scalar(2).sum_dim(1).sqrt();
+        let direction = displacement.clone() / distance.clone();
+        Self { displacement, distance, direction, ..self }
+    }
+
+    /// Derivatives with respect to positions from those with respect to the displacement of each edge, `∂L/∂r_source` being
+    /// that of the displacement and `∂L/∂r_target` its negative. Shapes: `[n_edges, 3]` row-major to `[n_atoms, 3]`.
+    pub fn position_gradient(&self, displacement_gradient: &[f64]) -> Vec<[f64; 3]> {
+        let mut gradient = vec![[0.0; 3]; self.n_atoms];
+        for (&[source, target], g) in self.ends.iter().zip(displacement_gradient.chunks_exact(3)) {
+            for (c, g) in g.iter().enumerate() {
+                gradient[source as usize][c] += g;
+                gradient[target as usize][c] -= g;
+            }
+        }
+        gradient
+    }
+
     /// Zeros in the batch's precision.
     pub fn zeros<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
         Tensor::zeros(shape, (&self.device, self.dtype))

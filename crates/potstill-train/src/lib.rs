@@ -2,10 +2,12 @@
 //!
 //! A run is a [`config::Config`] and a folder; [`trainer::Trainer`] does the rest and prints nothing.
 
+pub mod augment;
 pub mod config;
 pub mod distill;
 pub mod generate;
 pub mod loss;
+mod moves;
 pub mod observer;
 pub mod optimizer;
 pub mod prepared;

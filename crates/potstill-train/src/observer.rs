@@ -22,11 +22,18 @@ pub struct StepReport {
     pub distill_losses: Vec<f64>,
     /// Gradient norm before clipping.
     pub gradient_norm: f64,
+    /// Copies that were thrown away, in this step or since the last line.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub n_rejected: usize,
     /// Systems in the batch.
     #[serde(skip)]
     pub n_systems: usize,
     /// Seconds since the start, over all resumed parts.
     pub seconds: f64,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Metrics of the averaged weights on the validation systems.

@@ -145,6 +145,20 @@ impl Split {
         members.into_iter().collect()
     }
 
+    /// Another system in the place of system `index`, such as a copy whose atoms were moved.
+    ///
+    /// # Errors
+    /// As [`Split::new`].
+    pub fn member(&self, index: usize, system: System) -> Result<Member<'static>> {
+        let prepared = Cow::Owned(self.prepare(index, &system, &|_| true)?);
+        Ok(Member { system: Cow::Owned(system), prepared })
+    }
+
+    /// How graphs are drawn.
+    pub fn rule(&self) -> &NetworkGraphRule {
+        &self.rule
+    }
+
     /// `keep` tells whether a graph of so many bytes is worth keeping.
     fn prepare(&self, index: usize, system: &System, keep: &dyn Fn(usize) -> bool) -> Result<PreparedSystem> {
         let graph = self.rule.build_main(&[system]).map_err(|e| e.shifted(index))?;

@@ -14,7 +14,8 @@ use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
-use crate::distill::terms::Terms;
+use crate::distill::targets::{LiveTeacher, StudentUnits};
+use crate::distill::terms::{Source, Terms};
 use crate::distill::{DistillConfig, Kind, Origin, TeacherCache, Term, training_rule};
 use crate::observer::Observer;
 use crate::prepared::Split;
@@ -102,9 +103,7 @@ fn train_in<T: Real>(
     let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
     let (train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
     let terms = match &config.distill {
-        Some(distill) if distill.terms.iter().any(|t| t.is_active()) => {
-            Some(make_terms(distill, config, &train, &header, folder, tell)?)
-        }
+        Some(distill) if distill.is_active() => Some(make_terms(distill, config, &train, &header, folder, tell)?),
         _ => None,
     };
     let mut trainer = Trainer::<T>::new(
@@ -120,7 +119,7 @@ fn train_in<T: Real>(
     )?;
     let found = config.distill.as_ref().is_some_and(|d| d.terms.iter().any(Term::has_auto_weight));
     if found {
-        tell(Prelude::Weights(trainer.weights().into_iter().map(|(name, w)| (name.to_owned(), w)).collect()));
+        tell(Prelude::Weights(trainer.weights()));
     }
     trainer.run(observer)
 }
@@ -231,11 +230,22 @@ fn make_terms(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Terms> {
     let teacher = load_teacher(distill, train.systems())?;
-    let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
-    let cache = open_cache(distill, config, &teacher, train.systems(), &cache_folder, tell)?;
-    let (references, normalizer) = (&header.reference_energies, &header.normalizer);
-    let model = &teacher.header().model;
-    let terms = Terms::new(distill, model, &config.model, cache, references, normalizer)?;
+    let source = match distill.online || !distill.terms.iter().any(Term::is_active) {
+        true => {
+            distill.wanted(&teacher.header().model, &config.model)?;
+            Source::Live
+        }
+        false => {
+            let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
+            Source::Cache(open_cache(distill, config, &teacher, train.systems(), &cache_folder, tell)?)
+        }
+    };
+    let live = match distill.needs_live_teacher() {
+        true => Some(LiveTeacher::new(Model::load(&distill.teacher, &Device::flex(), config.training.dtype.into())?)),
+        false => None,
+    };
+    let units = StudentUnits { references: header.reference_energies.clone(), normalizer: header.normalizer };
+    let terms = Terms::new(distill, &teacher.header().model, &config.model, source, live, units)?;
     // Graphs of systems on disk are drawn, and checked, at each step.
     terms.check_edges(train.prepared().iter().enumerate())?;
     Ok(terms)

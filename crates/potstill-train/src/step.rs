@@ -13,11 +13,13 @@ use potstill_core::graph::Graph;
 use potstill_core::{Error, Result};
 use potstill_nn::batch::{float_tensor, to_host};
 use potstill_nn::network::Forces;
-use potstill_nn::{Batch, NetworkGraphRule, Output, Tap, parameters};
+use potstill_nn::{Batch, Output, Tap, parameters};
 use rayon::prelude::*;
 
+use crate::augment::Augmentation;
 use crate::config::TrainingConfig;
-use crate::distill::terms::{Counts, Student, Terms};
+use crate::distill::targets::LiveTeacher;
+use crate::distill::terms::{Counts, Set, Student, Terms};
 use crate::prepared::{Member, PreparedSystem, Shard, Split};
 use crate::real::Real;
 
@@ -29,8 +31,10 @@ pub struct StepContext<'a> {
     pub forces: Forces,
     /// The systems that indices speak of.
     pub split: &'a Split,
-    /// How graphs that are not kept are drawn.
-    pub rule: &'a NetworkGraphRule,
+    /// Seed of copies.
+    pub seed: u64,
+    /// Steps done before this one.
+    pub step: u64,
     /// Parameters whose gradients are divided, and by what.
     pub divisors: &'a [(Range<usize>, f64)],
     /// Distillation terms, if any.
@@ -79,6 +83,8 @@ pub struct Losses {
     pub forces: f64,
     /// Distillation terms.
     pub terms: Vec<f64>,
+    /// Copies that were thrown away.
+    pub n_rejected: usize,
 }
 
 impl Losses {
@@ -97,6 +103,7 @@ impl Losses {
         self.forces += other.forces;
         self.terms.resize(other.terms.len(), 0.0);
         self.terms.iter_mut().zip(&other.terms).for_each(|(a, b)| *a += b);
+        self.n_rejected += other.n_rejected;
     }
 }
 
@@ -115,7 +122,9 @@ impl StepContext<'_> {
     /// A teacher cache that lacks a tensor.
     pub fn gradient_of<T: Real>(&self, part: Part, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
         let members = self.split.members(batch)?;
-        let counts = counts(&members);
+        let mut batch_counts = BatchCounts { systems: counts(members.iter()), copies: Counts::default() };
+        let copies = self.copies(values, batch, &members, &batch_counts.systems)?;
+        batch_counts.copies = counts(copies.iter().flatten());
         let weights: Vec<usize> = members.iter().map(|m| m.prepared.cost()).collect();
         let places: Vec<usize> = (0..batch.len()).collect();
         let threads = rayon::current_num_threads();
@@ -125,7 +134,9 @@ impl StepContext<'_> {
         for parts in parts.chunks(threads) {
             let shard = |places: &Vec<usize>| {
                 let shard = Shard::new(places.iter().map(|&p| batch[p]).collect(), places.iter().map(|&p| &members[p]));
-                self.shard(part, values, &shard, &counts)
+                let copied = || places.iter().filter_map(|&p| Some((batch[p], copies.get(p)?.as_ref()?)));
+                let copies = Shard::new(copied().map(|(i, _)| i).collect(), copied().map(|(_, copy)| copy));
+                self.shard(part, values, &shard, &copies, &batch_counts)
             };
             let results: Vec<(Losses, Vec<T>)> = parts.par_iter().map(shard).collect::<Result<_>>()?;
             for (part_losses, part) in results {
@@ -138,7 +149,8 @@ impl StepContext<'_> {
                 }
             }
         }
-        let (losses, mut gradient) = sum.ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
+        let (mut losses, mut gradient) = sum.ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
+        losses.n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
         for (range, divisor) in self.divisors {
             gradient[range.clone()].iter_mut().for_each(|g| *g = T::from_f64(g.to_f64() / divisor));
         }
@@ -148,24 +160,73 @@ impl StepContext<'_> {
     /// How often each thread runs the network, so that what all keep at a time stays within what the settings allow.
     fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
-        let bytes = edges as f64 * self.bytes_per_edge as f64;
+        let passes = 1 + usize::from(self.augmentation().is_some());
+        let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
         let parts = (bytes / (self.training.activation_gib * 1024.0_f64.powi(3))).ceil() as usize;
         parts.clamp(1, batch.len().div_ceil(threads).max(1))
     }
 
-    fn shard<T: Real>(&self, part: Part, values: &[T], shard: &Shard, counts: &Counts) -> Result<(Losses, Vec<T>)> {
+    /// Terms on copies with what they need, where there are any.
+    pub fn augmentation(&self) -> Option<(&Augmentation, &Terms, &LiveTeacher)> {
+        let terms = self.terms?;
+        let (augmentation, teacher) = terms.augmentation()?;
+        Some((augmentation, terms, teacher))
+    }
+
+    fn shard<T: Real>(
+        &self,
+        part: Part,
+        values: &[T],
+        shard: &Shard,
+        copies: &Shard,
+        counts: &BatchCounts,
+    ) -> Result<(Losses, Vec<T>)> {
         let device = self.device.clone().autodiff();
         let student = parameters::with_vector(self.template.clone(), values, &device);
         let batch = self.batch::<T>(shard, &device)?;
-        let taps = self.terms.map(Terms::student_taps).unwrap_or_default();
-        let (output, mut parts) = self.main_losses(&student, &batch, shard, counts, &taps);
+        let taps = self.terms.map(|terms| terms.student_taps(Set::Systems)).unwrap_or_default();
+        let (output, mut parts) = self.main_losses(&student, &batch, shard, &counts.systems, &taps);
         if let Some(terms) = self.terms {
             let losses = (self.training.energy_loss, self.training.force_loss);
+            let weights = &self.term_weights;
             terms.check_edges(shard.prepared().zip(&shard.indices).map(|(system, &i)| (i, system)))?;
-            parts.extend(terms.evaluate(&student, &batch, &output, shard, counts, losses, &self.term_weights)?);
+            if terms.n_terms(Set::Systems) > 0 {
+                let targets = terms.targets(Set::Systems, shard, &device, T::DTYPE)?;
+                let (targets, counts) = (targets.as_ref(), &counts.systems);
+                parts.extend(terms.evaluate(
+                    Set::Systems,
+                    &student,
+                    &batch,
+                    &output,
+                    shard,
+                    targets,
+                    counts,
+                    losses,
+                    weights,
+                )?);
+            }
+            if copies.members.is_empty() {
+                parts.extend((0..terms.n_terms(Set::Copies)).map(|_| batch.zeros([1])));
+            } else {
+                let batch = self.batch::<T>(copies, &device)?;
+                let output = student.network.forward(&batch, self.forces, &terms.student_taps(Set::Copies));
+                let targets = terms.targets(Set::Copies, copies, &device, T::DTYPE)?;
+                let (targets, counts) = (targets.as_ref(), &counts.copies);
+                parts.extend(terms.evaluate(
+                    Set::Copies,
+                    &student,
+                    &batch,
+                    &output,
+                    copies,
+                    targets,
+                    counts,
+                    losses,
+                    weights,
+                )?);
+            }
         }
         let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
-        let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec() };
+        let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec(), n_rejected: 0 };
         let mut gradient = Vec::with_capacity(values.len());
         let wanted = parts.into_iter().enumerate().filter(|(place, _)| part.holds(*place)).map(|(_, loss)| loss);
         let total = wanted.reduce(|a, b| a + b).filter(Tensor::is_tracked);
@@ -221,15 +282,21 @@ impl StepContext<'_> {
         if let Some(graphs) = kept {
             return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE));
         }
-        Ok(Batch::of(&self.rule.build(&shard.systems())?, device, T::DTYPE))
+        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::DTYPE))
     }
 }
 
+/// Counts of the systems of a batch, and of their copies.
+struct BatchCounts {
+    systems: Counts,
+    copies: Counts,
+}
+
 /// Counts of a batch, by which losses are divided.
-pub fn counts(batch: &[Member<'_>]) -> Counts {
-    let sum = |count: fn(&PreparedSystem) -> usize| batch.iter().map(|m| count(&m.prepared)).sum::<usize>() as f64;
+pub fn counts<'a>(batch: impl Iterator<Item = &'a Member<'a>> + Clone) -> Counts {
+    let sum = |count: fn(&PreparedSystem) -> usize| batch.clone().map(|m| count(&m.prepared)).sum::<usize>() as f64;
     Counts {
-        systems: batch.len() as f64,
+        systems: sum(|_| 1),
         atoms: sum(|s| s.n_atoms),
         free: sum(PreparedSystem::n_free),
         edges: sum(|s| s.n_edges),

@@ -15,7 +15,7 @@ use potstill_core::{Error, Prediction, Result, System};
 use potstill_nn::batch::to_host;
 use potstill_nn::checkpoint::{self, Header};
 use potstill_nn::model::Model;
-use potstill_nn::{NetworkGraphRule, parameters};
+use potstill_nn::parameters;
 use rayon::prelude::*;
 
 use crate::config::{BestBy, TrainingConfig};
@@ -53,7 +53,7 @@ pub struct Trainer<'a, T> {
     /// Set by whoever wants the run to stop and save.
     pub interrupt: &'a AtomicBool,
     student: Student,
-    rule: NetworkGraphRule,
+    seed: u64,
     divisors: Vec<(Range<usize>, f64)>,
     /// Weights of the terms at the full height of their schedules.
     weights: Vec<f64>,
@@ -122,7 +122,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             terms,
             folder,
             interrupt,
-            rule: header.model.graph_rule(),
+            seed,
             divisors,
             weights: Vec::new(),
             device,
@@ -152,9 +152,9 @@ impl<'a, T: Real> Trainer<'a, T> {
     }
 
     /// Names of the distillation terms with their weights, those that had to be found among them.
-    pub fn weights(&self) -> Vec<(&'static str, f64)> {
+    pub fn weights(&self) -> Vec<(String, f64)> {
         let names = self.terms.map(Terms::names).unwrap_or_default();
-        names.iter().copied().zip(self.weights.iter().copied()).collect()
+        names.iter().cloned().zip(self.weights.iter().copied()).collect()
     }
 
     /// Fixed weights as they are; the others by the norms of gradients with respect to the network on the first batch.
@@ -285,7 +285,8 @@ impl<'a, T: Real> Trainer<'a, T> {
             template: &self.student,
             forces: self.header.model.forces(),
             split,
-            rule: &self.rule,
+            seed: self.seed,
+            step: self.progress.step,
             divisors: &self.divisors,
             terms: self.terms,
             term_weights: self.term_weights(),
@@ -320,6 +321,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             force_loss: losses.forces,
             distill_losses: losses.terms,
             gradient_norm,
+            n_rejected: losses.n_rejected,
             n_systems: batch.len(),
             seconds: self.progress.seconds,
         })
@@ -439,6 +441,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             force_loss: mean(&|r| r.force_loss),
             distill_losses: (0..last.distill_losses.len()).map(|k| mean(&|r| r.distill_losses[k])).collect(),
             gradient_norm: mean(&|r| r.gradient_norm),
+            n_rejected: window.iter().map(|r| r.n_rejected).sum(),
             ..last.clone()
         };
         self.write_line(&line)

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use potstill_train::config::Config;
+use potstill_nn::Architecture;
+use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode};
+use potstill_train::config::{Config, Dtype};
 use potstill_train::distill::{
     DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, Term, Weight,
     WeightSchedule,
@@ -60,10 +62,8 @@ fn relation(weight: f64, of: Of) -> RelationTerm {
 
 fn distilled(mut config: Config, folder: &Path, terms: Vec<Term>) -> Config {
     config.distill = Some(DistillConfig {
-        teacher: folder.join("teacher.safetensors"),
         cache: Some(folder.join("cache")),
-        feature_precision: Precision::F16,
-        terms,
+        ..DistillConfig::new(folder.join("teacher.safetensors"), terms)
     });
     config
 }
@@ -376,6 +376,116 @@ fn settings_of_the_new_strategies_are_checked() {
     for (term, wanted) in bad {
         let config = distilled(config(painn()), folder.path(), vec![term]);
         let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains(wanted), "{message}");
+    }
+}
+
+fn jitter(terms: Vec<Term>) -> Augmentation {
+    let copies = Copies::RandomJitter(Jitter { std: 0.05, mode: JitterMode::Free, fixed_length: None });
+    Augmentation { copies, terms, min_distance: 0.1 }
+}
+
+fn attack(terms: Vec<Term>) -> Augmentation {
+    let copies = Copies::Adversarial(Attack {
+        rule: AttackRule::Ball { learning_rate: 0.1, length: 0.1 },
+        steps: 2,
+        start_std: 0.02,
+        teacher_gradient: true,
+        force_regularization: 0.1,
+        accumulate: false,
+    });
+    Augmentation { copies, ..jitter(terms) }
+}
+
+#[test]
+fn copies_are_the_same_after_a_pause_and_with_other_threads() {
+    let place = tempfile::tempdir().unwrap();
+    write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
+    let terms = || vec![Term::Vanilla { energy_weight: 0.1, force_weight: 0.3, schedule: WeightSchedule::Constant }];
+    for (name, augmentation) in [("jitter", jitter(terms())), ("attack", attack(terms()))] {
+        let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(feature(0.2))]);
+        config.distill.as_mut().unwrap().augmentation = Some(augmentation);
+        config.training.dtype = Dtype::F64;
+        let [whole, parts, wide] = ["whole", "parts", "wide"].map(|run| place.path().join(format!("{name}-{run}")));
+        run(&config, data(), &whole).unwrap();
+        let mut first = config.clone();
+        first.training.max_steps = Some(6);
+        run(&first, data(), &parts).unwrap();
+        resume(&config, data(), &parts).unwrap();
+        assert_same(&whole, &parts, name);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        pool.install(|| run(&config, data(), &wide)).unwrap();
+        let numbers = |folder: &Path| -> Vec<f64> {
+            let model = tensors(&folder.join("model.safetensors"));
+            model.values().flat_map(|bytes| bytemuck::pod_collect_to_vec::<u8, f64>(bytes)).collect()
+        };
+        let (one, other) = (numbers(&whole), numbers(&wide));
+        let difference = one.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        println!("{name}: {difference:e} between numbers of threads");
+        assert!(difference < 1e-8, "{name}: {difference:e}");
+    }
+}
+
+#[test]
+fn a_teacher_asked_at_each_step_says_what_its_cache_says() {
+    let place = tempfile::tempdir().unwrap();
+    write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
+    let mut config = distilled(config(painn()), place.path(), all_terms(0.4));
+    config.training.dtype = Dtype::F64;
+    config.distill.as_mut().unwrap().feature_precision = Precision::F64;
+    let cached = watched(&config, data(), &place.path().join("cached"));
+    config.distill.as_mut().unwrap().online = true;
+    config.distill.as_mut().unwrap().cache = None;
+    let live = watched(&config, data(), &place.path().join("live"));
+    assert!(!place.path().join("live/teacher-cache").exists());
+    for (a, b) in cached.iter().zip(&live) {
+        for (x, y) in a.distill_losses.iter().zip(&b.distill_losses) {
+            // The cache was made in f32.
+            assert!(
+                (x - y).abs() <= 2e-5 * x.abs(),
+                "step {}: {:?} and {:?}",
+                a.step,
+                a.distill_losses,
+                b.distill_losses
+            );
+        }
+    }
+}
+
+#[test]
+fn copies_whose_atoms_meet_are_thrown_away_and_counted() {
+    let place = tempfile::tempdir().unwrap();
+    write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
+    let mut config = distilled(config(schnet()), place.path(), Vec::new());
+    let terms = vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }];
+    // Nothing is that far apart, so no copy is left; the run goes on with labels alone.
+    let augmentation = Augmentation { min_distance: 50.0, ..jitter(terms) };
+    config.distill.as_mut().unwrap().augmentation = Some(augmentation);
+    let steps = watched(&config, data(), &place.path().join("run"));
+    assert!(steps.iter().all(|s| s.n_rejected == s.n_systems && s.distill_losses == [0.0] && s.loss > 0.0));
+    let plain = watched(&Config { distill: None, ..config }, data(), &place.path().join("plain"));
+    assert_eq!(steps.last().unwrap().loss, plain.last().unwrap().loss);
+}
+
+#[test]
+fn augmentation_that_is_wrong_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
+    let refused = |model, augmentation| {
+        let mut config = distilled(config(model), place.path(), Vec::new());
+        config.distill.as_mut().unwrap().augmentation = Some(augmentation);
+        run(&config, data(), &place.path().join("run")).unwrap_err().to_string()
+    };
+    let pae = || vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }];
+    let negative = Copies::RandomJitter(Jitter { std: -1.0, mode: JitterMode::Free, fixed_length: None });
+    let vectors = vec![Term::VectorToVector(feature(1.0))];
+    for (model, augmentation, wanted) in [
+        (painn(), jitter(Vec::new()), "distill.augmentation.terms: is empty"),
+        (painn(), Augmentation { copies: negative, ..jitter(pae()) }, "distill.augmentation.copies.std: is -1"),
+        (schnet(), jitter(vectors), "a SchNet student has no vector"),
+        (Architecture::GemNetOC(Default::default()), attack(pae()), "a GemNetOC student does not give"),
+    ] {
+        let message = refused(model, augmentation);
         assert!(message.contains(wanted), "{message}");
     }
 }

@@ -59,16 +59,14 @@ fn disk_and_memory_train_alike() {
         let name = config.model.name();
         config.data.reference_energies = ReferenceEnergies::IsolatedAtoms;
         config.training.epochs = 2;
-        config.distill = Some(DistillConfig {
-            teacher: folder.join("teacher.safetensors"),
-            cache: None,
-            feature_precision: Default::default(),
-            terms: vec![
+        config.distill = Some(DistillConfig::new(
+            folder.join("teacher.safetensors"),
+            vec![
                 Term::Vanilla { energy_weight: 0.3, force_weight: 0.2, schedule: WeightSchedule::Constant },
                 Term::AtomicEnergy { weight: Weight::Auto(0.1), schedule: WeightSchedule::Constant },
                 Term::NodeToNode(FeatureTerm::new(0.5)),
             ],
-        });
+        ));
         let runs = ["memory", "disk", "both"].map(|run| folder.join(format!("{name}-{run}")));
         assert!(memory().train.is_in_memory() && !disk().train.is_in_memory());
         run(&config, memory(), &runs[0]).unwrap();

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod compare;
 pub mod projection;
+pub mod targets;
 mod term;
 pub mod terms;
 mod weight;
@@ -18,6 +19,7 @@ use potstill_nn::{Architecture, NetworkGraphRule, Tap};
 use serde::{Deserialize, Serialize};
 
 use self::term::Feature;
+use crate::augment::Augmentation;
 
 pub use cache::{Kind, Origin, Precision, TeacherCache, Wanted};
 pub use projection::{Projection, ProjectionKind};
@@ -36,24 +38,46 @@ pub struct DistillConfig {
     /// Precision of cached features: `"f16"` (default), `"f32"` or `"f64"`.
     #[serde(default)]
     pub feature_precision: Precision,
+    /// Whether the teacher is asked at every step instead of once: slower, and nothing is written to disk. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
     /// Terms that are added to the loss.
+    #[serde(default)]
     pub terms: Vec<Term>,
+    /// Disturbed copies of the systems, on which the teacher is asked at every step. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
 }
 
 impl DistillConfig {
+    /// All defaults with that teacher and those terms.
+    pub fn new(teacher: impl Into<PathBuf>, terms: Vec<Term>) -> Self {
+        Self {
+            teacher: teacher.into(),
+            cache: None,
+            feature_precision: Precision::default(),
+            online: false,
+            terms,
+            augmentation: None,
+        }
+    }
+
     /// Checks weights and the student's taps.
     ///
     /// # Errors
     /// Names the term and what it may be.
     pub fn validate(&self, student: &Architecture) -> Result<()> {
-        if self.terms.is_empty() {
+        if self.terms.is_empty() && self.augmentation.is_none() {
             return Err(Error::setting(
                 "distill.terms",
                 "is empty; give at least one [[distill.terms]] with a strategy",
             ));
         }
-        for term in &self.terms {
-            let key = format!("distill.terms ({})", term.name());
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.validate(student)?;
+        }
+        for (section, term) in self.all_terms() {
+            let key = format!("{section} ({})", term.name());
             term.check().map_err(|message| Error::setting(&key, message))?;
             if let Some(feature) = term.feature() {
                 resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
@@ -63,20 +87,41 @@ impl DistillConfig {
         Ok(())
     }
 
-    /// What the cache of this teacher must hold.
+    /// Whether any term adds anything.
+    pub fn is_active(&self) -> bool {
+        self.all_terms().any(|(_, term)| term.is_active())
+    }
+
+    /// Whether the teacher is needed during the steps.
+    pub fn needs_live_teacher(&self) -> bool {
+        self.online || self.augmentation.is_some()
+    }
+
+    /// All terms with the section that they stand in.
+    fn all_terms(&self) -> impl Iterator<Item = (&'static str, &Term)> {
+        let on_copies = self.augmentation.iter().flat_map(|a| &a.terms);
+        self.terms.iter().map(|t| ("distill.terms", t)).chain(on_copies.map(|t| ("distill.augmentation.terms", t)))
+    }
+
+    /// Checks every active term against the teacher, and says what its cache must hold.
     ///
     /// # Errors
     /// A tap that the teacher does not have, vector features of a teacher without vectors, an identity projection between
     /// features of different widths.
     pub fn wanted(&self, teacher: &Architecture, student: &Architecture) -> Result<Vec<Wanted>> {
         let mut wanted: Vec<Wanted> = Vec::new();
-        for term in self.terms.iter().filter(|t| t.is_active()) {
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check_teacher(teacher)?;
+        }
+        for (section, term) in self.all_terms().filter(|(_, t)| t.is_active()) {
             let Some(feature) = term.feature() else { continue };
-            let key = format!("distill.terms ({})", term.name());
+            let key = format!("{section} ({})", term.name());
             check_vectors(&key, term, teacher, "teacher")?;
             check_widths(&key, term, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
-            Wanted::add(&mut wanted, tap, &[term.kind()]);
+            if section == "distill.terms" {
+                Wanted::add(&mut wanted, tap, &[term.kind()]);
+            }
         }
         Ok(wanted)
     }

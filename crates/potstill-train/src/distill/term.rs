@@ -100,6 +100,9 @@ pub struct FeatureTerm {
     /// `"student"` (default) or `"teacher"`: whose features are projected.
     #[serde(default)]
     pub project: Side,
+    /// Whether the projection is that of the first term with the same features, taps and projection. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 impl FeatureTerm {
@@ -113,6 +116,7 @@ impl FeatureTerm {
             student_tap: None,
             projection: ProjectionKind::default(),
             project: Side::default(),
+            shared: false,
         }
     }
 }
@@ -211,6 +215,7 @@ pub(super) struct Feature {
     pub projection: ProjectionKind,
     pub side: Side,
     pub compare: Compare,
+    pub shared: bool,
 }
 
 impl Term {
@@ -223,6 +228,7 @@ impl Term {
             projection: term.projection,
             side: Side::Student,
             compare,
+            shared: false,
         };
         match self {
             Self::Vanilla { .. } | Self::AtomicEnergy { .. } => None,
@@ -234,6 +240,7 @@ impl Term {
                     projection: term.projection,
                     side: term.project,
                     compare: Compare::Each(term.loss),
+                    shared: term.shared,
                 })
             }
             Self::VectorGeometric(term) => Some(Feature {
@@ -243,6 +250,7 @@ impl Term {
                 projection: term.projection,
                 side: Side::Student,
                 compare: Compare::Geometric(term.direction),
+                shared: false,
             }),
             Self::LocalPreservation(term) => Some(relation(term, Compare::Local)),
             Self::GlobalPreservation(term) => Some(relation(term, Compare::Global)),

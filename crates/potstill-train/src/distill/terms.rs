@@ -1,19 +1,21 @@
 //! Terms made ready for the steps: taps resolved, projections placed, teacher labels in the student's units.
 
+use std::ops::Range;
+
 use burn::module::Module;
-use burn::tensor::{DType, Tensor};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::{Error, Result, System};
-use potstill_nn::batch::float_tensor;
+use burn::tensor::{DType, Device, Tensor};
+use potstill_core::{Error, Result};
 use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
 use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 
 use super::compare::{self, Groups};
+use super::targets::{CachedTargets, LiveTeacher, StudentUnits, Targets};
 use super::{
     Compare, DistillConfig, Kind, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
     resolve_tap,
 };
+use crate::augment::Augmentation;
 use crate::loss::{EnergyLoss, ForceLoss};
 use crate::prepared::{PreparedSystem, Shard};
 
@@ -37,29 +39,52 @@ enum Action {
     Feature { kind: Kind, compare: Compare, side: Side, teacher: Tap, student: Tap, projection: usize },
 }
 
-/// Teacher labels of one system in the student's normalised units.
-#[derive(Debug, Clone)]
-struct Labels {
-    energy: f64,
-    atomic_energies: Vec<f64>,
-    forces: Vec<[f64; 3]>,
+/// Which systems terms compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// Those of the batch.
+    Systems,
+    /// Their disturbed copies.
+    Copies,
 }
 
-/// All active terms with the teacher's targets.
+/// Where the teacher's answers about the systems of a batch come from.
+#[derive(Debug)]
+pub enum Source {
+    /// Asked once.
+    Cache(TeacherCache),
+    /// Asked at each step.
+    Live,
+}
+
+/// Width and place of a projection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Projected {
+    kind: Kind,
+    teacher: Tap,
+    student: Tap,
+    side: Side,
+    projection: ProjectionKind,
+}
+
+/// All active terms with the teacher's targets: those on systems first, then those on copies.
 #[derive(Debug)]
 pub struct Terms {
     actions: Vec<Action>,
-    names: Vec<&'static str>,
+    n_on_systems: usize,
+    names: Vec<String>,
     weights: Vec<Weight>,
     schedules: Vec<WeightSchedule>,
-    projections: Vec<ProjectionKind>,
-    cache: TeacherCache,
-    references: ElementEnergies,
-    normalizer: Normalizer,
+    projected: Vec<Projected>,
+    teacher: Architecture,
+    source: Source,
+    live: Option<LiveTeacher>,
+    augmentation: Option<Augmentation>,
+    units: StudentUnits,
 }
 
 /// Counts over the whole batch, by which sums over shards are divided.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Counts {
     /// Systems.
     pub systems: f64,
@@ -72,7 +97,8 @@ pub struct Counts {
 }
 
 impl Terms {
-    /// Resolves the active terms of `config` and draws their projections; inactive terms leave no trace.
+    /// Resolves the active terms of `config`; inactive terms leave no trace. `live` is needed where the teacher is asked during
+    /// the steps.
     ///
     /// # Errors
     /// A tap that a network does not have; a cache that lacks labels.
@@ -80,45 +106,116 @@ impl Terms {
         config: &DistillConfig,
         teacher: &Architecture,
         student: &Architecture,
-        cache: TeacherCache,
-        references: &ElementEnergies,
-        normalizer: &Normalizer,
+        source: Source,
+        live: Option<LiveTeacher>,
+        units: StudentUnits,
     ) -> Result<Self> {
-        let mut actions = Vec::new();
-        let mut projections = Vec::new();
-        let (mut names, mut weights, mut schedules) = (Vec::new(), Vec::new(), Vec::new());
+        let mut terms = Self {
+            actions: Vec::new(),
+            n_on_systems: 0,
+            names: Vec::new(),
+            weights: Vec::new(),
+            schedules: Vec::new(),
+            projected: Vec::new(),
+            teacher: teacher.clone(),
+            source,
+            live,
+            augmentation: config.augmentation.clone(),
+            units,
+        };
         for term in config.terms.iter().filter(|t| t.is_active()) {
-            let key = format!("distill.terms ({})", term.name());
-            let action = match (term, term.feature()) {
-                (_, Some(feature)) => {
-                    let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
-                    let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
-                    let projection = projections.len();
-                    projections.push(feature.projection);
-                    weights.push(feature.weight);
-                    let (compare, side) = (feature.compare, feature.side);
-                    Action::Feature { kind: term.kind(), compare, side, teacher, student, projection }
-                }
-                (Term::AtomicEnergy { weight, .. }, _) => {
-                    weights.push(*weight);
-                    Action::AtomicEnergy
-                }
-                (Term::Vanilla { energy_weight, force_weight, .. }, _) => {
-                    weights.push(Weight::Fixed(1.0));
-                    Action::Vanilla { energy_weight: *energy_weight, force_weight: *force_weight }
-                }
-                _ => continue,
-            };
-            names.push(term.name());
-            schedules.push(term.schedule());
-            actions.push(action);
+            terms.add(Set::Systems, term, teacher, student)?;
         }
-        let (references, normalizer) = (references.clone(), *normalizer);
-        Ok(Self { actions, names, weights, schedules, projections, cache, references, normalizer })
+        terms.n_on_systems = terms.actions.len();
+        for term in config.augmentation.iter().flat_map(|a| &a.terms).filter(|t| t.is_active()) {
+            terms.add(Set::Copies, term, teacher, student)?;
+        }
+        Ok(terms)
+    }
+
+    fn add(&mut self, set: Set, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
+        let (section, prefix) = match set {
+            Set::Systems => ("distill.terms", ""),
+            Set::Copies => ("distill.augmentation.terms", "copies: "),
+        };
+        let key = format!("{section} ({})", term.name());
+        let (action, weight) = match (term, term.feature()) {
+            (_, Some(feature)) => {
+                let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
+                let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
+                let (kind, compare, side) = (term.kind(), feature.compare, feature.side);
+                let own = Projected { kind, teacher, student, side, projection: feature.projection };
+                let share = set == Set::Copies || feature.shared;
+                let projection = match self.projected.iter().position(|p| share && *p == own) {
+                    Some(shared) => shared,
+                    None => {
+                        self.projected.push(own);
+                        self.projected.len() - 1
+                    }
+                };
+                (Action::Feature { kind, compare, side, teacher, student, projection }, feature.weight)
+            }
+            (Term::AtomicEnergy { weight, .. }, _) => (Action::AtomicEnergy, *weight),
+            (Term::Vanilla { energy_weight, force_weight, .. }, _) => {
+                let (energy_weight, force_weight) = (*energy_weight, *force_weight);
+                (Action::Vanilla { energy_weight, force_weight }, Weight::Fixed(1.0))
+            }
+            _ => return Ok(()),
+        };
+        self.names.push(format!("{prefix}{}", term.name()));
+        self.weights.push(weight);
+        self.schedules.push(term.schedule());
+        self.actions.push(action);
+        Ok(())
+    }
+
+    fn range(&self, set: Set) -> Range<usize> {
+        match set {
+            Set::Systems => 0..self.n_on_systems,
+            Set::Copies => self.n_on_systems..self.actions.len(),
+        }
+    }
+
+    /// Number of terms in a set.
+    pub fn n_terms(&self, set: Set) -> usize {
+        self.range(set).len()
+    }
+
+    /// Copies that are compared, and who is asked about them.
+    pub fn augmentation(&self) -> Option<(&Augmentation, &LiveTeacher)> {
+        self.augmentation.as_ref().zip(self.live.as_ref())
+    }
+
+    /// Reference energies and normalisation of the student.
+    pub fn units(&self) -> &StudentUnits {
+        &self.units
+    }
+
+    /// The teacher's answers about the systems of a shard or about copies of them.
+    ///
+    /// # Errors
+    /// A live teacher that does not know an element.
+    pub fn targets<'a>(
+        &'a self,
+        set: Set,
+        shard: &'a Shard<'a>,
+        device: &'a Device,
+        dtype: DType,
+    ) -> Result<Box<dyn Targets + 'a>> {
+        match (&self.source, set, &self.live) {
+            (Source::Cache(cache), Set::Systems, _) => {
+                Ok(Box::new(CachedTargets { cache, shard, units: &self.units, device, dtype }))
+            }
+            (_, _, Some(live)) => {
+                let taps = self.teacher_taps(set);
+                Ok(Box::new(live.answer(&shard.systems(), &taps, &self.units, device)?))
+            }
+            (_, _, None) => Err(Error::Other("the teacher is wanted at each step, but was not loaded".to_owned())),
+        }
     }
 
     /// Names of the strategies, in the order of the losses.
-    pub fn names(&self) -> &[&'static str] {
+    pub fn names(&self) -> &[String] {
         &self.names
     }
 
@@ -138,13 +235,14 @@ impl Terms {
     /// The first system with another number of edges.
     pub fn check_edges<'a>(&self, systems: impl IntoIterator<Item = (usize, &'a PreparedSystem)>) -> Result<()> {
         let compares = |a: &Action| matches!(a, Action::Feature { kind: Kind::Edge, .. });
-        if !self.actions.iter().any(compares) {
+        let Source::Cache(cache) = &self.source else { return Ok(()) };
+        if !self.actions[self.range(Set::Systems)].iter().any(compares) {
             return Ok(());
         }
-        match systems.into_iter().find(|(i, s)| self.cache.n_edges(*i) != s.n_edges) {
+        match systems.into_iter().find(|(i, s)| cache.n_edges(*i) != s.n_edges) {
             None => Ok(()),
             Some((i, system)) => {
-                let (ours, theirs) = (system.n_edges, self.cache.n_edges(i));
+                let (ours, theirs) = (system.n_edges, cache.n_edges(i));
                 let message =
                     format!("has {ours} edges for the student and {theirs} in the teacher's cache; remake it");
                 Err(Error::System { index: i, name: None, message })
@@ -161,63 +259,93 @@ impl Terms {
         dtype: DType,
     ) -> Vec<Projection> {
         let mut rng = Initializer::new(seed ^ PROJECTION_SEED, device, dtype);
-        self.actions
-            .iter()
-            .filter_map(|action| match action {
-                Action::Feature { kind, teacher, side, .. } => Some((*kind, *teacher, *side)),
-                _ => None,
-            })
-            .zip(&self.projections)
-            .map(|((kind, tap, side), projection)| {
-                let ours = super::student_channels(kind, student);
-                let theirs = self.cache.channels(kind, tap).unwrap_or(ours);
-                let (input, output) = if side == Side::Student { (ours, theirs) } else { (theirs, ours) };
-                match projection {
-                    ProjectionKind::Identity => Projection::identity(),
-                    ProjectionKind::Linear => Projection::linear(input, output, kind != Kind::Vector, &mut rng),
-                    ProjectionKind::Mlp => Projection::mlp(input, output, &mut rng),
-                }
-            })
-            .collect()
+        let draw = |p: &Projected| {
+            let ours = super::student_channels(p.kind, student);
+            let theirs = super::teacher_channels(p.kind, &self.teacher);
+            let (input, output) = if p.side == Side::Student { (ours, theirs) } else { (theirs, ours) };
+            match p.projection {
+                ProjectionKind::Identity => Projection::identity(),
+                ProjectionKind::Linear => Projection::linear(input, output, p.kind != Kind::Vector, &mut rng),
+                ProjectionKind::Mlp => Projection::mlp(input, output, &mut rng),
+            }
+        };
+        self.projected.iter().map(draw).collect()
     }
 
-    /// Taps of the student that the terms read.
-    pub fn student_taps(&self) -> Vec<Tap> {
-        let mut taps: Vec<Tap> = self
-            .actions
-            .iter()
-            .filter_map(|action| match action {
-                Action::Feature { student, .. } => Some(*student),
-                _ => None,
-            })
-            .collect();
+    /// Taps of the student that the terms of a set read.
+    pub fn student_taps(&self, set: Set) -> Vec<Tap> {
+        self.taps(set, |action| match action {
+            Action::Feature { student, .. } => Some(*student),
+            _ => None,
+        })
+    }
+
+    /// Taps of the teacher that the terms of a set read.
+    pub fn teacher_taps(&self, set: Set) -> Vec<Tap> {
+        self.taps(set, |action| match action {
+            Action::Feature { teacher, .. } => Some(*teacher),
+            _ => None,
+        })
+    }
+
+    fn taps(&self, set: Set, tap: fn(&Action) -> Option<Tap>) -> Vec<Tap> {
+        let mut taps: Vec<Tap> = self.actions[self.range(set)].iter().filter_map(tap).collect();
         taps.sort_unstable();
         taps.dedup();
         taps
     }
 
-    /// Losses of the terms on one shard of a batch, each times its weight in `weights`; a weight of 0 spares the work.
+    /// Losses of the terms of a set on one shard of a batch, each times its weight in `weights`, which holds those of both
+    /// sets; a weight of 0 spares the work.
     ///
     /// # Errors
     /// A cache that lacks a tensor.
     pub fn evaluate(
         &self,
+        set: Set,
         student: &Student,
         batch: &Batch,
         output: &Output,
         shard: &Shard,
+        targets: &dyn Targets,
         counts: &Counts,
         losses: (EnergyLoss, ForceLoss),
         weights: &[f64],
     ) -> Result<Vec<Tensor<1>>> {
-        self.actions
+        let range = self.range(set);
+        self.actions[range.clone()]
             .iter()
-            .zip(weights)
+            .zip(&weights[range])
             .map(|(action, &weight)| match weight {
                 0.0 => Ok(zero(batch)),
-                _ => self.one(action, weight, student, batch, output, shard, counts, losses),
+                _ => self.one(action, weight, student, batch, output, shard, targets, counts, losses),
             })
             .collect()
+    }
+
+    /// The ordinary loss with the teacher's energies and forces in place of labels.
+    ///
+    /// # Errors
+    /// As [`Terms::evaluate`].
+    pub fn ordinary(
+        &self,
+        output: &Output,
+        targets: &dyn Targets,
+        batch: &Batch,
+        shard: &Shard,
+        counts: &Counts,
+        (energy_loss, force_loss): (EnergyLoss, ForceLoss),
+        (energy_weight, force_weight): (f64, f64),
+    ) -> Result<Tensor<1>> {
+        let loss = energy_loss.evaluate(output.energy.clone(), targets.energy()?, energy_weight / counts.systems);
+        match &output.forces {
+            Some(forces) if force_weight > 0.0 => {
+                let scale = force_weight / counts.free.max(1.0);
+                let free = shard.free_mask(batch);
+                Ok(loss + force_loss.evaluate(forces.clone(), targets.forces()?, free, scale))
+            }
+            _ => Ok(loss),
+        }
     }
 
     fn one(
@@ -228,42 +356,21 @@ impl Terms {
         batch: &Batch,
         output: &Output,
         shard: &Shard,
+        targets: &dyn Targets,
         counts: &Counts,
-        (energy_loss, force_loss): (EnergyLoss, ForceLoss),
+        losses: (EnergyLoss, ForceLoss),
     ) -> Result<Tensor<1>> {
-        let column = |values: Vec<f64>, width: usize| {
-            let rows = values.len() / width;
-            float_tensor::<2>(values, [rows, width], &batch.device, batch.dtype)
-        };
-        let labels = || self.labels(shard);
         Ok(match action {
             Action::Vanilla { energy_weight, force_weight } => {
-                let labels = labels()?;
-                let energy = column(labels.iter().map(|l| l.energy).collect(), 1);
-                let scale = weight * energy_weight / counts.systems;
-                let loss = energy_loss.evaluate(output.energy.clone(), energy, scale);
-                match &output.forces {
-                    Some(forces) if *force_weight > 0.0 => {
-                        let target =
-                            column(labels.iter().flat_map(|l| l.forces.iter().flatten().copied()).collect(), 3);
-                        loss + force_loss.evaluate(
-                            forces.clone(),
-                            target,
-                            shard.free_mask(batch),
-                            weight * force_weight / counts.free.max(1.0),
-                        )
-                    }
-                    _ => loss,
-                }
+                let weights = (weight * energy_weight, weight * force_weight);
+                self.ordinary(output, targets, batch, shard, counts, losses, weights)?
             }
             Action::AtomicEnergy => {
-                let target = column(labels()?.iter().flat_map(|l| l.atomic_energies.iter().copied()).collect(), 1);
-                energy_loss.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
+                let target = targets.atomic_energies()?;
+                losses.0.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
             }
             Action::Feature { kind, compare, side, teacher, student: tap, projection } => {
-                let components = if *kind == Kind::Vector { 3 } else { 1 };
-                let width = components * self.cache.channels(*kind, *teacher).unwrap_or(1);
-                let theirs = column(self.cache.features(*kind, *teacher, &shard.indices)?, width);
+                let theirs = targets.features(*kind, *teacher)?;
                 let Some(ours) = student_features(output, *tap, *kind, batch) else { return Ok(zero(batch)) };
                 let projection = &student.projections[*projection];
                 let project = |features: Tensor<2>| match kind {
@@ -293,26 +400,6 @@ impl Terms {
                 }
             }
         })
-    }
-}
-
-impl Terms {
-    /// What the teacher says of the systems of a shard, in the student's units.
-    fn labels(&self, shard: &Shard) -> Result<Vec<Labels>> {
-        let normalizer = &self.normalizer;
-        let one = |(&index, system): (&usize, &System)| {
-            let labels = self.cache.labels(index)?;
-            let total = self.references.total(&system.atomic_numbers)?;
-            let share = normalizer.energy_mean / system.n_atoms() as f64;
-            let atomic =
-                |(z, e): (&u8, &f64)| (e - self.references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-            Ok(Labels {
-                energy: normalizer.normalize_energy(labels.energy - total),
-                atomic_energies: system.atomic_numbers.iter().zip(&labels.atomic_energies).map(atomic).collect(),
-                forces: labels.forces.iter().map(|f| f.map(|c| normalizer.normalize_force(c))).collect(),
-            })
-        };
-        shard.indices.iter().zip(shard.systems()).map(one).collect()
     }
 }
 

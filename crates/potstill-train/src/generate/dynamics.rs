@@ -7,8 +7,8 @@ use potstill_core::system::Value;
 use potstill_core::{Error, Result, System};
 use rand::Rng;
 
-use super::rattle::normal;
 use super::{BOLTZMANN, Context};
+use crate::moves::normal;
 
 /// `1 eV/Å/u` in Å/fs².
 const ACCELERATION: f64 = 9.648_533_212e-3;

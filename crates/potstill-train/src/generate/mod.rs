@@ -6,7 +6,6 @@
 pub mod dynamics;
 pub mod rattle;
 
-use potstill_core::graph::{GraphRule, Neighbors};
 use potstill_core::system::Value;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use rand::SeedableRng;
@@ -161,10 +160,7 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Whether no pair is too near; counts it otherwise. The teacher is not asked about such structures.
     fn is_apart(&mut self, system: &System) -> bool {
-        let finite = system.positions.as_flattened().iter().all(|x| x.is_finite());
-        let rule = GraphRule { cutoff: self.limits.min_distance, neighbors: Neighbors::All, symmetric: false };
-        // Two atoms at one place are an error of the graph, and no structure to keep.
-        let apart = finite && rule.build(&[system]).is_ok_and(|graph| graph.n_edges() == 0);
+        let apart = crate::moves::is_apart(system, self.limits.min_distance);
         self.rejected.distance += usize::from(!apart);
         apart
     }

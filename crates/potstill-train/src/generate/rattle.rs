@@ -4,6 +4,7 @@ use potstill_core::{Result, System};
 use rand::{Rng, RngExt};
 
 use super::{BOLTZMANN, Context};
+use crate::moves::normal;
 
 /// Random displacements of free atoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,11 +101,4 @@ fn descend(context: &mut Context<'_>, copies: &mut Vec<System>, steps: usize) ->
         copies.retain(|copy| context.is_apart(copy));
     }
     Ok(())
-}
-
-/// A standard normal number (Box–Muller).
-pub(super) fn normal(rng: &mut impl Rng) -> f64 {
-    // In (0, 1], so that the logarithm is finite.
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

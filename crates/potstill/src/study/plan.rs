@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use potstill_train::augment::Augmentation;
 use potstill_train::config::Config;
 use potstill_train::distill::{DistillConfig, Precision, Term};
 use serde::Deserialize;
@@ -74,6 +75,9 @@ pub struct Run {
     /// Terms of the distillation, as in `[[distill.terms]]`; none for a student that is trained alone.
     #[serde(default)]
     pub terms: Vec<Term>,
+    /// Disturbed copies and terms on them, as in `[distill.augmentation]`.
+    #[serde(default)]
+    pub augmentation: Option<Augmentation>,
     /// Settings to change, as with `--set`.
     #[serde(default)]
     pub set: Vec<String>,
@@ -83,6 +87,13 @@ pub struct Run {
     /// Names of the students it is for. Default: all.
     #[serde(default)]
     pub students: Vec<String>,
+}
+
+impl Run {
+    /// Whether the student has no teacher.
+    pub fn is_alone(&self) -> bool {
+        self.terms.is_empty() && self.augmentation.is_none()
+    }
 }
 
 /// One training: a cell of the grid.
@@ -140,7 +151,7 @@ impl Study {
             bail!("tuning.factors: give at least one, each a positive number");
         }
         for run in &self.runs {
-            if run.tune && (self.tuning.is_none() || run.terms.is_empty()) {
+            if run.tune && (self.tuning.is_none() || run.is_alone()) {
                 bail!("runs ({}): tune needs terms, and a [tuning] section with factors", run.name);
             }
             for name in &run.students {
@@ -155,7 +166,7 @@ impl Study {
 
     /// Number of the run that others are compared with.
     pub fn baseline(&self) -> Option<usize> {
-        self.runs.iter().position(|run| run.terms.is_empty())
+        self.runs.iter().position(Run::is_alone)
     }
 
     /// The trainings that try weights.
@@ -200,12 +211,12 @@ impl Study {
         let set = [&student.set[..], &run.set, trial.unwrap_or_default()].concat();
         let mut config = config_file::read(&student.config, &set)?;
         config.seed = seed;
-        let terms = run.terms.iter().map(|term| term.scaled(factor.unwrap_or(1.0))).collect();
-        config.distill = (!run.terms.is_empty()).then(|| DistillConfig {
-            teacher: self.teacher.clone(),
-            cache: None,
+        let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor.unwrap_or(1.0))).collect();
+        let augmentation = run.augmentation.as_ref();
+        config.distill = (!run.is_alone()).then(|| DistillConfig {
             feature_precision: self.feature_precision,
-            terms,
+            augmentation: augmentation.map(|a| Augmentation { terms: scaled(&a.terms), ..a.clone() }),
+            ..DistillConfig::new(&self.teacher, scaled(&run.terms))
         });
         config.validate().with_context(|| format!("student {}, run {}", student.name, run.name))?;
         Ok(Cell { student: s, run: r, seed, factor, is_trial: trial.is_some(), config })
