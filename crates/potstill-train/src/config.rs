@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distill::DistillConfig;
 use crate::loss::{EnergyLoss, ForceLoss};
+use crate::mix::Mix;
 use crate::optimizer::AdamWConfig;
 use crate::schedule::ScheduleConfig;
 
@@ -40,6 +41,13 @@ pub struct DataConfig {
     /// Files that choose the best checkpoint and end training early; never trained on.
     #[serde(default)]
     pub validation: Vec<PathBuf>,
+    /// Synthetic systems, such as `potstill data generate` makes, of which each epoch visits some. Reference energies and
+    /// normalisation do not depend on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub synthetic: Vec<PathBuf>,
+    /// How many synthetic systems, and how much they count: `{ synthetic = 0.2, weight = 1.0, labels = true }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// Use only the first that many training systems. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_train_systems: Option<usize>,
@@ -192,6 +200,12 @@ impl Config {
         self.training.validate()?;
         if self.data.train.is_empty() {
             return Err(Error::setting("data.train", "names no file; give at least one"));
+        }
+        if let Some(mix) = &self.data.mix {
+            mix.validate()?;
+            if self.data.synthetic.is_empty() {
+                return Err(Error::setting("data.mix", "has nothing to mix in; name files in data.synthetic"));
+            }
         }
         match &self.distill {
             Some(distill) => distill.validate(&self.model),

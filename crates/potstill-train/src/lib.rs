@@ -7,6 +7,7 @@ pub mod config;
 pub mod distill;
 pub mod generate;
 pub mod loss;
+pub mod mix;
 mod moves;
 pub mod observer;
 pub mod optimizer;

@@ -73,12 +73,27 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error>
     Err(D::Error::custom(format!("delta is {value}; it must be positive")))
 }
 
+/// What the rows of a loss are multiplied by before they are added up.
+#[derive(Debug, Clone)]
+pub enum Scale {
+    /// All by the same number.
+    Even(f64),
+    /// Each by its own. Shape: `[n, 1]`.
+    Rows(Tensor<2>),
+}
+
+impl From<f64> for Scale {
+    fn from(scale: f64) -> Self {
+        Self::Even(scale)
+    }
+}
+
 impl EnergyLoss {
     /// `scale · Σ`. Shapes: `[n, 1]`.
     ///
     /// # Panics
     /// When the shapes differ.
-    pub fn evaluate(self, prediction: Tensor<2>, target: Tensor<2>, scale: f64) -> Tensor<1> {
+    pub fn evaluate(self, prediction: Tensor<2>, target: Tensor<2>, scale: impl Into<Scale>) -> Tensor<1> {
         let difference = difference(prediction, target);
         let each = match self {
             Self::Mae => difference.abs(),
@@ -96,7 +111,13 @@ impl ForceLoss {
     ///
     /// # Panics
     /// When the shapes differ.
-    pub fn evaluate(self, prediction: Tensor<2>, target: Tensor<2>, free: Tensor<2>, scale: f64) -> Tensor<1> {
+    pub fn evaluate(
+        self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        free: Tensor<2>,
+        scale: impl Into<Scale>,
+    ) -> Tensor<1> {
         assert_eq!(free.dims(), [prediction.dims()[0], 1], "shape of the mask of free atoms");
         let difference = difference(prediction, target) * free;
         let each = match self {
@@ -114,7 +135,12 @@ impl FeatureLoss {
     ///
     /// # Panics
     /// When the shapes differ.
-    pub fn evaluate<const D: usize>(self, student: Tensor<D>, teacher: Tensor<D>, scale: f64) -> Tensor<1> {
+    pub fn evaluate<const D: usize>(
+        self,
+        student: Tensor<D>,
+        teacher: Tensor<D>,
+        scale: impl Into<Scale>,
+    ) -> Tensor<1> {
         let difference = difference(student, teacher);
         let each = match self {
             Self::Mse => difference.powi_scalar(2),
@@ -132,9 +158,16 @@ fn difference<const D: usize>(prediction: Tensor<D>, target: Tensor<D>) -> Tenso
 }
 
 /// Rows first: one long f32 sum over the features of a large batch would be wrong in the fifth digit.
-fn scaled_sum<const D: usize>(each: Tensor<D>, scale: f64) -> Tensor<1> {
-    // Multiply: Burn differentiates a division by a number in f32, whatever the tensor is.
-    each.sum_dim(D - 1).sum().mul_scalar(scale)
+fn scaled_sum<const D: usize>(each: Tensor<D>, scale: impl Into<Scale>) -> Tensor<1> {
+    let sums = each.sum_dim(D - 1);
+    match scale.into() {
+        // Multiply: Burn differentiates a division by a number in f32, whatever the tensor is.
+        Scale::Even(scale) => sums.sum().mul_scalar(scale),
+        Scale::Rows(rows) => {
+            let shape = [rows.dims()[0], sums.shape().num_elements() / rows.dims()[0].max(1)];
+            (sums.reshape(shape) * rows).sum()
+        }
+    }
 }
 
 /// `½ d²` where `|d| < δ`, else `δ (|d| − ½ δ)`.

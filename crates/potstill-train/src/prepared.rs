@@ -12,6 +12,9 @@ use potstill_nn::batch::float_tensor;
 use potstill_nn::{Batch, NetworkGraphRule};
 use rayon::prelude::*;
 
+use crate::loss::Scale;
+use crate::mix::Mix;
+
 /// Bytes of graphs that are kept for one set of systems in memory; the graphs of others are drawn anew at each step, with the same
 /// result.
 const KEPT_GRAPHS: usize = 2 << 30;
@@ -67,6 +70,8 @@ pub struct Split {
     prepared: Vec<PreparedSystem>,
     /// Number of atoms that may move.
     n_free: usize,
+    /// The first synthetic system, which are the last ones, and how much those count.
+    synthetic: Option<(usize, Mix)>,
     rule: NetworkGraphRule,
     references: ElementEnergies,
     normalizer: Normalizer,
@@ -87,6 +92,7 @@ impl Split {
         let mut split = Self {
             prepared: Vec::new(),
             n_free: 0,
+            synthetic: None,
             rule: rule.clone(),
             references: references.clone(),
             normalizer: *normalizer,
@@ -108,6 +114,30 @@ impl Split {
             split.n_free = n_free;
         }
         Ok(split)
+    }
+
+    /// The same where the systems from `first` on are synthetic.
+    #[must_use]
+    pub fn with_synthetic(self, first: usize, mix: Mix) -> Self {
+        Self { synthetic: Some((first, mix)), ..self }
+    }
+
+    /// The first synthetic system and how many of them an epoch visits.
+    pub fn synthetic(&self) -> Option<(usize, Mix)> {
+        self.synthetic
+    }
+
+    /// Weights of the systems of a batch; none when all count alike.
+    pub fn weights(&self, batch: &[usize]) -> Option<SystemWeights> {
+        let (first, mix) = self.synthetic?;
+        let n_synthetic = batch.iter().filter(|&&i| i >= first).count();
+        let n_other = batch.len() - n_synthetic;
+        let of =
+            |(other, synthetic): (f64, f64)| batch.iter().map(|&i| if i < first { other } else { synthetic }).collect();
+        Some(SystemWeights {
+            labels: of(mix.label_weights(n_other, n_synthetic)),
+            terms: of(mix.term_weights(n_other, n_synthetic)),
+        })
     }
 
     /// Those in memory as training sees them; empty for systems on disk.
@@ -184,18 +214,87 @@ impl Split {
     }
 }
 
+/// How much each system of a batch counts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SystemWeights {
+    /// For losses against labels.
+    pub labels: Vec<f64>,
+    /// For losses against the teacher.
+    pub terms: Vec<f64>,
+}
+
+/// What the rows of a loss are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// One for each system.
+    Systems,
+    /// One for each atom.
+    Atoms,
+    /// One for each edge.
+    Edges,
+}
+
 /// Some systems of a batch that one thread works on.
 pub struct Shard<'a> {
     /// Which of the split's systems they are.
     pub indices: Vec<usize>,
     /// The systems.
     pub members: Vec<&'a Member<'a>>,
+    /// How much they count; none when all count alike.
+    pub weights: Option<SystemWeights>,
 }
 
 impl<'a> Shard<'a> {
     /// The systems with these indices.
     pub fn new(indices: Vec<usize>, members: impl IntoIterator<Item = &'a Member<'a>>) -> Self {
-        Self { indices, members: members.into_iter().collect() }
+        Self { indices, members: members.into_iter().collect(), weights: None }
+    }
+
+    /// What a loss against labels, whose rows would all count `scale`, is multiplied by.
+    pub fn label_scale(&self, rows: Rows, scale: f64, batch: &Batch) -> Scale {
+        self.scale(self.weights.as_ref().map(|w| &w.labels), rows, scale, batch)
+    }
+
+    /// The same for a loss against the teacher.
+    pub fn term_scale(&self, rows: Rows, scale: f64, batch: &Batch) -> Scale {
+        self.scale(self.weights.as_ref().map(|w| &w.terms), rows, scale, batch)
+    }
+
+    fn scale(&self, weights: Option<&Vec<f64>>, rows: Rows, scale: f64, batch: &Batch) -> Scale {
+        let Some(weights) = weights else { return Scale::Even(scale) };
+        let n_rows = |system: &PreparedSystem| match rows {
+            Rows::Systems => 1,
+            Rows::Atoms => system.n_atoms,
+            Rows::Edges => system.n_edges,
+        };
+        let each = weights.iter().zip(self.prepared());
+        let values: Vec<f64> = each.flat_map(|(w, system)| std::iter::repeat_n(scale * w, n_rows(system))).collect();
+        let n = values.len();
+        Scale::Rows(float_tensor(values, [n, 1], &batch.device, batch.dtype))
+    }
+
+    /// Energies of the systems, normalised; none when one is missing that counts.
+    pub fn energies(&self) -> Option<Vec<f64>> {
+        self.labelled(|system| system.energy, |_| 0.0)
+    }
+
+    /// Forces of the systems, normalised; none when some are missing that count.
+    pub fn forces(&self) -> Option<Vec<Vec<[f64; 3]>>> {
+        self.labelled(|system| system.forces.clone(), |system| vec![[0.0; 3]; system.n_atoms])
+    }
+
+    /// `without` stands in for labels that are missing and do not count.
+    fn labelled<V>(
+        &self,
+        label: impl Fn(&PreparedSystem) -> Option<V>,
+        without: impl Fn(&PreparedSystem) -> V,
+    ) -> Option<Vec<V>> {
+        let counts = |k: usize| self.weights.as_ref().is_none_or(|w| w.labels.get(k).is_none_or(|&w| w != 0.0));
+        let one = |(k, system): (usize, &PreparedSystem)| match label(system) {
+            None if !counts(k) => Some(without(system)),
+            found => found,
+        };
+        self.prepared().enumerate().map(one).collect()
     }
 
     /// As they were read.

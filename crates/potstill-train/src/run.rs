@@ -17,6 +17,7 @@ use crate::distill::cache;
 use crate::distill::targets::{LiveTeacher, StudentUnits};
 use crate::distill::terms::{Source, Terms};
 use crate::distill::{DistillConfig, Kind, Origin, TeacherCache, Term, training_rule};
+use crate::mix::Mix;
 use crate::observer::Observer;
 use crate::prepared::Split;
 use crate::real::Real;
@@ -28,6 +29,8 @@ use crate::trainer::{Summary, Trainer};
 pub struct Data {
     /// To learn from; may contain isolated atoms, which give reference energies and are then left out.
     pub train: Systems,
+    /// Synthetic systems, of which an epoch visits some; may be empty.
+    pub synthetic: Systems,
     /// To choose the best weights; may be empty.
     pub validation: Systems,
 }
@@ -79,13 +82,20 @@ fn train_in<T: Real>(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
     let survey = Survey::of(&data.train)?;
-    let fingerprint = fingerprint(config, &survey, &Survey::of(&data.validation)?)?;
+    let others = [Survey::of(&data.validation)?, Survey::of(&data.synthetic)?];
+    let fingerprint = fingerprint(config, &survey, &others)?;
     let (train, survey, header) = header(config, data.train, survey, tell)?;
     let (validation, known) = (data.validation, survey.elements);
     check_labels(config, &train, &known, "data.train")?;
     if !validation.is_empty() {
         check_labels(config, &validation, &known, "data.validation")?;
     }
+    let n_other = train.len();
+    let mix = (!data.synthetic.is_empty()).then(|| config.data.mix.unwrap_or_default());
+    if let Some(mix) = mix {
+        check_synthetic(config, &data.synthetic, &known, mix)?;
+    }
+    let train = train.joined(data.synthetic);
     let checkpoints = folder.join("checkpoints");
     std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, "cannot create the folder", e))?;
     write_atomically(&folder.join("environment.json"), |writer| {
@@ -101,7 +111,10 @@ fn train_in<T: Real>(
         _ => own_rule.clone(),
     };
     let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
-    let (train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
+    let (mut train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
+    if let Some(mix) = mix {
+        train = train.with_synthetic(n_other, mix);
+    }
     let terms = match &config.distill {
         Some(distill) if distill.is_active() => Some(make_terms(distill, config, &train, &header, folder, tell)?),
         _ => None,
@@ -131,6 +144,17 @@ fn check_labels(config: &Config, systems: &Systems, known: &[u8], key: &str) -> 
         stress: Need::Optional,
     };
     validate(systems, &needs, Some(known)).map_err(|e| Error::setting(key, e.to_string()))
+}
+
+fn check_synthetic(config: &Config, systems: &Systems, known: &[u8], mix: Mix) -> Result<()> {
+    let need = |key: &str, weight| if mix.labels { Need::weight(key, weight) } else { Need::Optional };
+    let needs = LabelNeeds {
+        energy: need("training.energy_weight", config.training.energy_weight),
+        forces: need("training.force_weight", config.training.force_weight),
+        stress: Need::Optional,
+    };
+    let advice = if mix.labels { "; or leave their labels out with data.mix.labels = false" } else { "" };
+    validate(systems, &needs, Some(known)).map_err(|e| Error::setting("data.synthetic", format!("{e}{advice}")))
 }
 
 /// Reference energies and normalisation from the training systems; returns those that are trained on, and what they are.
@@ -191,7 +215,7 @@ fn header(
 pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &(dyn Fn(Prelude) + Sync)) -> Result<()> {
     let Some(distill) = &config.distill else { return Ok(()) };
     let fit = config.data.reference_energies.fit(&data.train)?;
-    let systems = data.train.clone().without(&fit.isolated_systems);
+    let systems = data.train.clone().without(&fit.isolated_systems).joined(data.synthetic.clone());
     let teacher = load_teacher(distill, &systems)?;
     open_cache(distill, config, &teacher, &systems, folder, tell).map(|_| ())
 }
@@ -252,7 +276,7 @@ fn make_terms(
 }
 
 /// Hash of everything that must stay the same between the parts of a resumed run.
-fn fingerprint(config: &Config, train: &Survey, validation: &Survey) -> Result<String> {
+fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<String> {
     let mut config = config.clone();
     config.training.epochs = 0;
     config.training.max_steps = None;
@@ -261,13 +285,18 @@ fn fingerprint(config: &Config, train: &Survey, validation: &Survey) -> Result<S
     config.training.checkpoint_steps = None;
     config.data.train.clear();
     config.data.validation.clear();
+    config.data.synthetic.clear();
     config.data.in_memory = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
         distill.teacher = std::path::PathBuf::new();
     }
     let text = serde_json::to_string(&config).map_err(|e| Error::Other(e.to_string()))?;
-    let all = format!("{text}{}{}", train.content_hash, validation.content_hash);
+    let [validation, synthetic] = others;
+    let mut all = format!("{text}{}{}", train.content_hash, validation.content_hash);
+    if synthetic.n_systems > 0 {
+        all += &synthetic.content_hash;
+    }
     Ok(blake3::hash(all.as_bytes()).to_hex().to_string())
 }
 

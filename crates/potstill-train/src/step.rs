@@ -20,7 +20,7 @@ use crate::augment::Augmentation;
 use crate::config::TrainingConfig;
 use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Counts, Set, Student, Terms};
-use crate::prepared::{Member, PreparedSystem, Shard, Split};
+use crate::prepared::{Member, PreparedSystem, Rows, Shard, Split, SystemWeights};
 use crate::real::Real;
 
 /// What every step needs and none changes.
@@ -125,6 +125,7 @@ impl StepContext<'_> {
         let mut batch_counts = BatchCounts { systems: counts(members.iter()), copies: Counts::default() };
         let copies = self.copies(values, batch, &members, &batch_counts.systems)?;
         batch_counts.copies = counts(copies.iter().flatten());
+        let system_weights = self.split.weights(batch);
         let weights: Vec<usize> = members.iter().map(|m| m.prepared.cost()).collect();
         let places: Vec<usize> = (0..batch.len()).collect();
         let threads = rayon::current_num_threads();
@@ -133,7 +134,12 @@ impl StepContext<'_> {
         // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
         for parts in parts.chunks(threads) {
             let shard = |places: &Vec<usize>| {
-                let shard = Shard::new(places.iter().map(|&p| batch[p]).collect(), places.iter().map(|&p| &members[p]));
+                let mut shard =
+                    Shard::new(places.iter().map(|&p| batch[p]).collect(), places.iter().map(|&p| &members[p]));
+                shard.weights = system_weights.as_ref().map(|weights| SystemWeights {
+                    labels: places.iter().map(|&p| weights.labels[p]).collect(),
+                    terms: places.iter().map(|&p| weights.terms[p]).collect(),
+                });
                 let copied = || places.iter().filter_map(|&p| Some((batch[p], copies.get(p)?.as_ref()?)));
                 let copies = Shard::new(copied().map(|(i, _)| i).collect(), copied().map(|(_, copy)| copy));
                 self.shard(part, values, &shard, &copies, &batch_counts)
@@ -251,21 +257,21 @@ impl StepContext<'_> {
     ) -> (Output, Vec<Tensor<1>>) {
         let output = student.network.forward(batch, self.forces, taps);
         let zero = || batch.zeros([1]);
-        let energies: Option<Vec<f64>> = shard.prepared().map(|s| s.energy).collect();
-        let energy = match energies {
+        let energy = match shard.energies() {
             Some(energies) if self.training.energy_weight > 0.0 => {
                 let target = float_tensor(energies, [shard.members.len(), 1], &batch.device, batch.dtype);
                 let scale = self.training.energy_weight / counts.systems;
+                let scale = shard.label_scale(Rows::Systems, scale, batch);
                 self.training.energy_loss.evaluate(output.energy.clone(), target, scale)
             }
             _ => zero(),
         };
-        let labels: Option<Vec<&Vec<[f64; 3]>>> = shard.prepared().map(|s| s.forces.as_ref()).collect();
-        let forces = match (labels, &output.forces) {
+        let forces = match (shard.forces(), &output.forces) {
             (Some(labels), Some(forces)) if self.training.force_weight > 0.0 => {
-                let values = labels.into_iter().flatten().flatten().copied().collect();
+                let values = labels.into_iter().flatten().flatten().collect();
                 let target = float_tensor(values, [batch.n_atoms, 3], &batch.device, batch.dtype);
                 let scale = self.training.force_weight / counts.free.max(1.0);
+                let scale = shard.label_scale(Rows::Atoms, scale, batch);
                 self.training.force_loss.evaluate(forces.clone(), target, shard.free_mask(batch), scale)
             }
             _ => zero(),

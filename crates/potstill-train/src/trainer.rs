@@ -113,7 +113,10 @@ impl<'a, T: Real> Trainer<'a, T> {
             false => potstill_core::dataset::Order::Shuffled,
         };
         let batch_size = potstill_core::dataset::BatchSize::Systems(training.batch_size);
-        let sampler = Sampler::new(atom_counts, batch_size, order, seed)?;
+        let mut sampler = Sampler::new(atom_counts, batch_size, order, seed)?;
+        if let Some((first, mix)) = train.synthetic() {
+            sampler = sampler.with_extra(first, mix.synthetic);
+        }
         let mut trainer = Self {
             training,
             header,
@@ -190,7 +193,7 @@ impl<'a, T: Real> Trainer<'a, T> {
 
     /// Steps of the whole run, as far as epochs and `max_steps` tell.
     pub fn total_steps(&self) -> u64 {
-        let per_epoch = self.train.systems().len().div_ceil(self.training.batch_size) as u64;
+        let per_epoch = self.sampler.n_systems().div_ceil(self.training.batch_size) as u64;
         let all = per_epoch.saturating_mul(self.training.epochs);
         self.training.max_steps.map_or(all, |limit| limit.min(all))
     }

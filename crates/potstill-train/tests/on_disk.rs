@@ -39,10 +39,11 @@ fn disk_and_memory_train_alike() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     write_teacher(&folder.join("teacher.safetensors"), 9, &["H", "C", "N", "O"]);
-    let memory = || Data { train: labelled().into(), validation: systems(4, 500).into() };
+    let memory = || Data { train: labelled().into(), validation: systems(4, 500).into(), ..Data::default() };
     let disk = || Data {
         train: stored(&folder.join("train.extxyz"), &labelled()),
         validation: stored(&folder.join("validation.extxyz"), &systems(4, 500)),
+        ..Data::default()
     };
     let gemnet = GemNetOCConfig {
         n_blocks: 1,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use potstill_train::config::Dtype;
+use potstill_train::mix::Mix;
 use potstill_train::observer::Ending;
 use potstill_train::run::{Data, train};
 use potstill_train::schedule::ScheduleConfig;
@@ -219,8 +220,43 @@ fn forces_are_not_needed_without_their_weight() {
     let mut bare = systems(14, 100);
     bare.iter_mut().for_each(|s| s.forces = None);
     let validation = bare.split_off(10).into();
-    let bare = Data { train: bare.into(), validation };
+    let bare = Data { train: bare.into(), validation, ..Data::default() };
     assert_eq!(run(&config, bare, folder().path()).unwrap().ending, Ending::Finished);
+}
+
+#[test]
+fn synthetic_systems_count_as_much_as_they_should() {
+    let mut config = config(schnet());
+    config.training.dtype = Dtype::F64;
+    config.training.batch_size = 100;
+    config.training.epochs = 3;
+    let mixed = |weight, labels, labelled: bool| {
+        let mut config = config.clone();
+        config.data.synthetic = vec!["synthetic.extxyz".into()];
+        config.data.mix = Some(Mix { synthetic: 0.5, weight, labels });
+        // As many atoms as the others: forces are averaged over atoms, weights belong to systems.
+        let mut synthetic = systems(10, 900);
+        if !labelled {
+            synthetic.iter_mut().for_each(|s| (s.energy, s.forces) = (None, None));
+        }
+        let place = folder();
+        let mut watcher = Watcher::default();
+        let data = Data { synthetic: synthetic.into(), ..data() };
+        let off = AtomicBool::new(false);
+        train(&config, data, place.path(), false, &off, &mut watcher, &|_| {}).map(|_| watcher.steps)
+    };
+    let plain = watched(&config, data(), folder().path());
+    // Without their labels they change nothing here, whatever they weigh, though each epoch visits them.
+    let silent = mixed(3.0, false, false).unwrap();
+    assert_eq!(silent.iter().map(|s| s.n_systems).collect::<Vec<_>>(), [20, 20, 20]);
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * b.abs();
+    assert!(silent.iter().zip(&plain).all(|(a, b)| close(a.loss, b.loss)), "{silent:?} {plain:?}");
+    // With hardly any weight they change hardly anything, with more they do.
+    let light = mixed(1e-6, true, true).unwrap();
+    let heavy = mixed(1.0, true, true).unwrap();
+    assert!((light[0].loss / plain[0].loss - 1.0).abs() < 1e-4 && (heavy[0].loss / plain[0].loss - 1.0).abs() > 1e-3);
+    let message = mixed(1.0, true, false).unwrap_err().to_string();
+    assert!(message.contains("data.synthetic") && message.contains("data.mix.labels = false"), "{message}");
 }
 
 #[test]

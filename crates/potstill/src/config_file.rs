@@ -15,7 +15,8 @@ use crate::load::beside;
 pub fn read(path: &Path, settings: &[String]) -> Result<Config> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot open", path.display()))?;
     let mut config = parse(path, &text, settings)?;
-    for file in config.data.train.iter_mut().chain(&mut config.data.validation) {
+    let data = &mut config.data;
+    for file in data.train.iter_mut().chain(&mut data.validation).chain(&mut data.synthetic) {
         *file = beside(path, file);
     }
     if let Some(distill) = &mut config.distill {

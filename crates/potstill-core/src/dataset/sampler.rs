@@ -42,6 +42,15 @@ pub struct Sampler {
     batch_size: BatchSize,
     order: Order,
     seed: u64,
+    extra: Option<Extra>,
+}
+
+/// Systems of which an epoch visits some.
+#[derive(Debug, Clone, PartialEq)]
+struct Extra {
+    /// The first of them; they are the last ones of all.
+    first: usize,
+    per_epoch: usize,
 }
 
 impl Sampler {
@@ -53,17 +62,46 @@ impl Sampler {
         if matches!(batch_size, BatchSize::Systems(0) | BatchSize::Atoms(0)) {
             return Err(Error::setting("batch_size", "is 0; it must be at least 1"));
         }
-        Ok(Self { atom_counts, batch_size, order, seed })
+        Ok(Self { atom_counts, batch_size, order, seed, extra: None })
+    }
+
+    /// Of the systems from `first` on, an epoch visits only as many as make up `part` of it, each as often as the others
+    /// over many epochs.
+    #[must_use]
+    pub fn with_extra(self, first: usize, part: f64) -> Self {
+        let per_epoch = if first < self.atom_counts.len() { first as f64 * part / (1.0 - part) } else { 0.0 };
+        Self { extra: Some(Extra { first, per_epoch: per_epoch.round() as usize }), ..self }
     }
 
     /// Number of systems in an epoch.
     pub fn n_systems(&self) -> usize {
-        self.atom_counts.len()
+        self.extra.as_ref().map_or(self.atom_counts.len(), |extra| extra.first + extra.per_epoch)
+    }
+
+    /// Those of an epoch, in no order that matters.
+    fn members(&self, epoch: u64) -> Vec<usize> {
+        let Some(extra) = &self.extra else { return (0..self.atom_counts.len()).collect() };
+        let n = self.atom_counts.len() - extra.first;
+        let mut members: Vec<usize> = (0..extra.first).collect();
+        // Visits are counted through all epochs; each round through the extra systems has an order of its own.
+        let mut visit = epoch.wrapping_mul(extra.per_epoch as u64);
+        let end = visit.wrapping_add(extra.per_epoch as u64);
+        while visit < end {
+            let (round, place) = (visit / n as u64, (visit % n as u64) as usize);
+            let mut order: Vec<usize> = (extra.first..self.atom_counts.len()).collect();
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            rng.set_stream(u64::MAX - round);
+            order.shuffle(&mut rng);
+            let taken = (n - place).min((end - visit) as usize);
+            members.extend(&order[place..place + taken]);
+            visit += taken as u64;
+        }
+        members
     }
 
     /// The batches of an epoch, as indices into `atom_counts`; none is empty.
     pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut indices: Vec<usize> = (0..self.n_systems()).collect();
+        let mut indices = self.members(epoch);
         if self.order == Order::Sequential {
             return self.cut(&indices);
         }
@@ -95,7 +133,7 @@ impl Sampler {
         let per_batch = match self.batch_size {
             BatchSize::Systems(n) => n,
             BatchSize::Atoms(n) => {
-                let mean = self.atom_counts.iter().sum::<usize>() / self.n_systems().max(1);
+                let mean = self.atom_counts.iter().sum::<usize>() / self.atom_counts.len().max(1);
                 n / mean.max(1)
             }
         };
@@ -182,6 +220,22 @@ mod tests {
         // Runs that were interrupted before an upgrade must find their place again.
         let batches = sampler(&[1; 7], BatchSize::Systems(3), Order::Shuffled).epoch(1);
         assert_eq!(batches.concat(), [0, 5, 4, 1, 6, 3, 2]);
+    }
+
+    #[test]
+    fn extra_systems_take_turns() {
+        let sampler = sampler(&[1; 15], BatchSize::Systems(4), Order::Shuffled).with_extra(8, 0.2);
+        assert_eq!(sampler.n_systems(), 10);
+        let mut visits = [0; 15];
+        for epoch in 0..7 {
+            let all = sampler.epoch(epoch).concat();
+            assert_eq!((all.len(), all.iter().filter(|&&i| i < 8).count()), (10, 8));
+            all.into_iter().for_each(|i| visits[i] += 1);
+        }
+        assert_eq!(visits, [[7; 8].as_slice(), &[2; 7]].concat()[..]);
+        // Two of every ten; none when there are none.
+        let none = Sampler::new(vec![1; 8], BatchSize::Systems(4), Order::Shuffled, 3).unwrap().with_extra(8, 0.2);
+        assert_eq!(none.n_systems(), 8);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Systems {
 enum Store {
     Memory(Arc<Vec<System>>),
     Disk(Arc<Files>),
+    /// One after the other.
+    Joined(Arc<[Systems; 2]>),
 }
 
 /// Some files, one after the other.
@@ -69,6 +71,16 @@ impl Systems {
         Self { store: Store::Disk(Arc::new(Files { files, first })), selected: None, n_systems }
     }
 
+    /// These systems, then others.
+    #[must_use]
+    pub fn joined(self, others: Self) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        let n_systems = self.len() + others.len();
+        Self { store: Store::Joined(Arc::new([self, others])), selected: None, n_systems }
+    }
+
     /// Number of systems.
     pub fn len(&self) -> usize {
         self.n_systems
@@ -81,7 +93,11 @@ impl Systems {
 
     /// Whether the systems are in memory.
     pub fn is_in_memory(&self) -> bool {
-        matches!(self.store, Store::Memory(_))
+        match &self.store {
+            Store::Memory(_) => true,
+            Store::Disk(_) => false,
+            Store::Joined(parts) => parts.iter().all(Self::is_in_memory),
+        }
     }
 
     /// Number of atoms of system `i`, without reading it; 0 when there is no such system.
@@ -90,6 +106,10 @@ impl Systems {
         match &self.store {
             Store::Memory(systems) => systems.get(row).map_or(0, System::n_atoms),
             Store::Disk(files) => files.n_atoms(row),
+            Store::Joined(parts) => {
+                let [first, second] = parts.as_ref();
+                row.checked_sub(first.len()).map_or_else(|| first.n_atoms(row), |row| second.n_atoms(row))
+            }
         }
     }
 
@@ -109,6 +129,10 @@ impl Systems {
                 Some((file, within)) => Some(Cow::Owned(file.get(within)?)),
                 None => None,
             },
+            (Store::Joined(parts), Some(row)) => {
+                let [first, second] = parts.as_ref();
+                return row.checked_sub(first.len()).map_or_else(|| first.get(row), |row| second.get(row));
+            }
             (_, None) => None,
         };
         found.ok_or_else(|| Error::Other(format!("there is no system {i} among {}", self.len())))
@@ -281,6 +305,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn joined_systems_follow_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = molecules(50);
+        let (one, other) = (expected[..20].to_vec(), &expected[20..]);
+        let joined = Systems::from(one).joined(stored(folder.path(), other));
+        assert!(!joined.is_in_memory());
+        assert_eq!(all(&joined), expected);
+        assert_eq!(all(&joined.without(&[3, 20, 49]).truncated(46)).last(), expected.get(47));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::augment::Augmentation;
 use crate::loss::{EnergyLoss, ForceLoss};
-use crate::prepared::{PreparedSystem, Shard};
+use crate::prepared::{PreparedSystem, Rows, Shard};
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
 const PROJECTION_SEED: u64 = 0x70726f6a;
@@ -337,10 +337,11 @@ impl Terms {
         (energy_loss, force_loss): (EnergyLoss, ForceLoss),
         (energy_weight, force_weight): (f64, f64),
     ) -> Result<Tensor<1>> {
-        let loss = energy_loss.evaluate(output.energy.clone(), targets.energy()?, energy_weight / counts.systems);
+        let scale = shard.term_scale(Rows::Systems, energy_weight / counts.systems, batch);
+        let loss = energy_loss.evaluate(output.energy.clone(), targets.energy()?, scale);
         match &output.forces {
             Some(forces) if force_weight > 0.0 => {
-                let scale = force_weight / counts.free.max(1.0);
+                let scale = shard.term_scale(Rows::Atoms, force_weight / counts.free.max(1.0), batch);
                 let free = shard.free_mask(batch);
                 Ok(loss + force_loss.evaluate(forces.clone(), targets.forces()?, free, scale))
             }
@@ -367,7 +368,8 @@ impl Terms {
             }
             Action::AtomicEnergy => {
                 let target = targets.atomic_energies()?;
-                losses.0.evaluate(output.atomic_energies.clone(), target, weight / counts.atoms)
+                let scale = shard.term_scale(Rows::Atoms, weight / counts.atoms, batch);
+                losses.0.evaluate(output.atomic_energies.clone(), target, scale)
             }
             Action::Feature { kind, compare, side, teacher, student: tap, projection } => {
                 let theirs = targets.features(*kind, *teacher)?;
@@ -389,7 +391,8 @@ impl Terms {
                 match compare {
                     Compare::Each(loss) => {
                         let width = theirs.dims()[1];
-                        loss.evaluate(ours, theirs, weight / (rows * width as f64))
+                        let of = if *kind == Kind::Edge { Rows::Edges } else { Rows::Atoms };
+                        loss.evaluate(ours, theirs, shard.term_scale(of, weight / (rows * width as f64), batch))
                     }
                     Compare::Geometric(direction) => {
                         compare::geometric::loss(ours, theirs, *direction, &groups()).mul_scalar(weight)

@@ -95,7 +95,7 @@ pub fn config(model: Architecture) -> Config {
 }
 
 pub fn data() -> Data {
-    Data { train: systems(10, 100).into(), validation: systems(4, 500).into() }
+    Data { train: systems(10, 100).into(), validation: systems(4, 500).into(), ..Data::default() }
 }
 
 pub fn run(config: &Config, data: Data, folder: &Path) -> Result<Summary> {

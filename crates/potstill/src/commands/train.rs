@@ -65,7 +65,11 @@ pub fn load_data(data: &DataConfig) -> Result<Data> {
         true => Systems::default(),
         false => load::open(&data.validation, &keys, data.in_memory, None)?,
     };
-    Ok(Data { train, validation })
+    let synthetic = match data.synthetic.is_empty() {
+        true => Systems::default(),
+        false => load::open(&data.synthetic, &keys, data.in_memory, None)?,
+    };
+    Ok(Data { train, synthetic, validation })
 }
 
 fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
