@@ -75,6 +75,7 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error>
 
 /// What the rows of a loss are multiplied by before they are added up.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "lives for one line")]
 pub enum Scale {
     /// All by the same number.
     Even(f64),
