@@ -282,7 +282,7 @@ impl StepContext<'_> {
     /// The graphs of some systems as one batch.
     ///
     /// # Errors
-    /// See [`NetworkGraphRule::build`]; systems that were prepared give none.
+    /// A graph that cannot be drawn; systems that were prepared give none.
     pub fn batch<T: Real>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
         let kept: Option<Vec<&Graph>> = shard.prepared().map(|s| s.graph.as_ref()).collect();
         if let Some(graphs) = kept {
