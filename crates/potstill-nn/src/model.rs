@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
+use potstill_core::dataset::Visit;
 use potstill_core::elements::{atomic_number, symbol};
 use potstill_core::system::{Mat3, System};
 use potstill_core::{Error, Potential, Prediction, Result};
@@ -96,6 +97,14 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// The same for a dataset, in memory or not.
+    ///
+    /// # Errors
+    /// As [`Self::check_elements`]; a file that cannot be read.
+    pub fn check_dataset(&self, systems: &(impl Visit + ?Sized)) -> Result<()> {
+        systems.visit(&mut |i, system| self.check_elements(&[system]).map_err(|e| e.shifted(i)))
     }
 
     /// The forward pass in normalised units with features at `taps`, and the graph that it ran on.

@@ -279,18 +279,21 @@ impl<'a> Shard<'a> {
     }
 
     /// Forces of the systems, normalised; none when some are missing that count.
-    pub fn forces(&self) -> Option<Vec<Vec<[f64; 3]>>> {
-        self.labelled(|system| system.forces.clone(), |system| vec![[0.0; 3]; system.n_atoms])
+    pub fn forces(&self) -> Option<Vec<Cow<'a, [[f64; 3]]>>> {
+        self.labelled(
+            |system| system.forces.as_deref().map(Cow::Borrowed),
+            |system| Cow::Owned(vec![[0.0; 3]; system.n_atoms]),
+        )
     }
 
     /// `without` stands in for labels that are missing and do not count.
     fn labelled<V>(
         &self,
-        label: impl Fn(&PreparedSystem) -> Option<V>,
-        without: impl Fn(&PreparedSystem) -> V,
+        label: impl Fn(&'a PreparedSystem) -> Option<V>,
+        without: impl Fn(&'a PreparedSystem) -> V,
     ) -> Option<Vec<V>> {
         let counts = |k: usize| self.weights.as_ref().is_none_or(|w| w.labels.get(k).is_none_or(|&w| w != 0.0));
-        let one = |(k, system): (usize, &PreparedSystem)| match label(system) {
+        let one = |(k, system): (usize, &'a PreparedSystem)| match label(system) {
             None if !counts(k) => Some(without(system)),
             found => found,
         };
@@ -303,7 +306,7 @@ impl<'a> Shard<'a> {
     }
 
     /// As training sees them.
-    pub fn prepared(&self) -> impl Iterator<Item = &PreparedSystem> {
+    pub fn prepared(&self) -> impl Iterator<Item = &'a PreparedSystem> + use<'a, '_> {
         self.members.iter().map(|member| member.prepared.as_ref())
     }
 

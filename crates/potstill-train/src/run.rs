@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, Survey, Systems, Visit, validate};
+use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 use potstill_core::elements::symbol;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result};
@@ -222,9 +222,7 @@ pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &(dyn Fn(Pr
 
 fn load_teacher(distill: &DistillConfig, systems: &Systems) -> Result<Model> {
     let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
-    systems
-        .visit(&mut |i, system| teacher.check_elements(&[system]).map_err(|e| e.shifted(i)))
-        .map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
+    teacher.check_dataset(systems).map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
     Ok(teacher)
 }
 

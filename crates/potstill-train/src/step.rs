@@ -164,7 +164,7 @@ impl StepContext<'_> {
     }
 
     /// How often each thread runs the network, so that what all keep at a time stays within what the settings allow.
-    fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
+    pub fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
         let passes = 1 + usize::from(self.augmentation().is_some());
         let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
@@ -193,42 +193,22 @@ impl StepContext<'_> {
         let taps = self.terms.map(|terms| terms.student_taps(Set::Systems)).unwrap_or_default();
         let (output, mut parts) = self.main_losses(&student, &batch, shard, &counts.systems, &taps);
         if let Some(terms) = self.terms {
+            terms.check_edges(shard.prepared().zip(&shard.indices).map(|(system, &i)| (i, system)))?;
             let losses = (self.training.energy_loss, self.training.force_loss);
             let weights = &self.term_weights;
-            terms.check_edges(shard.prepared().zip(&shard.indices).map(|(system, &i)| (i, system)))?;
+            let compare = |set, batch: &Batch, output: &Output, shard: &Shard, counts: &Counts| {
+                let targets = terms.targets(set, shard, &device, T::DTYPE)?;
+                terms.evaluate(set, &student, batch, output, shard, targets.as_ref(), counts, losses, weights)
+            };
             if terms.n_terms(Set::Systems) > 0 {
-                let targets = terms.targets(Set::Systems, shard, &device, T::DTYPE)?;
-                let (targets, counts) = (targets.as_ref(), &counts.systems);
-                parts.extend(terms.evaluate(
-                    Set::Systems,
-                    &student,
-                    &batch,
-                    &output,
-                    shard,
-                    targets,
-                    counts,
-                    losses,
-                    weights,
-                )?);
+                parts.extend(compare(Set::Systems, &batch, &output, shard, &counts.systems)?);
             }
             if copies.members.is_empty() {
                 parts.extend((0..terms.n_terms(Set::Copies)).map(|_| batch.zeros([1])));
             } else {
                 let batch = self.batch::<T>(copies, &device)?;
                 let output = student.network.forward(&batch, self.forces, &terms.student_taps(Set::Copies));
-                let targets = terms.targets(Set::Copies, copies, &device, T::DTYPE)?;
-                let (targets, counts) = (targets.as_ref(), &counts.copies);
-                parts.extend(terms.evaluate(
-                    Set::Copies,
-                    &student,
-                    &batch,
-                    &output,
-                    copies,
-                    targets,
-                    counts,
-                    losses,
-                    weights,
-                )?);
+                parts.extend(compare(Set::Copies, &batch, &output, copies, &counts.copies)?);
             }
         }
         let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
@@ -268,7 +248,7 @@ impl StepContext<'_> {
         };
         let forces = match (shard.forces(), &output.forces) {
             (Some(labels), Some(forces)) if self.training.force_weight > 0.0 => {
-                let values = labels.into_iter().flatten().flatten().collect();
+                let values = labels.iter().flat_map(|forces| forces.as_flattened()).copied().collect();
                 let target = float_tensor(values, [batch.n_atoms, 3], &batch.device, batch.dtype);
                 let scale = self.training.force_weight / counts.free.max(1.0);
                 let scale = shard.label_scale(Rows::Atoms, scale, batch);

@@ -32,35 +32,6 @@ pub use systems::Systems;
 pub use validate::{LabelNeeds, Need, validate};
 pub use visit::Visit;
 
-/// Systems in memory, in the order of their files.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Dataset {
-    /// The systems.
-    pub systems: Vec<System>,
-}
-
-impl Dataset {
-    /// Number of systems.
-    pub fn len(&self) -> usize {
-        self.systems.len()
-    }
-
-    /// Whether there is no system.
-    pub fn is_empty(&self) -> bool {
-        self.systems.is_empty()
-    }
-
-    /// The systems with these indices, in that order; an index out of range is left out.
-    pub fn select(&self, indices: &[usize]) -> Vec<&System> {
-        indices.iter().filter_map(|&i| self.systems.get(i)).collect()
-    }
-
-    /// Number of atoms of each system. Shape: `[n_systems]`.
-    pub fn atom_counts(&self) -> Vec<usize> {
-        self.systems.iter().map(System::n_atoms).collect()
-    }
-}
-
 /// Atomic numbers that occur in `systems`, ascending.
 pub fn elements(systems: &[impl Borrow<System>]) -> Vec<u8> {
     let mut present = ElementSet::default();
@@ -116,14 +87,5 @@ mod tests {
         let copper = System { atomic_numbers: vec![29], ..System::default() };
         assert_eq!(elements(&[&copper, &water]), [1, 8, 29]);
         assert!(elements(&[] as &[System]).is_empty());
-    }
-
-    #[test]
-    fn a_selection_keeps_the_order_asked_for() {
-        let of_size = |n| System { atomic_numbers: vec![1; n], ..System::default() };
-        let data = Dataset { systems: vec![of_size(1), of_size(2), of_size(3)] };
-        assert_eq!(data.atom_counts(), [1, 2, 3]);
-        let sizes: Vec<usize> = data.select(&[2, 0, 9]).iter().map(|s| s.n_atoms()).collect();
-        assert_eq!(sizes, [3, 1]);
     }
 }

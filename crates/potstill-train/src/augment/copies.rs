@@ -23,6 +23,8 @@ type Vec3 = [f64; 3];
 
 /// Keeps these random numbers apart from those of weights and order.
 const SEED: u64 = 0x636f_7069_6573;
+/// Atoms that are closer than this, in Å, are at one place.
+const MEET: f64 = 1e-6;
 
 impl StepContext<'_> {
     /// A copy of each system of a batch; none where it had to be thrown away.
@@ -44,8 +46,9 @@ impl StepContext<'_> {
                 members.iter().zip(batch).map(draw).collect::<Result<_>>()?
             }
             Copies::Adversarial(attack) => {
-                // As many systems at a time as there are threads: each attack keeps what a training step keeps.
-                let size = batch.len().div_ceil(rayon::current_num_threads()).max(1);
+                // Each attack keeps what a training step keeps.
+                let threads = rayon::current_num_threads();
+                let size = batch.len().div_ceil(threads * self.passes(members, threads)).max(1);
                 let shards: Vec<Shard> = batch
                     .chunks(size)
                     .zip(members.chunks(size))
@@ -64,7 +67,7 @@ impl StepContext<'_> {
     }
 
     fn copy(&self, augmentation: &Augmentation, index: usize, system: System) -> Result<Option<Member<'static>>> {
-        match is_apart(&system, augmentation.min_distance) {
+        match is_apart(&system, augmentation.min_distance.max(MEET)) {
             true => Ok(Some(self.split.member(index, system)?)),
             false => Ok(None),
         }
@@ -102,26 +105,33 @@ impl StepContext<'_> {
         };
         let mut climb = Climb::new(n_atoms);
         for _ in 0..attack.steps {
-            let copies: Vec<System> =
-                shard.systems().into_iter().zip(&displacements).map(|(s, d)| displaced(s, d)).collect();
-            // Where atoms meet there is no gradient; the copies are thrown away afterwards.
-            if copies.iter().any(|copy| !is_apart(copy, 1e-6)) {
-                break;
-            }
+            // Where atoms meet there is no gradient: such a copy stays as it is, to be thrown away, and the system itself stands
+            // in for it, so that the others go on.
+            let copies: Vec<(System, bool)> = shard
+                .systems()
+                .into_iter()
+                .zip(&displacements)
+                .map(|(system, d)| {
+                    let copy = displaced(system, d);
+                    let goes_on = is_apart(&copy, MEET);
+                    (if goes_on { copy } else { system.clone() }, goes_on)
+                })
+                .collect();
+            let goes_on: Vec<bool> = copies.iter().map(|(_, goes_on)| *goes_on).collect();
             let members: Vec<Member> = shard
                 .indices
                 .iter()
                 .zip(copies)
-                .map(|(&index, copy)| self.split.member(index, copy))
+                .map(|(&index, (copy, _))| self.split.member(index, copy))
                 .collect::<Result<_>>()?;
             let moved = Shard::new(shard.indices.clone(), &members);
             let gradient = self.climbed_gradient::<T>(attack, terms, teacher, &student, &moved, counts)?;
             let steps = climb.step(attack, &gradient, &forces);
             let mut steps = steps.into_iter();
-            for (system, displacement) in shard.systems().into_iter().zip(&mut displacements) {
+            for ((system, displacement), goes_on) in shard.systems().into_iter().zip(&mut displacements).zip(goes_on) {
                 for (atom, d) in displacement.iter_mut().enumerate() {
                     let step = steps.next().unwrap_or_default();
-                    if system.is_free(atom) {
+                    if goes_on && system.is_free(atom) {
                         *d = std::array::from_fn(|c| d[c] + step[c]);
                     }
                 }

@@ -164,17 +164,6 @@ struct Place {
     n_edges: usize,
 }
 
-/// Energy and forces of one system as the teacher sees them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TeacherLabels {
-    /// In eV.
-    pub energy: f64,
-    /// In eV. Shape: `[n_atoms]`.
-    pub atomic_energies: Vec<f64>,
-    /// In eV/Å. Shape: `[n_atoms, 3]`.
-    pub forces: Vec<[f64; 3]>,
-}
-
 /// Whether a cache was found or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -493,21 +482,31 @@ impl TeacherCache {
         self.shards.iter().map(|s| s.map.len()).sum()
     }
 
-    /// Energy and forces of system `i`.
+    /// Energy of system `i` in eV.
     ///
     /// # Errors
     /// A shard that lacks a tensor.
-    pub fn labels(&self, i: usize) -> Result<TeacherLabels> {
+    pub fn energy(&self, i: usize) -> Result<f64> {
         let place = self.places[i];
-        let atoms = place.first_atom..place.first_atom + place.n_atoms;
-        let energy = self.rows(place.shard, "energy", place.system..place.system + 1)?;
-        let atomic_energies = self.rows(place.shard, "atomic_energies", atoms.clone())?;
-        let forces = self.rows(place.shard, "forces", atoms)?;
-        Ok(TeacherLabels {
-            energy: energy[0],
-            atomic_energies,
-            forces: forces.chunks_exact(3).map(|f| [f[0], f[1], f[2]]).collect(),
-        })
+        Ok(self.rows(place.shard, "energy", place.system..place.system + 1)?[0])
+    }
+
+    /// Energies of the atoms of system `i` in eV. Shape: `[n_atoms]`.
+    ///
+    /// # Errors
+    /// As [`TeacherCache::energy`].
+    pub fn atomic_energies(&self, i: usize) -> Result<Vec<f64>> {
+        let place = self.places[i];
+        self.rows(place.shard, "atomic_energies", place.first_atom..place.first_atom + place.n_atoms)
+    }
+
+    /// Forces on the atoms of system `i` in eV/Å, row-major. Shape: `[n_atoms, 3]`.
+    ///
+    /// # Errors
+    /// As [`TeacherCache::energy`].
+    pub fn forces(&self, i: usize) -> Result<Vec<f64>> {
+        let place = self.places[i];
+        self.rows(place.shard, "forces", place.first_atom..place.first_atom + place.n_atoms)
     }
 
     /// Features of the systems `indices`, one after the other, row-major.

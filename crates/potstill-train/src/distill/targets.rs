@@ -1,5 +1,7 @@
 //! What a teacher says of the systems of a shard, in the student's units: from its cache, or asked on the spot.
 
+use std::sync::OnceLock;
+
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result, System};
@@ -73,7 +75,7 @@ impl Targets for CachedTargets<'_> {
     fn energy(&self) -> Result<Tensor<2>> {
         let one = |(index, system): (usize, &System)| {
             let total = self.units.references.total(&system.atomic_numbers)?;
-            Ok(self.units.normalizer.normalize_energy(self.cache.labels(index)?.energy - total))
+            Ok(self.units.normalizer.normalize_energy(self.cache.energy(index)? - total))
         };
         Ok(self.rows(self.systems().map(one).collect::<Result<_>>()?, 1))
     }
@@ -84,7 +86,7 @@ impl Targets for CachedTargets<'_> {
         for (index, system) in self.systems() {
             let share = normalizer.energy_mean / system.n_atoms() as f64;
             let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-            all.extend(system.atomic_numbers.iter().zip(&self.cache.labels(index)?.atomic_energies).map(atomic));
+            all.extend(system.atomic_numbers.iter().zip(&self.cache.atomic_energies(index)?).map(atomic));
         }
         Ok(self.rows(all, 1))
     }
@@ -92,8 +94,8 @@ impl Targets for CachedTargets<'_> {
     fn forces(&self) -> Result<Tensor<2>> {
         let mut all = Vec::new();
         for &index in &self.shard.indices {
-            let forces = self.cache.labels(index)?.forces;
-            all.extend(forces.into_iter().flatten().map(|c| self.units.normalizer.normalize_force(c)));
+            let forces = self.cache.forces(index)?;
+            all.extend(forces.into_iter().map(|c| self.units.normalizer.normalize_force(c)));
         }
         Ok(self.rows(all, 3))
     }
@@ -108,21 +110,20 @@ impl Targets for CachedTargets<'_> {
 /// A teacher that is asked at each step.
 pub struct LiveTeacher {
     model: Model,
-    /// Its weights, to load where gradients are recorded.
-    values: Vec<f64>,
+    /// The same network where gradients are recorded, made when it is first needed.
+    tracked: OnceLock<Network>,
 }
 
 impl std::fmt::Debug for LiveTeacher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} with {} weights", self.architecture().name(), self.values.len())
+        write!(f, "a {} asked at each step", self.architecture().name())
     }
 }
 
 impl LiveTeacher {
     /// A teacher from its model.
     pub fn new(model: Model) -> Self {
-        let values = parameters::to_vector::<_, f64>(model.network());
-        Self { model, values }
+        Self { model, tracked: OnceLock::new() }
     }
 
     /// Its network's settings.
@@ -161,7 +162,8 @@ impl LiveTeacher {
         self.model.check_elements(systems)?;
         let graph = self.architecture().graph_rule().build_main(systems)?;
         let batch = Batch::new(&graph, device, self.model.dtype()).tracking_displacement();
-        let output = self.network_on(device).forward(&batch, self.architecture().forces(), taps);
+        let network = self.tracked.get_or_init(|| self.network_on(device));
+        let output = network.forward(&batch, self.architecture().forces(), taps);
         Ok((self.targets(systems, output, batch.clone(), units, device)?, batch))
     }
 
@@ -170,11 +172,10 @@ impl LiveTeacher {
         use burn::module::Module;
         let network = self.model.network().clone();
         match self.model.dtype() {
-            DType::F64 => parameters::with_vector(network, &self.values, device).no_grad(),
-            _ => {
-                let values: Vec<f32> = self.values.iter().map(|&v| v as f32).collect();
-                parameters::with_vector(network, &values, device).no_grad()
+            DType::F64 => {
+                parameters::with_vector(network.clone(), &parameters::to_vector::<_, f64>(&network), device).no_grad()
             }
+            _ => parameters::with_vector(network.clone(), &parameters::to_vector::<_, f32>(&network), device).no_grad(),
         }
     }
 

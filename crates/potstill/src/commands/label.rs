@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::Visit;
 use potstill_core::io::LabelKeys;
 use potstill_nn::{Model, Tap};
 use potstill_train::distill::cache::{Kind, Origin, Precision, Wanted, open_or_make};
@@ -17,7 +16,7 @@ use crate::progress::Progress;
 pub fn run(args: &LabelArgs) -> Result<Outcome> {
     let teacher = Model::load(&args.model, &Device::flex(), DType::F32)?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
-    systems.visit(&mut |i, system| teacher.check_elements(&[system]).map_err(|e| e.shifted(i))).context("--model")?;
+    teacher.check_dataset(&systems).context("--model")?;
     let wanted = wanted(args, &teacher)?;
     let precision = if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 };
     let progress = Progress::new("asking the teacher", systems.len() as u64);
