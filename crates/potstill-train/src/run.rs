@@ -3,20 +3,19 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 use potstill_core::elements::symbol;
 use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result};
-use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
-use potstill_nn::model::Model;
+use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
 use crate::distill::cache;
 use crate::distill::targets::{LiveTeacher, StudentUnits};
 use crate::distill::terms::{Source, Terms};
-use crate::distill::{DistillConfig, Kind, Origin, TeacherCache, Term, training_rule};
+use crate::distill::{DistillConfig, Origin, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
 use crate::mix::Mix;
 use crate::observer::Observer;
 use crate::prepared::Split;
@@ -103,11 +102,12 @@ fn train_in<T: Real>(
     })?;
 
     let own_rule = config.model.graph_rule();
-    let train_rule = match &config.distill {
-        Some(distill) if distill.terms.iter().any(|t| t.is_active() && t.kind() == Kind::Edge) => {
-            let teacher = checkpoint::load_header(&distill.teacher)?.model;
-            training_rule(&distill.terms, &teacher, &config.model)?
-        }
+    let teacher = match &config.distill {
+        Some(distill) if distill.is_active() => Some(Teacher::open(&distill.teacher, &distill.labels, DType::F32)?),
+        _ => None,
+    };
+    let train_rule = match (&config.distill, teacher.as_ref().and_then(Teacher::architecture)) {
+        (Some(distill), Some(teacher)) => training_rule(&distill.terms, teacher, &config.model)?,
         _ => own_rule.clone(),
     };
     let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
@@ -115,10 +115,11 @@ fn train_in<T: Real>(
     if let Some(mix) = mix {
         train = train.with_synthetic(n_other, mix);
     }
-    let terms = match &config.distill {
-        Some(distill) if distill.is_active() => Some(make_terms(distill, config, &train, &header, folder, tell)?),
+    let terms = match (&config.distill, &teacher) {
+        (Some(distill), Some(teacher)) => Some(make_terms(distill, teacher, config, &train, &header, folder, tell)?),
         _ => None,
     };
+    drop(teacher);
     let mut trainer = Trainer::<T>::new(
         &config.training,
         &header,
@@ -216,61 +217,73 @@ pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &(dyn Fn(Pr
     let Some(distill) = &config.distill else { return Ok(()) };
     let fit = config.data.reference_energies.fit(&data.train)?;
     let systems = data.train.clone().without(&fit.isolated_systems).joined(data.synthetic.clone());
-    let teacher = load_teacher(distill, &systems)?;
+    let teacher = Teacher::open(&distill.teacher, &distill.labels, DType::F32)?;
+    teacher.check_dataset(&systems)?;
     open_cache(distill, config, &teacher, &systems, folder, tell).map(|_| ())
-}
-
-fn load_teacher(distill: &DistillConfig, systems: &Systems) -> Result<Model> {
-    let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
-    teacher.check_dataset(systems).map_err(|e| Error::setting("distill.teacher", e.to_string()))?;
-    Ok(teacher)
 }
 
 fn open_cache(
     distill: &DistillConfig,
     config: &Config,
-    teacher: &Model,
+    teacher: &Teacher,
     systems: &Systems,
     folder: &Path,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<TeacherCache> {
-    let wanted = distill.wanted(&teacher.header().model, &config.model)?;
+    let questions = distill.questions(teacher.architecture(), &config.model)?;
+    if questions.probes.is_some() && matches!(teacher, Teacher::Labels(_)) {
+        let message = "asks about structures that a file of labels does not have; give a model file as the teacher";
+        return Err(Error::setting("distill.terms (hessian)", message));
+    }
     let total = systems.len();
-    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &wanted, distill.feature_precision, &|done| {
+    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &questions, &|done| {
         tell(Prelude::Labelling(done, total));
     })?;
+    distill.check_holds(cache.holds())?;
     tell(Prelude::Cache(origin, cache.n_bytes()));
     Ok(cache)
 }
 
 fn make_terms(
     distill: &DistillConfig,
+    teacher: &Teacher,
     config: &Config,
     train: &Split,
     header: &Header,
     folder: &Path,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Terms> {
-    let teacher = load_teacher(distill, train.systems())?;
+    teacher.check_dataset(train.systems())?;
     let source = match distill.online || !distill.terms.iter().any(Term::is_active) {
         true => {
-            distill.wanted(&teacher.header().model, &config.model)?;
+            distill.questions(teacher.architecture(), &config.model)?;
             Source::Live
         }
         false => {
             let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
-            Source::Cache(open_cache(distill, config, &teacher, train.systems(), &cache_folder, tell)?)
+            Source::Cache(open_cache(distill, config, teacher, train.systems(), &cache_folder, tell)?)
         }
     };
     let live = match distill.needs_live_teacher() {
-        true => Some(LiveTeacher::new(Model::load(&distill.teacher, &Device::flex(), config.training.dtype.into())?)),
+        true => Some(live_teacher(distill, config)?),
         false => None,
     };
     let units = StudentUnits { references: header.reference_energies.clone(), normalizer: header.normalizer };
-    let terms = Terms::new(distill, &teacher.header().model, &config.model, source, live, units)?;
+    let terms = Terms::new(distill, teacher.architecture(), &config.model, source, live, units)?;
     // Graphs of systems on disk are drawn, and checked, at each step.
     terms.check_edges(train.prepared().iter().enumerate())?;
     Ok(terms)
+}
+
+/// The teacher's networks in the precision of the training.
+fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
+    match Teacher::open(&distill.teacher, &distill.labels, config.training.dtype.into())? {
+        Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
+        _ => {
+            let key = if distill.online { "distill.online" } else { "distill.augmentation" };
+            Err(Error::setting(key, "asks the teacher at each step; give a model file as the teacher"))
+        }
+    }
 }
 
 /// Hash of everything that must stay the same between the parts of a resumed run.
@@ -287,7 +300,7 @@ fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<
     config.data.in_memory = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
-        distill.teacher = std::path::PathBuf::new();
+        distill.teacher = TeacherFiles::One(std::path::PathBuf::new());
     }
     let text = serde_json::to_string(&config).map_err(|e| Error::Other(e.to_string()))?;
     let [validation, synthetic] = others;

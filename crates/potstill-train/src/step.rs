@@ -18,8 +18,9 @@ use rayon::prelude::*;
 
 use crate::augment::Augmentation;
 use crate::config::TrainingConfig;
+use crate::distill::Probes;
 use crate::distill::targets::LiveTeacher;
-use crate::distill::terms::{Counts, Set, Student, Terms};
+use crate::distill::terms::{Counts, Set, Student, Terms, central_difference};
 use crate::prepared::{Member, PreparedSystem, Rows, Shard, Split, SystemWeights};
 use crate::real::Real;
 
@@ -166,7 +167,8 @@ impl StepContext<'_> {
     /// How often each thread runs the network, so that what all keep at a time stays within what the settings allow.
     pub fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
-        let passes = 1 + usize::from(self.augmentation().is_some());
+        let has_probes = self.terms.is_some_and(|terms| terms.probes().is_some());
+        let passes = 1 + usize::from(self.augmentation().is_some()) + 2 * usize::from(has_probes);
         let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
         let parts = (bytes / (self.training.activation_gib * 1024.0_f64.powi(3))).ceil() as usize;
         parts.clamp(1, batch.len().div_ceil(threads).max(1))
@@ -210,6 +212,15 @@ impl StepContext<'_> {
                 let output = student.network.forward(&batch, self.forces, &terms.student_taps(Set::Copies));
                 parts.extend(compare(Set::Copies, &batch, &output, copies, &counts.copies)?);
             }
+            if let Some(probes) = terms.probes() {
+                let pairs = self.pairs(&probes, shard)?;
+                let pairs = Shard::new([&shard.indices[..], &shard.indices].concat(), &pairs);
+                let output = student.network.forward(&self.batch::<T>(&pairs, &device)?, self.forces, &[]);
+                let no_forces = || Error::setting("distill.terms (hessian)", "needs a student with forces");
+                let ours = central_difference(output.forces.ok_or_else(no_forces)?, probes.step);
+                let theirs = terms.force_derivatives(&probes, self.step, shard, &pairs, &device, T::DTYPE)?;
+                parts.extend(terms.evaluate_probes(ours, theirs, &batch, shard, &counts.systems, weights));
+            }
         }
         let numbers: Vec<f64> = parts.iter().map(|part| to_host(part)[0]).collect();
         let losses = Losses { energy: numbers[0], forces: numbers[1], terms: numbers[2..].to_vec(), n_rejected: 0 };
@@ -224,6 +235,17 @@ impl StepContext<'_> {
             None => gradient.resize(values.len(), T::default()),
         }
         Ok((losses, gradient))
+    }
+
+    /// The systems of a shard displaced along their probes of this step to the one side, then to the other.
+    fn pairs(&self, probes: &Probes, shard: &Shard) -> Result<Vec<Member<'static>>> {
+        let displaced = |sign: f64| {
+            shard.indices.iter().zip(shard.systems()).map(move |(&index, system)| {
+                let copy = probes.displaced(system, index, probes.choose(self.step, index), sign);
+                self.split.member(index, copy)
+            })
+        };
+        displaced(1.0).chain(displaced(-1.0)).collect()
     }
 
     /// Energy and force losses of a shard, and the forward pass that they come from.

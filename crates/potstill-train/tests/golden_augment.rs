@@ -170,10 +170,11 @@ fn attacks() {
         let augmentation = Augmentation { copies: Copies::Adversarial(attack(case)), terms, min_distance: 0.0 };
         let distill = DistillConfig { augmentation: Some(augmentation), ..DistillConfig::new("teacher", Vec::new()) };
         distill.validate(&student).unwrap();
-        distill.wanted(&teacher_model, &student).unwrap();
-        let live =
-            LiveTeacher::new(teacher(&teacher_model, &golden::read(&folder.join("teacher.safetensors")), normalizer));
-        let terms = Terms::new(&distill, &teacher_model, &student, Source::Live, Some(live), units.clone()).unwrap();
+        distill.questions(Some(&teacher_model), &student).unwrap();
+        let live = vec![teacher(&teacher_model, &golden::read(&folder.join("teacher.safetensors")), normalizer)];
+        let live = LiveTeacher::new(live);
+        let terms =
+            Terms::new(&distill, Some(&teacher_model), &student, Source::Live, Some(live), units.clone()).unwrap();
         let projections = terms.projections(&student, 0, &device, DType::F64);
         let template = Student { network: student.init(0, &device, DType::F64), projections };
         let values: Vec<f64> = parameters::describe(&template)

@@ -15,7 +15,7 @@ use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::targets::StudentUnits;
 use potstill_train::distill::terms::{Source, Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Term, WeightSchedule, training_rule};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Teacher, Term, WeightSchedule, training_rule};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
 use potstill_train::prepared::Split;
@@ -167,14 +167,15 @@ fn run(folder: &Path, name: &str, run: &Value) {
 
     let place = tempfile::tempdir().unwrap();
     let teacher = teacher(&teacher_model, &golden::read(&pair.join("teacher.safetensors")), normalizer);
-    let wanted = distill.wanted(&teacher_model, &student).unwrap();
+    let questions = distill.questions(Some(&teacher_model), &student).unwrap();
     let cache = place.path().join("cache");
-    let (cache, _) = open_or_make(&cache, &teacher, &systems, &wanted, Precision::F64, &|_| {}).unwrap();
+    let teacher = Teacher::networks(vec![teacher]).unwrap();
+    let (cache, _) = open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);
     let references = &header.reference_energies;
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
     let units = StudentUnits { references: references.clone(), normalizer };
-    let terms = Terms::new(&distill, &teacher_model, &student, Source::Cache(cache), None, units).unwrap();
+    let terms = Terms::new(&distill, Some(&teacher_model), &student, Source::Cache(cache), None, units).unwrap();
 
     let device = Device::flex();
     let module = Student {

@@ -332,9 +332,10 @@ pub struct ExportArgs {
 /// `label`
 #[derive(Debug, Args)]
 pub struct LabelArgs {
-    /// Model file of the teacher.
-    #[arg(long, value_name = "FILE")]
-    pub model: PathBuf,
+    /// Model file of the teacher; several give their mean and how far they are apart, and the first shows features. Or files
+    /// of labels from another program.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub model: Vec<PathBuf>,
     /// Files of systems.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub data: Vec<PathBuf>,
@@ -359,6 +360,12 @@ pub struct LabelArgs {
     /// Precision of the features.
     #[arg(long, default_value = "f16", value_parser = ["f16", "f32"])]
     pub feature_precision: String,
+    /// Keep derivatives of the forces along that many random directions, for the strategy hessian.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub probes: usize,
+    /// Standard deviation of the displacements for those derivatives in Å.
+    #[arg(long, default_value_t = 0.01, value_name = "A")]
+    pub probe_step: f64,
     /// Names of labels.
     #[command(flatten)]
     pub keys: KeyArgs,

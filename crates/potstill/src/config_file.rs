@@ -20,7 +20,7 @@ pub fn read(path: &Path, settings: &[String]) -> Result<Config> {
         *file = beside(path, file);
     }
     if let Some(distill) = &mut config.distill {
-        distill.teacher = beside(path, &distill.teacher);
+        distill.teacher.paths_mut().iter_mut().for_each(|file| *file = beside(path, file));
         distill.cache = distill.cache.as_ref().map(|cache| beside(path, cache));
     }
     config.validate().with_context(|| path.display().to_string())?;

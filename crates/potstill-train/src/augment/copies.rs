@@ -184,8 +184,8 @@ impl StepContext<'_> {
         let mut gradient = vec![[0.0; 3]; batch.n_atoms];
         if total.is_tracked() {
             let gradients = total.backward();
-            let batches = [Some(&batch), tracked.as_ref().map(|(_, batch)| batch)];
-            for batch in batches.into_iter().flatten() {
+            let theirs = tracked.iter().flat_map(|(_, batches)| batches);
+            for batch in std::iter::once(&batch).chain(theirs) {
                 let Some(edges) = batch.displacement.grad(&gradients) else { continue };
                 let own = batch.position_gradient(&to_host(&edges));
                 gradient.iter_mut().zip(own).for_each(|(a, b)| *a = std::array::from_fn(|c| a[c] + b[c]));

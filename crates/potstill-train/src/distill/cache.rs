@@ -1,35 +1,49 @@
 //! What a teacher says of a dataset, asked once and kept in files.
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
-//! for some systems in dataset order, `energy` (f64, eV), `atomic_energies` (f64, eV), `forces` (f32, eV/Å) and, for
-//! each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']`, `vector.<tap>`
-//! `[n_atoms, 3·c']` and `edge.<tap>` `[n_edges, c']` in f16 or f32; or everything in f64. Edges are those of the teacher's
-//! main graph, sorted by target, source and shift; `edge_counts` `[n_systems]` says how many each system has.
-//! The index names the dataset and the teacher by hash. Any program can write the same files.
+//! for some systems in dataset order,
+//!
+//! - `energy` `[n_systems]` (f64, eV), `atomic_energies` `[n_atoms]` (f64, eV), `forces` `[n_atoms, 3]` (f32, eV/Å), those of
+//!   them that the teacher has;
+//! - `energy_spread` `[n_systems]` and `forces_spread` `[n_atoms]` (f64) where several networks were asked;
+//! - for each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']`, `vector.<tap>`
+//!   `[n_atoms, 3·c']` and `edge.<tap>` `[n_edges, c']` in f16 or f32. Edges are those of the teacher's main graph, sorted by
+//!   target, source and shift; `edge_counts` `[n_systems]` (u32) says how many each system has;
+//! - `probe.<k>` `[n_atoms, 3]` (f32, eV/Å²), the derivative of the forces along probe `k`
+//!
+//! or everything in f64. The index names the dataset and the teacher by hash, and says which of these there are.
+//!
+//! Any program can write the same files. The least that an `index.json` must say, with an empty `structure_hash` for a dataset
+//! that is not checked beyond its numbers of systems and atoms:
+//!
+//! ```json
+//! {"format_version": 3, "structure_hash": "", "teacher_hash": "any name", "precision": "f32",
+//!  "holds": {"energy": true, "forces": true, "atomic_energies": false}, "taps": [],
+//!  "shards": [{"file": "shard-00000.safetensors", "n_systems": 2, "n_atoms": 21}]}
+//! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Tensor;
 use half::f16;
 use memmap2::Mmap;
 use potstill_core::dataset::{DatasetHash, Systems, Visit};
-use potstill_core::graph::Graph;
 use potstill_core::io::write_atomically;
-use potstill_core::{Error, Result, System};
-use potstill_nn::batch::{Batch, to_host};
+use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::{Tensors, write_tensors};
-use potstill_nn::features::Reduction;
-use potstill_nn::model::Model;
 use potstill_nn::{Architecture, Tap};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::probes::Probes;
+use super::teacher::{Answer, Answering, Teacher};
+
 /// Version of the layout.
-const FORMAT_VERSION: u64 = 2;
+const FORMAT_VERSION: u64 = 3;
 /// Atoms of one shard, about; bounds what a killed labelling loses.
 const ATOMS_PER_SHARD: usize = 40_000;
 /// Atoms of one forward pass of the teacher.
@@ -73,6 +87,31 @@ impl Kind {
             Self::Edge => "edge",
         }
     }
+
+    /// Name of the tensor that holds such features.
+    pub(super) fn tensor(self, tap: Tap) -> String {
+        format!("{}.{tap}", self.key())
+    }
+}
+
+/// Which labels a teacher gives for every system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Holds {
+    /// Energies of systems. Default true.
+    pub energy: bool,
+    /// Forces. Default true.
+    pub forces: bool,
+    /// Energies of atoms. Default true.
+    pub atomic_energies: bool,
+    /// How far several teachers are apart in energies and forces. Default false.
+    pub spread: bool,
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self { energy: true, forces: true, atomic_energies: true, spread: false }
+    }
 }
 
 /// Features of one tap that a cache holds or shall hold.
@@ -106,10 +145,18 @@ impl Wanted {
 #[serde(deny_unknown_fields)]
 struct Index {
     format_version: u64,
+    /// Empty where another program did not tell.
     structure_hash: String,
     teacher_hash: String,
+    /// The network whose features these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    teacher: Option<Architecture>,
     precision: Precision,
+    #[serde(default)]
+    holds: Holds,
     taps: Vec<IndexTap>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probes: Option<Probes>,
     shards: Vec<IndexShard>,
 }
 
@@ -173,50 +220,95 @@ pub enum Origin {
     Made,
 }
 
-/// Opens the cache in `folder` when it fits, else asks the teacher and writes it.
+/// What is wanted of a teacher beside energies and forces.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Questions {
+    /// Features.
+    pub features: Vec<Wanted>,
+    /// Derivatives of the forces.
+    pub probes: Option<Probes>,
+    /// Precision of the features.
+    pub precision: Precision,
+}
+
+/// Opens the cache in `folder` when it fits, else asks the teacher and writes it. A teacher that is a cache itself is opened
+/// where it is.
 ///
 /// `progress` hears how many systems are done. A killed run keeps its finished shards.
 ///
 /// # Errors
-/// A cache of another dataset or teacher, elements that the teacher does not know, features too large for f16, and
-/// what the file system says.
+/// A cache of another dataset or teacher, elements that the teacher does not know, labels that do not belong to the dataset,
+/// features too large for f16, and what the file system says.
 pub fn open_or_make(
     folder: &Path,
-    teacher: &Model,
+    teacher: &Teacher,
     systems: &Systems,
-    wanted: &[Wanted],
-    precision: Precision,
+    questions: &Questions,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(TeacherCache, Origin)> {
-    let mut wanted = wanted.to_vec();
     let mut hash = DatasetHash::structures(systems.len());
     systems.visit(&mut |_, system| {
         hash.add(system);
         Ok(())
     })?;
     let structure_hash = hash.finish();
-    let mut index = plan(teacher, systems, &structure_hash, &wanted, precision);
+    if let Teacher::Cache(made, _) = teacher {
+        return Ok((existing(made, systems, questions, &structure_hash)?, Origin::Reused));
+    }
+    let teacher_hash = teacher.hash(systems)?;
+    let mut questions = Cow::Borrowed(questions);
     if folder.join("index.json").exists() {
         let found = read_index(folder)?;
-        check_same(folder, &found, &index)?;
-        if covers(&found, &index) {
+        check_same(folder, &found, &structure_hash, &teacher_hash)?;
+        if missing(&found, &questions).is_none() && found.precision == questions.precision {
             return Ok((TeacherCache::open(folder, found, systems)?, Origin::Reused));
         }
-        // Runs that share the folder and want different taps must not take turns in making it.
-        add_taps(&mut wanted, &found);
-        index = plan(teacher, systems, &structure_hash, &wanted, precision);
+        // Runs that share the folder and want different things must not take turns in making it.
+        keep_questions(questions.to_mut(), &found);
     }
-    make(folder, teacher, systems, &wanted, &index, progress)?;
+    let answering = teacher.about(systems)?;
+    let index = plan(teacher, &answering, systems, &questions, structure_hash, teacher_hash);
+    make(folder, &answering, &questions, &index, progress)?;
     Ok((TeacherCache::open(folder, index, systems)?, Origin::Made))
 }
 
-fn plan(teacher: &Model, systems: &Systems, structure_hash: &str, wanted: &[Wanted], precision: Precision) -> Index {
-    let model = &teacher.header().model;
-    let (node_channels, edge_channels) = (model.node_channels(), reduced_channels(model));
-    let taps = wanted
-        .iter()
-        .map(|w| IndexTap { tap: w.tap.to_string(), node_channels, edge_channels, kinds: w.kinds.clone() })
-        .collect();
+/// A cache that is the teacher.
+fn existing(folder: &Path, systems: &Systems, questions: &Questions, structure_hash: &str) -> Result<TeacherCache> {
+    let found = read_index(folder)?;
+    if !(found.structure_hash.is_empty() || found.structure_hash == structure_hash) {
+        let message = "holds what a teacher said of other systems than these (data.train without isolated atoms, then \
+                       data.synthetic); label these";
+        return Err(Error::file(folder, message));
+    }
+    if let Some(missing) = missing(&found, questions) {
+        return Err(Error::file(
+            folder,
+            format!("holds no {missing}; label again with it, or give the network itself"),
+        ));
+    }
+    TeacherCache::open(folder, found, systems)
+}
+
+/// The network whose features a cache holds.
+///
+/// # Errors
+/// No readable index.
+pub(super) fn architecture(folder: &Path) -> Result<Option<Architecture>> {
+    Ok(read_index(folder)?.teacher)
+}
+
+fn plan(
+    teacher: &Teacher,
+    answering: &Answering<'_>,
+    systems: &Systems,
+    questions: &Questions,
+    structure_hash: String,
+    teacher_hash: String,
+) -> Index {
+    let architecture = teacher.architecture();
+    let (node_channels, edge_channels) =
+        architecture.map_or((0, 0), |model| (model.node_channels(), reduced_channels(model)));
+    let tap = |w: &Wanted| IndexTap { tap: w.tap.to_string(), node_channels, edge_channels, kinds: w.kinds.clone() };
     let mut shards: Vec<IndexShard> = Vec::new();
     for part in systems.batches(ATOMS_PER_SHARD) {
         let file = format!("shard-{:05}.safetensors", shards.len());
@@ -225,10 +317,13 @@ fn plan(teacher: &Model, systems: &Systems, structure_hash: &str, wanted: &[Want
     }
     Index {
         format_version: FORMAT_VERSION,
-        structure_hash: structure_hash.to_owned(),
-        teacher_hash: teacher.hash().to_owned(),
-        precision,
-        taps,
+        structure_hash,
+        teacher_hash,
+        teacher: architecture.cloned(),
+        precision: questions.precision,
+        holds: answering.holds(),
+        taps: questions.features.iter().map(tap).collect(),
+        probes: questions.probes,
         shards,
     }
 }
@@ -251,7 +346,7 @@ fn read_index(folder: &Path) -> Result<Index> {
     Ok(index)
 }
 
-fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
+fn check_same(folder: &Path, found: &Index, structure_hash: &str, teacher_hash: &str) -> Result<()> {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
     let other = |what: &str, found: &str, expected: &str| {
         let message = format!(
@@ -261,40 +356,48 @@ fn check_same(folder: &Path, found: &Index, wanted: &Index) -> Result<()> {
         );
         Err(Error::file(folder, message))
     };
-    if found.structure_hash != wanted.structure_hash {
-        return other("dataset", &found.structure_hash, &wanted.structure_hash);
+    if found.structure_hash != structure_hash {
+        return other("dataset", &found.structure_hash, structure_hash);
     }
-    if found.teacher_hash != wanted.teacher_hash {
-        return other("this dataset by teacher", &found.teacher_hash, &wanted.teacher_hash);
+    if found.teacher_hash != teacher_hash {
+        return other("this dataset by teacher", &found.teacher_hash, teacher_hash);
     }
     Ok(())
 }
 
-/// Whether everything that `wanted` asks for is in `found`, in the same precision.
-fn covers(found: &Index, wanted: &Index) -> bool {
-    let has = |f: &IndexTap, w: &IndexTap| f.tap == w.tap && w.kinds.iter().all(|kind| f.kinds.contains(kind));
-    found.precision == wanted.precision && wanted.taps.iter().all(|w| found.taps.iter().any(|f| has(f, w)))
+/// The first thing that is asked for and not in a cache, in words.
+fn missing(found: &Index, questions: &Questions) -> Option<String> {
+    for wanted in &questions.features {
+        let name = wanted.tap.to_string();
+        let held = found.taps.iter().filter(|f| f.tap == name).flat_map(|f| &f.kinds);
+        let lacking = wanted.kinds.iter().find(|kind| !held.clone().any(|held| held == *kind));
+        if let Some(kind) = lacking {
+            return Some(format!("{} features of {name}", kind.key()));
+        }
+    }
+    let has_probes = questions.probes.is_none() || found.probes == questions.probes;
+    (!has_probes).then(|| "derivatives of the forces with these probes".to_owned())
 }
 
 /// What an older index holds comes first, so that its finished shards keep their order of tensors.
-fn add_taps(wanted: &mut Vec<Wanted>, found: &Index) {
+fn keep_questions(questions: &mut Questions, found: &Index) {
     let mut all: Vec<Wanted> = Vec::new();
     for held in &found.taps {
         if let Ok(tap) = held.tap.parse() {
             Wanted::add(&mut all, tap, &held.kinds);
         }
     }
-    for w in wanted.drain(..) {
+    for w in questions.features.drain(..) {
         Wanted::add(&mut all, w.tap, &w.kinds);
     }
-    *wanted = all;
+    questions.features = all;
+    questions.probes = questions.probes.or(found.probes);
 }
 
 fn make(
     folder: &Path,
-    teacher: &Model,
-    systems: &Systems,
-    wanted: &[Wanted],
+    answering: &Answering<'_>,
+    questions: &Questions,
     index: &Index,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<()> {
@@ -310,9 +413,10 @@ fn make(
     for shard in &index.shards {
         let path = folder.join(&shard.file);
         if !is_finished(&path, &key) {
-            let part = first..first + shard.n_systems;
-            let tensors = evaluate_shard(teacher, systems, part, wanted, index.precision)?;
-            write_tensors(&path, "plan", &key, &tensors)?;
+            let batches = answering.batches(first..first + shard.n_systems, ATOMS_PER_BATCH).into_par_iter();
+            let answer = |part| answering.answer(part, &questions.features, questions.probes.as_ref());
+            let answers: Vec<Answer> = batches.map(answer).collect::<Result<_>>()?;
+            write_tensors(&path, "plan", &key, &pack(&answers, index)?)?;
         }
         first += shard.n_systems;
         progress(first);
@@ -327,109 +431,73 @@ fn is_finished(path: &Path, key: &str) -> bool {
         .is_ok_and(|(_, m)| m.metadata().as_ref().and_then(|m| m.get("plan")).is_some_and(|k| k == key))
 }
 
-/// Host copies of what one forward pass gave.
-struct Part {
-    labels: potstill_core::Prediction,
-    features: Vec<(String, usize, Vec<f64>)>,
-    edge_counts: Vec<u32>,
-}
-
-/// Number of edges of each system.
-fn edge_counts(graph: &Graph) -> Vec<u32> {
-    let mut counts = vec![0; graph.n_systems()];
-    for &target in &graph.target {
-        counts[graph.system_index[target as usize] as usize] += 1;
-    }
-    counts
-}
-
-fn evaluate_shard(
-    teacher: &Model,
-    systems: &Systems,
-    part: Range<usize>,
-    wanted: &[Wanted],
-    precision: Precision,
-) -> Result<Tensors> {
-    let taps: Vec<Tap> = wanted.iter().map(|w| w.tap).collect();
-    let parts: Vec<Part> = systems
-        .batches_of(part, ATOMS_PER_BATCH)
-        .into_par_iter()
-        .map(|batch| {
-            let members = systems.get_all(batch.clone())?;
-            let members: Vec<&System> = members.iter().map(AsRef::as_ref).collect();
-            let (graph, output) = teacher.forward(&members, &taps).map_err(|e| e.shifted(batch.start))?;
-            let labels = teacher.to_prediction(&members, &output)?;
-            let edges = Batch::new(graph.main(), teacher.device(), teacher.dtype());
-            let mut features = Vec::new();
-            for w in wanted {
-                let Some(found) = output.features.iter().find(|f| f.tap == w.tap) else { continue };
-                let mut keep = |kind: Kind, values: Tensor<2>| {
-                    features.push((format!("{}.{}", kind.key(), w.tap), values.dims()[1], to_host(&values)));
-                };
-                for kind in &w.kinds {
-                    let values = match kind {
-                        Kind::Node => Some(found.node.clone()),
-                        Kind::EdgeSum => Some(found.reduced_edges(&edges, Reduction::Sum)),
-                        Kind::Vector => found.vectors(&edges, Reduction::Sum),
-                        Kind::Edge => found.edges(&edges),
-                    };
-                    if let Some(values) = values {
-                        keep(*kind, values);
-                    }
-                }
-            }
-            let edge_counts = edge_counts(graph.main());
-            Ok(Part { labels, features, edge_counts })
-        })
-        .collect::<Result<_>>()?;
-    pack(parts, precision)
-}
-
-fn pack(parts: Vec<Part>, precision: Precision) -> Result<Tensors> {
-    let energy: Vec<f64> = parts.iter().flat_map(|p| p.labels.energy.iter().copied()).collect();
-    let atomic: Vec<f64> = parts.iter().flat_map(|p| p.labels.atomic_energies.iter().copied()).collect();
-    let forces: Vec<f64> = parts.iter().flat_map(|p| p.labels.forces.iter().flatten().copied()).collect();
-    let n_force_rows = forces.len() / 3;
-    let (force_dtype, forces) = match precision {
-        Precision::F64 => (Dtype::F64, bytemuck::cast_slice(&forces).to_vec()),
-        _ => {
-            let narrow: Vec<f32> = forces.iter().map(|&c| c as f32).collect();
-            (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())
-        }
+/// The tensors of a shard.
+fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
+    let exact = |name: &str, of: fn(&Answer) -> &[f64]| {
+        let values: Vec<f64> = answers.iter().flat_map(|answer| of(answer).iter().copied()).collect();
+        (name.to_owned(), Dtype::F64, vec![values.len()], bytemuck::cast_slice(&values).to_vec())
     };
-    let n_atoms = atomic.len();
-    let mut tensors: Tensors = vec![
-        ("energy".into(), Dtype::F64, vec![energy.len()], bytemuck::cast_slice(&energy).to_vec()),
-        ("atomic_energies".into(), Dtype::F64, vec![n_atoms], bytemuck::cast_slice(&atomic).to_vec()),
-        ("forces".into(), force_dtype, vec![n_force_rows, 3], forces),
-    ];
-    let counts: Vec<u32> = parts.iter().flat_map(|p| p.edge_counts.iter().copied()).collect();
-    tensors.push(("edge_counts".into(), Dtype::U32, vec![counts.len()], bytemuck::cast_slice(&counts).to_vec()));
-    let Some(first) = parts.first() else { return Ok(tensors) };
-    for (k, (name, width, _)) in first.features.iter().enumerate() {
-        let values = parts.iter().flat_map(|p| p.features[k].2.iter().copied());
-        let (dtype, bytes) = match precision {
-            Precision::F64 => {
-                let values: Vec<f64> = values.collect();
-                (Dtype::F64, bytemuck::cast_slice(&values).to_vec())
-            }
-            Precision::F32 => {
-                let narrow: Vec<f32> = values.map(|v| v as f32).collect();
-                (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())
-            }
-            Precision::F16 => {
-                let values: Vec<f64> = values.collect();
-                if let Some(large) = values.iter().find(|v| v.abs() > F16_MAX) {
-                    let message = format!("teacher feature {large:e} at {name} does not fit into f16; use `f32`");
-                    return Err(Error::setting("distill.feature_precision", message));
-                }
-                (Dtype::F16, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
-            }
-        };
-        let rows = parts.iter().map(|p| p.features[k].2.len()).sum::<usize>() / width;
-        tensors.push((name.clone(), dtype, vec![rows, *width], bytes));
+    let holds = index.holds;
+    let mut tensors: Tensors = Vec::new();
+    if holds.energy {
+        tensors.push(exact("energy", |a| &a.energy));
+    }
+    if holds.atomic_energies {
+        tensors.push(exact("atomic_energies", |a| &a.atomic_energies));
+    }
+    // Also where features are in f16: forces are compared with labels.
+    let at_least_single = if index.precision == Precision::F64 { Precision::F64 } else { Precision::F32 };
+    if holds.forces {
+        let forces = answers.iter().flat_map(|a| a.forces.as_flattened().iter().copied());
+        tensors.push(rounded("forces", 3, forces, at_least_single)?);
+    }
+    if holds.spread {
+        tensors.push(exact("energy_spread", |a| &a.energy_spread));
+        tensors.push(exact("forces_spread", |a| &a.forces_spread));
+    }
+    for probe in 0..index.probes.map_or(0, |probes| probes.n) {
+        let values = answers.iter().flat_map(|a| a.probes.get(probe).into_iter().flatten().copied());
+        tensors.push(rounded(&probe_name(probe), 3, values, at_least_single)?);
+    }
+    let counts: Vec<u32> = answers.iter().flat_map(|a| a.edge_counts.iter().copied()).collect();
+    if !counts.is_empty() {
+        tensors.push(("edge_counts".into(), Dtype::U32, vec![counts.len()], bytemuck::cast_slice(&counts).to_vec()));
+    }
+    for (k, (name, width, _)) in answers.first().into_iter().flat_map(|a| a.features.iter().enumerate()) {
+        let values = answers.iter().flat_map(|a| a.features[k].2.iter().copied());
+        tensors.push(rounded(name, *width, values, index.precision)?);
     }
     Ok(tensors)
+}
+
+fn probe_name(probe: usize) -> String {
+    format!("probe.{probe}")
+}
+
+/// A tensor in that precision.
+fn rounded(
+    name: &str,
+    width: usize,
+    values: impl Iterator<Item = f64>,
+    precision: Precision,
+) -> Result<(String, Dtype, Vec<usize>, Vec<u8>)> {
+    let values: Vec<f64> = values.collect();
+    let shape = vec![values.len() / width, width];
+    let (dtype, bytes) = match precision {
+        Precision::F64 => (Dtype::F64, bytemuck::cast_slice(&values).to_vec()),
+        Precision::F32 => {
+            let narrow: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+            (Dtype::F32, bytemuck::cast_slice(&narrow).to_vec())
+        }
+        Precision::F16 => {
+            if let Some(large) = values.iter().find(|v| v.abs() > F16_MAX) {
+                let message = format!("teacher feature {large:e} at {name} does not fit into f16; use `f32`");
+                return Err(Error::setting("distill.feature_precision", message));
+            }
+            (Dtype::F16, values.iter().flat_map(|&v| f16::from_f64(v).to_le_bytes()).collect())
+        }
+    };
+    Ok((name.to_owned(), dtype, shape, bytes))
 }
 
 impl TeacherCache {
@@ -449,7 +517,7 @@ impl TeacherCache {
                 first_atom += n_atoms;
             }
             let map = map_file(&path)?;
-            let tensors = check_shard(&path, &map, shard, first_atom)?;
+            let tensors = check_shard(&path, &map, shard, first_atom, index.holds)?;
             let mut first_edge = 0;
             for (place, n_edges) in places[first_place..].iter_mut().zip(stored_counts(&map, &tensors)) {
                 (place.first_edge, place.n_edges) = (first_edge, n_edges);
@@ -477,6 +545,11 @@ impl TeacherCache {
         self.places[i].n_edges
     }
 
+    /// Which labels there are.
+    pub fn holds(&self) -> Holds {
+        self.index.holds
+    }
+
     /// Bytes of all shards.
     pub fn n_bytes(&self) -> usize {
         self.shards.iter().map(|s| s.map.len()).sum()
@@ -496,8 +569,7 @@ impl TeacherCache {
     /// # Errors
     /// As [`TeacherCache::energy`].
     pub fn atomic_energies(&self, i: usize) -> Result<Vec<f64>> {
-        let place = self.places[i];
-        self.rows(place.shard, "atomic_energies", place.first_atom..place.first_atom + place.n_atoms)
+        self.of_atoms(i, "atomic_energies")
     }
 
     /// Forces on the atoms of system `i` in eV/Å, row-major. Shape: `[n_atoms, 3]`.
@@ -505,8 +577,37 @@ impl TeacherCache {
     /// # Errors
     /// As [`TeacherCache::energy`].
     pub fn forces(&self, i: usize) -> Result<Vec<f64>> {
+        self.of_atoms(i, "forces")
+    }
+
+    /// Standard deviation in eV of the energies that several teachers gave system `i`.
+    ///
+    /// # Errors
+    /// A shard that lacks a tensor, as where one teacher was asked.
+    pub fn energy_spread(&self, i: usize) -> Result<f64> {
         let place = self.places[i];
-        self.rows(place.shard, "forces", place.first_atom..place.first_atom + place.n_atoms)
+        Ok(self.rows(place.shard, "energy_spread", place.system..place.system + 1)?[0])
+    }
+
+    /// Root mean square distance in eV/Å of the forces of several teachers from their mean, for each atom of system `i`.
+    ///
+    /// # Errors
+    /// As [`TeacherCache::energy_spread`].
+    pub fn forces_spread(&self, i: usize) -> Result<Vec<f64>> {
+        self.of_atoms(i, "forces_spread")
+    }
+
+    /// Derivative of the forces on the atoms of system `i` along a probe, in eV/Å², row-major. Shape: `[n_atoms, 3]`.
+    ///
+    /// # Errors
+    /// A shard that lacks a tensor.
+    pub fn force_derivative(&self, i: usize, probe: usize) -> Result<Vec<f64>> {
+        self.of_atoms(i, &probe_name(probe))
+    }
+
+    fn of_atoms(&self, i: usize, name: &str) -> Result<Vec<f64>> {
+        let place = self.places[i];
+        self.rows(place.shard, name, place.first_atom..place.first_atom + place.n_atoms)
     }
 
     /// Features of the systems `indices`, one after the other, row-major.
@@ -514,7 +615,7 @@ impl TeacherCache {
     /// # Errors
     /// A shard that lacks a tensor.
     pub fn features(&self, kind: Kind, tap: Tap, indices: &[usize]) -> Result<Vec<f64>> {
-        let name = format!("{}.{tap}", kind.key());
+        let name = kind.tensor(tap);
         let mut values = Vec::new();
         for &i in indices {
             let place = self.places[i];
@@ -566,14 +667,24 @@ fn stored_counts(bytes: &[u8], tensors: &BTreeMap<String, Stored>) -> Vec<usize>
 }
 
 /// Checks the rows of the labels; the tensors of the shard by name.
-fn check_shard(path: &Path, bytes: &[u8], shard: &IndexShard, n_atoms: usize) -> Result<BTreeMap<String, Stored>> {
+fn check_shard(
+    path: &Path,
+    bytes: &[u8],
+    shard: &IndexShard,
+    n_atoms: usize,
+    holds: Holds,
+) -> Result<BTreeMap<String, Stored>> {
     let wrong = |m: String| Error::file(path, format!("{m}; delete the cache to make it anew"));
     let broken = |e: safetensors::SafeTensorError| wrong(format!("not a complete shard ({e})"));
     let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
     let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let rows = |name: &str| tensors.tensor(name).ok().and_then(|t| t.shape().first().copied());
-    for (name, expected) in [("energy", shard.n_systems), ("atomic_energies", n_atoms), ("forces", n_atoms)] {
-        if rows(name) != Some(expected) {
+    for (name, is_there, expected) in [
+        ("energy", holds.energy, shard.n_systems),
+        ("atomic_energies", holds.atomic_energies, n_atoms),
+        ("forces", holds.forces, n_atoms),
+    ] {
+        if is_there && rows(name) != Some(expected) {
             return Err(wrong(format!("{name}: expected {expected} rows, found {:?}", rows(name))));
         }
     }

@@ -6,8 +6,11 @@
 
 pub mod cache;
 pub mod compare;
+mod labels;
+mod probes;
 pub mod projection;
 pub mod targets;
+pub mod teacher;
 mod term;
 pub mod terms;
 mod weight;
@@ -21,17 +24,25 @@ use serde::{Deserialize, Serialize};
 use self::term::Feature;
 use crate::augment::Augmentation;
 
-pub use cache::{Kind, Origin, Precision, TeacherCache, Wanted};
+pub use cache::{Holds, Kind, Origin, Precision, Questions, TeacherCache, Wanted};
+pub use labels::LabelOptions;
+pub use probes::Probes;
 pub use projection::{Projection, ProjectionKind};
-pub use term::{Compare, FeatureTerm, GeometricTerm, Of, RelationTerm, Side, Term};
+pub use teacher::{Teacher, TeacherFiles};
+pub use term::{Compare, FeatureTerm, GeometricTerm, HessianTerm, Of, RelationTerm, Side, Term};
 pub use weight::{Weight, WeightSchedule};
 
 /// Teacher and strategies of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistillConfig {
-    /// Model file of the teacher; relative to the configuration file.
-    pub teacher: PathBuf,
+    /// Who teaches; relative to the configuration file. A model file (`.safetensors`); several of them, whose energies and
+    /// forces are averaged while the first shows features; the folder of a cache; or a file of labels in any format of a
+    /// dataset, from any program.
+    pub teacher: TeacherFiles,
+    /// How a file of labels is read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: LabelOptions,
     /// Folder of the teacher's targets; made when absent, reused when it fits. Default: `teacher-cache` in the run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
@@ -49,11 +60,16 @@ pub struct DistillConfig {
     pub augmentation: Option<Augmentation>,
 }
 
+fn is_default(options: &LabelOptions) -> bool {
+    *options == LabelOptions::default()
+}
+
 impl DistillConfig {
     /// All defaults with that teacher and those terms.
     pub fn new(teacher: impl Into<PathBuf>, terms: Vec<Term>) -> Self {
         Self {
-            teacher: teacher.into(),
+            teacher: TeacherFiles::One(teacher.into()),
+            labels: LabelOptions::default(),
             cache: None,
             feature_precision: Precision::default(),
             online: false,
@@ -83,8 +99,27 @@ impl DistillConfig {
                 resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
                 check_vectors(&key, term, student, "student")?;
             }
+            if matches!(term, Term::Hessian(_)) && section != "distill.terms" {
+                return Err(Error::setting(&key, "is not for copies; move it to distill.terms"));
+            }
         }
-        Ok(())
+        self.probes().map(|_| ())
+    }
+
+    /// Along which directions derivatives of the forces are compared.
+    ///
+    /// # Errors
+    /// Terms that want different ones.
+    pub fn probes(&self) -> Result<Option<Probes>> {
+        let mut all = self.terms.iter().filter(|term| term.is_active()).filter_map(Term::probes);
+        let first = all.next();
+        match first.is_some_and(|first| all.any(|other| other != first)) {
+            true => {
+                let message = "several terms want different steps or probes; give them the same";
+                Err(Error::setting("distill.terms (hessian)", message))
+            }
+            false => Ok(first),
+        }
     }
 
     /// Whether any term adds anything.
@@ -103,27 +138,56 @@ impl DistillConfig {
         self.terms.iter().map(|t| ("distill.terms", t)).chain(on_copies.map(|t| ("distill.augmentation.terms", t)))
     }
 
-    /// Checks every active term against the teacher, and says what its cache must hold.
+    /// Checks every active term against the teacher's network, and says what it must be asked.
     ///
     /// # Errors
-    /// A tap that the teacher does not have, vector features of a teacher without vectors, an identity projection between
-    /// features of different widths.
-    pub fn wanted(&self, teacher: &Architecture, student: &Architecture) -> Result<Vec<Wanted>> {
-        let mut wanted: Vec<Wanted> = Vec::new();
-        if let Some(augmentation) = &self.augmentation {
+    /// A tap that the teacher does not have, features of a teacher without them, an identity projection between features of
+    /// different widths.
+    pub fn questions(&self, teacher: Option<&Architecture>, student: &Architecture) -> Result<Questions> {
+        let mut questions =
+            Questions { features: Vec::new(), probes: self.probes()?, precision: self.feature_precision };
+        if let (Some(augmentation), Some(teacher)) = (&self.augmentation, teacher) {
             augmentation.check_teacher(teacher)?;
         }
         for (section, term) in self.all_terms().filter(|(_, t)| t.is_active()) {
             let Some(feature) = term.feature() else { continue };
             let key = format!("{section} ({})", term.name());
+            let Some(teacher) = teacher else {
+                let message = "a teacher that is a file of labels has no features; it offers vanilla, and atomic_energy where \
+                               it has `atomic_energies`";
+                return Err(Error::setting(key, message));
+            };
             check_vectors(&key, term, teacher, "teacher")?;
             check_widths(&key, term, teacher, student)?;
             let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
             if section == "distill.terms" {
-                Wanted::add(&mut wanted, tap, &[term.kind()]);
+                Wanted::add(&mut questions.features, tap, &[term.kind()]);
             }
         }
-        Ok(wanted)
+        Ok(questions)
+    }
+
+    /// Checks that a teacher has the labels that terms on the systems compare with.
+    ///
+    /// # Errors
+    /// Names the term and what the teacher lacks.
+    pub fn check_holds(&self, holds: Holds) -> Result<()> {
+        for term in self.terms.iter().filter(|term| term.is_active()) {
+            let lacks = match term {
+                Term::Vanilla { energy_weight, .. } if *energy_weight > 0.0 && !holds.energy => {
+                    "no energies for all systems; set energy_weight = 0"
+                }
+                Term::Vanilla { force_weight, .. } if *force_weight > 0.0 && !holds.forces => {
+                    "no forces for all systems; set force_weight = 0"
+                }
+                Term::AtomicEnergy { .. } if !holds.atomic_energies => {
+                    "no energies of atoms for all systems (`atomic_energies`); leave this term out"
+                }
+                _ => continue,
+            };
+            return Err(Error::setting(format!("distill.terms ({})", term.name()), format!("the teacher has {lacks}")));
+        }
+        Ok(())
     }
 }
 

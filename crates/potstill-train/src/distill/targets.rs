@@ -8,7 +8,7 @@ use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
-use potstill_nn::{Architecture, Batch, Network, Output, Tap, parameters};
+use potstill_nn::{Batch, Network, Output, Tap, parameters};
 
 use super::{Kind, TeacherCache};
 use crate::prepared::Shard;
@@ -107,28 +107,24 @@ impl Targets for CachedTargets<'_> {
     }
 }
 
-/// A teacher that is asked at each step.
+/// Networks that are asked at each step.
 pub struct LiveTeacher {
-    model: Model,
-    /// The same network where gradients are recorded, made when it is first needed.
-    tracked: OnceLock<Network>,
+    models: Vec<Model>,
+    /// The same networks where gradients are recorded, made when they are first needed.
+    tracked: OnceLock<Vec<Network>>,
 }
 
 impl std::fmt::Debug for LiveTeacher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a {} asked at each step", self.architecture().name())
+        let names: Vec<&str> = self.models.iter().map(|model| model.header().model.name()).collect();
+        write!(f, "{} asked at each step", names.join(", "))
     }
 }
 
 impl LiveTeacher {
-    /// A teacher from its model.
-    pub fn new(model: Model) -> Self {
-        Self { model, tracked: OnceLock::new() }
-    }
-
-    /// Its network's settings.
-    pub fn architecture(&self) -> &Architecture {
-        &self.model.header().model
+    /// The mean of some networks, the first of which shows features.
+    pub fn new(models: Vec<Model>) -> Self {
+        Self { models, tracked: OnceLock::new() }
     }
 
     /// Asks about `systems`; the answers are constants on `device`.
@@ -142,13 +138,16 @@ impl LiveTeacher {
         units: &StudentUnits,
         device: &Device,
     ) -> Result<LiveTargets> {
-        let (graph, output) = self.model.forward(systems, taps)?;
-        let edges = Batch::new(graph.main(), self.model.device(), self.model.dtype());
-        self.targets(systems, output, edges, units, device)
+        let ask = |(k, model): (usize, &Model)| {
+            let (graph, output) = model.forward(systems, if k == 0 { taps } else { &[] })?;
+            let edges = Batch::new(graph.main(), model.device(), model.dtype());
+            LiveAnswer::new(model, systems, output, edges, units, device)
+        };
+        Ok(LiveTargets { answers: self.models.iter().enumerate().map(ask).collect::<Result<_>>()? })
     }
 
-    /// Asks about `systems` so that the answers can be differentiated with respect to the displacements of the batch that
-    /// comes with them; for SchNet and PaiNN.
+    /// Asks about `systems` so that the answers can be differentiated with respect to the displacements of the batches that
+    /// come with them; for SchNet and PaiNN.
     ///
     /// # Errors
     /// As [`LiveTeacher::answer`].
@@ -158,63 +157,91 @@ impl LiveTeacher {
         taps: &[Tap],
         units: &StudentUnits,
         device: &Device,
-    ) -> Result<(LiveTargets, Batch)> {
-        self.model.check_elements(systems)?;
-        let graph = self.architecture().graph_rule().build_main(systems)?;
-        let batch = Batch::new(&graph, device, self.model.dtype()).tracking_displacement();
-        let network = self.tracked.get_or_init(|| self.network_on(device));
-        let output = network.forward(&batch, self.architecture().forces(), taps);
-        Ok((self.targets(systems, output, batch.clone(), units, device)?, batch))
-    }
-
-    /// The network with weights that record nothing, on a device that differentiates.
-    fn network_on(&self, device: &Device) -> Network {
-        use burn::module::Module;
-        let network = self.model.network().clone();
-        match self.model.dtype() {
-            DType::F64 => {
-                parameters::with_vector(network.clone(), &parameters::to_vector::<_, f64>(&network), device).no_grad()
-            }
-            _ => parameters::with_vector(network.clone(), &parameters::to_vector::<_, f32>(&network), device).no_grad(),
+    ) -> Result<(LiveTargets, Vec<Batch>)> {
+        let networks = self.tracked.get_or_init(|| self.models.iter().map(|m| network_on(m, device)).collect());
+        let (mut answers, mut batches) = (Vec::new(), Vec::new());
+        for (k, (model, network)) in self.models.iter().zip(networks).enumerate() {
+            model.check_elements(systems)?;
+            let architecture = &model.header().model;
+            let graph = architecture.graph_rule().build_main(systems)?;
+            let batch = Batch::new(&graph, device, model.dtype()).tracking_displacement();
+            let output = network.forward(&batch, architecture.forces(), if k == 0 { taps } else { &[] });
+            answers.push(LiveAnswer::new(model, systems, output, batch.clone(), units, device)?);
+            batches.push(batch);
         }
+        Ok((LiveTargets { answers }, batches))
     }
+}
 
-    fn targets(
-        &self,
-        systems: &[&System],
-        output: Output,
-        edges: Batch,
-        units: &StudentUnits,
-        device: &Device,
-    ) -> Result<LiveTargets> {
-        let (theirs, ours) = (&self.model.header().normalizer, &units.normalizer);
-        let (mut energy_shift, mut atomic_shift) = (Vec::new(), Vec::new());
-        let references = &self.model.header().reference_energies;
-        for system in systems {
-            // The difference of two large sums, in f64, before anything is f32.
-            let total = references.total(&system.atomic_numbers)? - units.references.total(&system.atomic_numbers)?;
-            energy_shift.push((total + theirs.energy_mean - ours.energy_mean) / ours.energy_std);
-            let share = (theirs.energy_mean - ours.energy_mean) / system.n_atoms() as f64;
-            atomic_shift.extend(system.atomic_numbers.iter().map(|&z| {
-                let difference = references.get(z).unwrap_or(0.0) - units.references.get(z).unwrap_or(0.0);
-                (difference + share) / ours.energy_std
-            }));
+/// A network with weights that record nothing, on a device that differentiates.
+fn network_on(model: &Model, device: &Device) -> Network {
+    use burn::module::Module;
+    let network = model.network().clone();
+    match model.dtype() {
+        DType::F64 => {
+            parameters::with_vector(network.clone(), &parameters::to_vector::<_, f64>(&network), device).no_grad()
         }
-        Ok(LiveTargets {
-            output,
-            edges,
-            energy_shift,
-            atomic_shift,
-            energy_scale: theirs.energy_std / ours.energy_std,
-            force_scale: theirs.force_std / ours.force_std,
-            device: device.clone(),
-            dtype: self.model.dtype(),
-        })
+        _ => parameters::with_vector(network.clone(), &parameters::to_vector::<_, f32>(&network), device).no_grad(),
     }
 }
 
 /// What a [`LiveTeacher`] said.
 pub struct LiveTargets {
+    answers: Vec<LiveAnswer>,
+}
+
+impl LiveTargets {
+    /// Sum of the lengths of the forces on atoms, in the units of each network, and the mean of that over networks.
+    pub fn sum_of_forces(&self) -> Option<Tensor<1>> {
+        mean(self.answers.iter().map(LiveAnswer::sum_of_forces)).ok().flatten()
+    }
+}
+
+impl Targets for LiveTargets {
+    fn energy(&self) -> Result<Tensor<2>> {
+        mean(self.answers.iter().map(|a| Some(a.energy())))?.ok_or_else(no_network)
+    }
+
+    fn atomic_energies(&self) -> Result<Tensor<2>> {
+        mean(self.answers.iter().map(|a| Some(a.atomic_energies())))?.ok_or_else(no_network)
+    }
+
+    fn forces(&self) -> Result<Tensor<2>> {
+        mean(self.answers.iter().map(LiveAnswer::forces))?.ok_or_else(no_network)
+    }
+
+    fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>> {
+        self.answers.first().ok_or_else(no_network)?.features(kind, tap)
+    }
+}
+
+fn no_network() -> Error {
+    Error::setting("distill.teacher", "names no network")
+}
+
+/// Mean of what each network says; none without networks.
+///
+/// # Errors
+/// A network that does not say it.
+fn mean<const D: usize>(values: impl ExactSizeIterator<Item = Option<Tensor<D>>>) -> Result<Option<Tensor<D>>> {
+    let n = values.len();
+    let missing = || Error::setting("distill.teacher", "names a network without forces");
+    let mut sum: Option<Tensor<D>> = None;
+    for value in values {
+        let value = value.ok_or_else(missing)?;
+        sum = Some(match sum {
+            Some(sum) => sum + value,
+            None => value,
+        });
+    }
+    Ok(match n {
+        1 => sum,
+        _ => sum.map(|sum| sum.mul_scalar(1.0 / n as f64)),
+    })
+}
+
+/// What one network said.
+struct LiveAnswer {
     output: Output,
     edges: Batch,
     energy_shift: Vec<f64>,
@@ -225,9 +252,41 @@ pub struct LiveTargets {
     dtype: DType,
 }
 
-impl LiveTargets {
-    /// Mean length of the forces on atoms, in the teacher's units, times the number of atoms.
-    pub fn sum_of_forces(&self) -> Option<Tensor<1>> {
+impl LiveAnswer {
+    fn new(
+        model: &Model,
+        systems: &[&System],
+        output: Output,
+        edges: Batch,
+        units: &StudentUnits,
+        device: &Device,
+    ) -> Result<Self> {
+        let (theirs, ours) = (&model.header().normalizer, &units.normalizer);
+        let (mut energy_shift, mut atomic_shift) = (Vec::new(), Vec::new());
+        let references = &model.header().reference_energies;
+        for system in systems {
+            // The difference of two large sums, in f64, before anything is f32.
+            let total = references.total(&system.atomic_numbers)? - units.references.total(&system.atomic_numbers)?;
+            energy_shift.push((total + theirs.energy_mean - ours.energy_mean) / ours.energy_std);
+            let share = (theirs.energy_mean - ours.energy_mean) / system.n_atoms() as f64;
+            atomic_shift.extend(system.atomic_numbers.iter().map(|&z| {
+                let difference = references.get(z).unwrap_or(0.0) - units.references.get(z).unwrap_or(0.0);
+                (difference + share) / ours.energy_std
+            }));
+        }
+        Ok(Self {
+            output,
+            edges,
+            energy_shift,
+            atomic_shift,
+            energy_scale: theirs.energy_std / ours.energy_std,
+            force_scale: theirs.force_std / ours.force_std,
+            device: device.clone(),
+            dtype: model.dtype(),
+        })
+    }
+
+    fn sum_of_forces(&self) -> Option<Tensor<1>> {
         self.output.forces.clone().map(|forces| crate::loss::norm(forces).sum())
     }
 
@@ -243,21 +302,17 @@ impl LiveTargets {
         let shift = float_tensor(shift.to_vec(), [shift.len(), 1], &self.device, self.dtype);
         self.here(values.clone()).mul_scalar(self.energy_scale) + shift
     }
-}
 
-impl Targets for LiveTargets {
-    fn energy(&self) -> Result<Tensor<2>> {
-        Ok(self.shifted(&self.output.energy, &self.energy_shift))
+    fn energy(&self) -> Tensor<2> {
+        self.shifted(&self.output.energy, &self.energy_shift)
     }
 
-    fn atomic_energies(&self) -> Result<Tensor<2>> {
-        Ok(self.shifted(&self.output.atomic_energies, &self.atomic_shift))
+    fn atomic_energies(&self) -> Tensor<2> {
+        self.shifted(&self.output.atomic_energies, &self.atomic_shift)
     }
 
-    fn forces(&self) -> Result<Tensor<2>> {
-        let forces = self.output.forces.clone();
-        let forces = forces.ok_or_else(|| Error::setting("distill.teacher", "has no forces"))?;
-        Ok(self.here(forces).mul_scalar(self.force_scale))
+    fn forces(&self) -> Option<Tensor<2>> {
+        Some(self.here(self.output.forces.clone()?).mul_scalar(self.force_scale))
     }
 
     fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, ProjectionKind, Weight, WeightSchedule};
+use super::{Kind, Probes, ProjectionKind, Weight, WeightSchedule};
 use crate::loss::FeatureLoss;
 
 /// One term of the loss. `weight` is the paper's λ, fixed or [`Weight::Auto`]; a term of weight 0 is left out altogether.
@@ -51,6 +51,8 @@ pub enum Term {
     GlobalPreservation(RelationTerm),
     /// Centred kernel alignment of the features of a batch.
     Cka(RelationTerm),
+    /// Derivatives of the forces along random directions.
+    Hessian(HessianTerm),
 }
 
 fn one() -> f64 {
@@ -63,6 +65,38 @@ fn hundred() -> f64 {
 
 fn half() -> f64 {
     0.5
+}
+
+fn hundredth() -> f64 {
+    0.01
+}
+
+fn one_probe() -> usize {
+    1
+}
+
+/// Settings of a term that compares derivatives of the forces along random directions, products of Hessian and direction, by
+/// differences of two displaced copies of each system. The teacher is asked about them once; the student runs on both copies
+/// in each step, which then takes about three times as long.
+///
+/// A. Rodriguez et al., *Projected Hessian Learning*, arXiv 2603.04523.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HessianTerm {
+    /// λ.
+    pub weight: Weight,
+    /// How it changes over the run.
+    #[serde(default)]
+    pub schedule: WeightSchedule,
+    /// `"mse"` (default), `"mae"` or `{ huber = { delta = 1.0 } }`; the mean runs over free atoms and components.
+    #[serde(default)]
+    pub loss: FeatureLoss,
+    /// Standard deviation of each coordinate's displacement in Å. Default 0.01.
+    #[serde(default = "hundredth")]
+    pub step: f64,
+    /// Directions for each system, one of which a step uses. Default 1.
+    #[serde(default = "one_probe")]
+    pub probes: usize,
 }
 
 /// Whose features are projected to the width of the other's.
@@ -231,7 +265,7 @@ impl Term {
             shared: false,
         };
         match self {
-            Self::Vanilla { .. } | Self::AtomicEnergy { .. } => None,
+            Self::Vanilla { .. } | Self::AtomicEnergy { .. } | Self::Hessian(_) => None,
             Self::NodeToNode(term) | Self::EdgeToNode(term) | Self::EdgeToEdge(term) | Self::VectorToVector(term) => {
                 Some(Feature {
                     weight: term.weight,
@@ -269,7 +303,15 @@ impl Term {
                 Of::Edge => Kind::EdgeSum,
                 Of::Vector => Kind::Vector,
             },
-            Self::Vanilla { .. } | Self::AtomicEnergy { .. } | Self::NodeToNode(_) => Kind::Node,
+            Self::Vanilla { .. } | Self::AtomicEnergy { .. } | Self::NodeToNode(_) | Self::Hessian(_) => Kind::Node,
+        }
+    }
+
+    /// Which derivatives of the forces the term compares.
+    pub fn probes(&self) -> Option<Probes> {
+        match self {
+            Self::Hessian(term) => Some(Probes { step: term.step, n: term.probes }),
+            _ => None,
         }
     }
 
@@ -286,6 +328,7 @@ impl Term {
             Self::LocalPreservation(_) => "local_preservation",
             Self::GlobalPreservation(_) => "global_preservation",
             Self::Cka(_) => "cka",
+            Self::Hessian(_) => "hessian",
         }
     }
 
@@ -305,6 +348,7 @@ impl Term {
             Self::Vanilla { schedule, .. } | Self::AtomicEnergy { schedule, .. } => *schedule,
             Self::NodeToNode(t) | Self::EdgeToNode(t) | Self::EdgeToEdge(t) | Self::VectorToVector(t) => t.schedule,
             Self::VectorGeometric(t) => t.schedule,
+            Self::Hessian(t) => t.schedule,
             Self::LocalPreservation(t) | Self::GlobalPreservation(t) | Self::Cka(t) => t.schedule,
         }
     }
@@ -313,6 +357,7 @@ impl Term {
         match self {
             Self::Vanilla { energy_weight, force_weight, .. } => vec![(*energy_weight).into(), (*force_weight).into()],
             Self::AtomicEnergy { weight, .. } => vec![*weight],
+            Self::Hessian(term) => vec![term.weight],
             _ => self.feature().map(|f| f.weight).into_iter().collect(),
         }
     }
@@ -331,6 +376,7 @@ impl Term {
                 t.weight = t.weight.scaled(factor);
             }
             Self::VectorGeometric(t) => t.weight = t.weight.scaled(factor),
+            Self::Hessian(t) => t.weight = t.weight.scaled(factor),
             Self::LocalPreservation(t) | Self::GlobalPreservation(t) | Self::Cka(t) => {
                 t.weight = t.weight.scaled(factor);
             }
@@ -347,6 +393,14 @@ impl Term {
             && !(0.0..=1.0).contains(direction)
         {
             return Err(format!("direction is {direction}; it must lie between 0 and 1"));
+        }
+        if let Self::Hessian(HessianTerm { step, probes, .. }) = self {
+            if !(step.is_finite() && *step > 0.0) {
+                return Err(format!("step is {step}; it must be positive"));
+            }
+            if *probes == 0 {
+                return Err("probes is 0; it must be at least 1".to_owned());
+            }
         }
         let mlp = self.feature().is_some_and(|f| f.projection == ProjectionKind::Mlp);
         if mlp && self.kind() == Kind::Vector {

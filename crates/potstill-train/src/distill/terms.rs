@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::{Error, Result};
+use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
 use potstill_nn::{Architecture, Batch, Network, Output, Tap};
@@ -12,11 +13,11 @@ use potstill_nn::{Architecture, Batch, Network, Output, Tap};
 use super::compare::{self, Groups};
 use super::targets::{CachedTargets, LiveTeacher, StudentUnits, Targets};
 use super::{
-    Compare, DistillConfig, Kind, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
+    Compare, DistillConfig, Kind, Probes, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
     resolve_tap,
 };
 use crate::augment::Augmentation;
-use crate::loss::{EnergyLoss, ForceLoss};
+use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
 use crate::prepared::{PreparedSystem, Rows, Shard};
 
 /// Seeds projections apart from the network, whose weights must not depend on the terms.
@@ -36,6 +37,7 @@ pub struct Student {
 enum Action {
     Vanilla { energy_weight: f64, force_weight: f64 },
     AtomicEnergy,
+    Hessian(FeatureLoss),
     Feature { kind: Kind, compare: Compare, side: Side, teacher: Tap, student: Tap, projection: usize },
 }
 
@@ -46,6 +48,8 @@ pub enum Set {
     Systems,
     /// Their disturbed copies.
     Copies,
+    /// Pairs of copies on either side, between which forces are differentiated.
+    Probes,
 }
 
 /// Where the teacher's answers about the systems of a batch come from.
@@ -67,16 +71,18 @@ struct Projected {
     projection: ProjectionKind,
 }
 
-/// All active terms with the teacher's targets: those on systems first, then those on copies.
+/// All active terms with the teacher's targets: those on systems first, then those on copies, then those between probes.
 #[derive(Debug)]
 pub struct Terms {
     actions: Vec<Action>,
-    n_on_systems: usize,
+    /// Where the terms on systems and those on copies end.
+    ends: [usize; 2],
+    probes: Option<Probes>,
     names: Vec<String>,
     weights: Vec<Weight>,
     schedules: Vec<WeightSchedule>,
     projected: Vec<Projected>,
-    teacher: Architecture,
+    teacher: Option<Architecture>,
     source: Source,
     live: Option<LiveTeacher>,
     augmentation: Option<Augmentation>,
@@ -104,7 +110,7 @@ impl Terms {
     /// A tap that a network does not have; a cache that lacks labels.
     pub fn new(
         config: &DistillConfig,
-        teacher: &Architecture,
+        teacher: Option<&Architecture>,
         student: &Architecture,
         source: Source,
         live: Option<LiveTeacher>,
@@ -112,35 +118,45 @@ impl Terms {
     ) -> Result<Self> {
         let mut terms = Self {
             actions: Vec::new(),
-            n_on_systems: 0,
+            ends: [0; 2],
+            probes: config.probes()?,
             names: Vec::new(),
             weights: Vec::new(),
             schedules: Vec::new(),
             projected: Vec::new(),
-            teacher: teacher.clone(),
+            teacher: teacher.cloned(),
             source,
             live,
             augmentation: config.augmentation.clone(),
             units,
         };
-        for term in config.terms.iter().filter(|t| t.is_active()) {
-            terms.add(Set::Systems, term, teacher, student)?;
+        let on_copies = config.augmentation.iter().flat_map(|a| &a.terms);
+        let (between_probes, on_systems): (Vec<&Term>, Vec<&Term>) =
+            config.terms.iter().partition(|term| term.probes().is_some());
+        for term in on_systems.into_iter().filter(|t| t.is_active()) {
+            terms.add(Set::Systems, term, student)?;
         }
-        terms.n_on_systems = terms.actions.len();
-        for term in config.augmentation.iter().flat_map(|a| &a.terms).filter(|t| t.is_active()) {
-            terms.add(Set::Copies, term, teacher, student)?;
+        terms.ends[0] = terms.actions.len();
+        for term in on_copies.filter(|t| t.is_active()) {
+            terms.add(Set::Copies, term, student)?;
+        }
+        terms.ends[1] = terms.actions.len();
+        for term in between_probes.into_iter().filter(|t| t.is_active()) {
+            terms.add(Set::Probes, term, student)?;
         }
         Ok(terms)
     }
 
-    fn add(&mut self, set: Set, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
+    fn add(&mut self, set: Set, term: &Term, student: &Architecture) -> Result<()> {
         let (section, prefix) = match set {
-            Set::Systems => ("distill.terms", ""),
+            Set::Systems | Set::Probes => ("distill.terms", ""),
             Set::Copies => ("distill.augmentation.terms", "copies: "),
         };
         let key = format!("{section} ({})", term.name());
         let (action, weight) = match (term, term.feature()) {
             (_, Some(feature)) => {
+                let no_features = || Error::setting(&key, "the teacher has no features");
+                let teacher = self.teacher.as_ref().ok_or_else(no_features)?;
                 let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
                 let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
                 let (kind, compare, side) = (term.kind(), feature.compare, feature.side);
@@ -160,6 +176,7 @@ impl Terms {
                 let (energy_weight, force_weight) = (*energy_weight, *force_weight);
                 (Action::Vanilla { energy_weight, force_weight }, Weight::Fixed(1.0))
             }
+            (Term::Hessian(term), _) => (Action::Hessian(term.loss), term.weight),
             _ => return Ok(()),
         };
         self.names.push(format!("{prefix}{}", term.name()));
@@ -171,8 +188,9 @@ impl Terms {
 
     fn range(&self, set: Set) -> Range<usize> {
         match set {
-            Set::Systems => 0..self.n_on_systems,
-            Set::Copies => self.n_on_systems..self.actions.len(),
+            Set::Systems => 0..self.ends[0],
+            Set::Copies => self.ends[0]..self.ends[1],
+            Set::Probes => self.ends[1]..self.actions.len(),
         }
     }
 
@@ -184,6 +202,11 @@ impl Terms {
     /// Copies that are compared, and who is asked about them.
     pub fn augmentation(&self) -> Option<(&Augmentation, &LiveTeacher)> {
         self.augmentation.as_ref().zip(self.live.as_ref())
+    }
+
+    /// Directions along which derivatives of the forces are compared.
+    pub fn probes(&self) -> Option<Probes> {
+        self.probes
     }
 
     /// Reference energies and normalisation of the student.
@@ -210,8 +233,63 @@ impl Terms {
                 let taps = self.teacher_taps(set);
                 Ok(Box::new(live.answer(&shard.systems(), &taps, &self.units, device)?))
             }
-            (_, _, None) => Err(Error::Other("the teacher is wanted at each step, but was not loaded".to_owned())),
+            (_, _, None) => Err(not_loaded()),
         }
+    }
+
+    /// The teacher's derivatives of the forces on a shard's atoms in a step, normalised. `pairs` are the systems displaced to
+    /// the one side, then to the other. Shape: `[n_atoms, 3]`.
+    ///
+    /// # Errors
+    /// As [`Terms::targets`].
+    pub fn force_derivatives(
+        &self,
+        probes: &Probes,
+        step: u64,
+        shard: &Shard,
+        pairs: &Shard,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Tensor<2>> {
+        match (&self.source, &self.live) {
+            (Source::Cache(cache), _) => {
+                let mut all = Vec::new();
+                for &index in &shard.indices {
+                    let values = cache.force_derivative(index, probes.choose(step, index))?;
+                    all.extend(values.into_iter().map(|c| c / self.units.normalizer.force_std));
+                }
+                let rows = all.len() / 3;
+                Ok(float_tensor(all, [rows, 3], device, dtype))
+            }
+            (Source::Live, Some(live)) => {
+                Ok(central_difference(live.answer(&pairs.systems(), &[], &self.units, device)?.forces()?, probes.step))
+            }
+            (Source::Live, None) => Err(not_loaded()),
+        }
+    }
+
+    /// Losses of the terms between probes, as [`Terms::evaluate`]. Shapes: `[n_atoms, 3]`.
+    pub fn evaluate_probes(
+        &self,
+        ours: Tensor<2>,
+        theirs: Tensor<2>,
+        batch: &Batch,
+        shard: &Shard,
+        counts: &Counts,
+        weights: &[f64],
+    ) -> Vec<Tensor<1>> {
+        let range = self.range(Set::Probes);
+        // A fixed atom was not moved; what the others do to it is not trained on either.
+        let free = shard.free_mask(batch);
+        let (ours, theirs) = (ours * free.clone(), theirs * free);
+        let one = |(action, &weight): (&Action, &f64)| match action {
+            Action::Hessian(loss) if weight > 0.0 => {
+                let scale = shard.term_scale(Rows::Atoms, weight / (3.0 * counts.free.max(1.0)), batch);
+                loss.evaluate(ours.clone(), theirs.clone(), scale)
+            }
+            _ => zero(batch),
+        };
+        self.actions[range.clone()].iter().zip(&weights[range]).map(one).collect()
     }
 
     /// Names of the strategies, in the order of the losses.
@@ -261,7 +339,7 @@ impl Terms {
         let mut rng = Initializer::new(seed ^ PROJECTION_SEED, device, dtype);
         let draw = |p: &Projected| {
             let ours = super::student_channels(p.kind, student);
-            let theirs = super::teacher_channels(p.kind, &self.teacher);
+            let theirs = self.teacher.as_ref().map_or(ours, |teacher| super::teacher_channels(p.kind, teacher));
             let (input, output) = if p.side == Side::Student { (ours, theirs) } else { (theirs, ours) };
             match p.projection {
                 ProjectionKind::Identity => Projection::identity(),
@@ -337,8 +415,11 @@ impl Terms {
         (energy_loss, force_loss): (EnergyLoss, ForceLoss),
         (energy_weight, force_weight): (f64, f64),
     ) -> Result<Tensor<1>> {
-        let scale = shard.term_scale(Rows::Systems, energy_weight / counts.systems, batch);
-        let loss = energy_loss.evaluate(output.energy.clone(), targets.energy()?, scale);
+        let mut loss = zero(batch);
+        if energy_weight > 0.0 {
+            let scale = shard.term_scale(Rows::Systems, energy_weight / counts.systems, batch);
+            loss = energy_loss.evaluate(output.energy.clone(), targets.energy()?, scale);
+        }
         match &output.forces {
             Some(forces) if force_weight > 0.0 => {
                 let scale = shard.term_scale(Rows::Atoms, force_weight / counts.free.max(1.0), batch);
@@ -366,6 +447,8 @@ impl Terms {
                 let weights = (weight * energy_weight, weight * force_weight);
                 self.ordinary(output, targets, batch, shard, counts, losses, weights)?
             }
+            // See `evaluate_probes`.
+            Action::Hessian(_) => zero(batch),
             Action::AtomicEnergy => {
                 let target = targets.atomic_energies()?;
                 let scale = shard.term_scale(Rows::Atoms, weight / counts.atoms, batch);
@@ -414,6 +497,17 @@ fn student_features(output: &Output, tap: Tap, kind: Kind, batch: &Batch) -> Opt
         Kind::Edge => features.edges(batch),
         Kind::Vector => features.vectors(batch, Reduction::Sum),
     }
+}
+
+fn not_loaded() -> Error {
+    Error::Other("the teacher is wanted at each step, but was not loaded".to_owned())
+}
+
+/// Derivative of forces on atoms that were displaced to the one side, then to the other. Shape: `[2·n, 3]` to `[n, 3]`.
+pub fn central_difference(forces: Tensor<2>, step: f64) -> Tensor<2> {
+    let [rows, _] = forces.dims();
+    let (plus, minus) = (forces.clone().narrow(0, 0, rows / 2), forces.narrow(0, rows / 2, rows / 2));
+    (plus - minus).mul_scalar(0.5 / step)
 }
 
 fn zero(batch: &Batch) -> Tensor<1> {

@@ -43,7 +43,10 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     };
     empty_folder(&args.out)?;
 
-    let teacher = Model::load(&distill.teacher, &Device::flex(), DType::F32)?;
+    let [teacher] = distill.teacher.paths() else {
+        bail!("{}: distill.teacher names several files; the demo judges one", config_path.display());
+    };
+    let teacher = Model::load(teacher, &Device::flex(), DType::F32)?;
     let split = if args.judge_on_validation { "val" } else { "test" };
     let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &LabelKeys::default(), Some(true), None)?;
     let data = load_data(&config.data)?;
@@ -189,7 +192,7 @@ fn provenance(args: &DemoArgs, config: &Config) -> Result<Vec<(String, String)>>
     shown.data.train = shown.data.train.iter().map(name).collect();
     shown.data.validation = shown.data.validation.iter().map(name).collect();
     if let Some(distill) = &mut shown.distill {
-        distill.teacher = name(&distill.teacher);
+        distill.teacher.paths_mut().iter_mut().for_each(|path| *path = name(path));
     }
     let command = format!("potstill demo --seed {}", config.seed);
     let text = toml::to_string_pretty(&shown).context("configuration")?;

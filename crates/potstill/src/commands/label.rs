@@ -1,10 +1,12 @@
 //! `potstill label`
 
-use anyhow::{Context, Result, anyhow};
-use burn::tensor::{DType, Device};
+use anyhow::{Result, anyhow, bail};
+use burn::tensor::DType;
+use potstill_core::dataset::Systems;
 use potstill_core::io::LabelKeys;
-use potstill_nn::{Model, Tap};
-use potstill_train::distill::cache::{Kind, Origin, Precision, Wanted, open_or_make};
+use potstill_nn::Tap;
+use potstill_train::distill::cache::{Kind, Origin, Precision, Questions, Wanted, open_or_make};
+use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -14,33 +16,73 @@ use crate::progress::Progress;
 
 /// Writes, or finds, what a teacher says of a dataset.
 pub fn run(args: &LabelArgs) -> Result<Outcome> {
-    let teacher = Model::load(&args.model, &Device::flex(), DType::F32)?;
+    let files = TeacherFiles::Several(args.model.clone());
+    let teacher = Teacher::open(&files, &LabelOptions::default(), DType::F32)
+        .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
-    teacher.check_dataset(&systems).context("--model")?;
-    let wanted = wanted(args, &teacher)?;
-    let precision = if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 };
+    teacher.check_dataset(&systems).map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
+    let questions = Questions {
+        features: wanted(args, &teacher)?,
+        probes: probes(args, &teacher)?,
+        precision: if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 },
+    };
     let progress = Progress::new("asking the teacher", systems.len() as u64);
-    let (cache, origin) =
-        open_or_make(&args.out, &teacher, &systems, &wanted, precision, &|done| progress.set(done as u64))?;
+    let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &|done| progress.set(done as u64))?;
     progress.finish();
     let made = origin == Origin::Made;
+    let spread = if cache.holds().spread { Some(spread(&cache, &systems)?) } else { None };
     if args.json {
         let result = serde_json::json!({
             "cache": args.out, "made": made, "n_systems": systems.len(), "n_bytes": cache.n_bytes(),
+            "mean_energy_spread": spread.map(|s| s.0), "mean_forces_spread": spread.map(|s| s.1),
         });
         print_json(&result)?;
     } else {
         let how = if made { "made" } else { "already there, reused" };
         print(&format!("{}: {how}; {} systems, {} bytes", args.out.display(), systems.len(), cache.n_bytes()))?;
+        if let Some((energy, forces)) = spread {
+            print(&format!(
+                "the teachers are apart by {:.2} meV in energy and {:.2} meV/Å in force, on average",
+                1e3 * energy,
+                1e3 * forces
+            ))?;
+        }
     }
     Ok(Outcome::Done)
 }
 
-fn wanted(args: &LabelArgs, teacher: &Model) -> Result<Vec<Wanted>> {
+/// Mean distances of several teachers in energy (eV) and force (eV/Å).
+fn spread(cache: &TeacherCache, systems: &Systems) -> Result<(f64, f64)> {
+    let (mut energy, mut forces, mut n_atoms) = (0.0, 0.0, 0_usize);
+    for i in 0..systems.len() {
+        energy += cache.energy_spread(i)?;
+        let own = cache.forces_spread(i)?;
+        forces += own.iter().sum::<f64>();
+        n_atoms += own.len();
+    }
+    Ok((energy / systems.len().max(1) as f64, forces / n_atoms.max(1) as f64))
+}
+
+fn probes(args: &LabelArgs, teacher: &Teacher) -> Result<Option<Probes>> {
+    if args.probes == 0 {
+        return Ok(None);
+    }
+    if !(args.probe_step.is_finite() && args.probe_step > 0.0) {
+        bail!("--probe-step {}: must be positive", args.probe_step);
+    }
+    if !matches!(teacher, Teacher::Networks(_)) {
+        bail!("--probes: only a network can be asked about displaced structures; give a model file");
+    }
+    Ok(Some(Probes { step: args.probe_step, n: args.probes }))
+}
+
+fn wanted(args: &LabelArgs, teacher: &Teacher) -> Result<Vec<Wanted>> {
     if !(args.node || args.vector || args.edge || args.edge_sum) {
         return Ok(Vec::new());
     }
-    let architecture = &teacher.header().model;
+    let Some(architecture) = teacher.architecture() else {
+        bail!("--node, --vector, --edge, --edge-sum: a file of labels has no features; give a model file");
+    };
     let known = architecture.taps();
     if (args.vector || args.edge) && !architecture.has_vectors() {
         return Err(anyhow!("--vector, --edge: a {} has neither vector nor edge features", architecture.name()));

@@ -10,6 +10,7 @@ use potstill_core::dataset::{Survey, Systems};
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
+use potstill_train::distill::TeacherFiles;
 use potstill_train::observer::{Ending, Silent};
 use potstill_train::run::{Data, Prelude, make_cache, train};
 
@@ -89,7 +90,11 @@ impl<'a> Bench<'a> {
 
     /// Whether a cell trains on the same systems as the others of its student.
     fn shares_cache(&self, cell: &Cell) -> bool {
-        cell.config.data == self.data_of[cell.student]
+        let run = &self.study.runs[cell.run];
+        let is_usual = |precision| precision == self.study.feature_precision;
+        run.teacher.is_none()
+            && run.feature_precision.is_none_or(is_usual)
+            && cell.config.data == self.data_of[cell.student]
     }
 
     fn cache_folder(&self, cell: &Cell) -> PathBuf {
@@ -228,7 +233,9 @@ impl<'a> Bench<'a> {
             config.data.validation.clear();
         }
         if let Some(distill) = &mut config.distill {
-            distill.teacher = PathBuf::new();
+            if self.study.runs[cell.run].teacher.is_none() {
+                distill.teacher = TeacherFiles::One(PathBuf::new());
+            }
         }
         let text = serde_json::to_string(&config).unwrap_or_default();
         let teacher = if config.distill.is_some() { self.teacher.hash() } else { "" };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use potstill_train::augment::Augmentation;
 use potstill_train::config::Config;
-use potstill_train::distill::{DistillConfig, Precision, Term};
+use potstill_train::distill::{DistillConfig, Precision, TeacherFiles, Term};
 use serde::Deserialize;
 
 use crate::config_file;
@@ -78,6 +78,12 @@ pub struct Run {
     /// Disturbed copies and terms on them, as in `[distill.augmentation]`.
     #[serde(default)]
     pub augmentation: Option<Augmentation>,
+    /// Another teacher than the study's, as `distill.teacher`.
+    #[serde(default)]
+    pub teacher: Option<TeacherFiles>,
+    /// Precision of cached features. Default: the study's.
+    #[serde(default)]
+    pub feature_precision: Option<Precision>,
     /// Settings to change, as with `--set`.
     #[serde(default)]
     pub set: Vec<String>,
@@ -125,6 +131,8 @@ impl Study {
         study.teacher = beside(path, &study.teacher);
         study.test.iter_mut().for_each(|file| *file = beside(path, file));
         study.students.iter_mut().for_each(|student| student.config = beside(path, &student.config));
+        let teachers = study.runs.iter_mut().filter_map(|run| run.teacher.as_mut());
+        teachers.flat_map(TeacherFiles::paths_mut).for_each(|file| *file = beside(path, file));
         study.check().with_context(|| path.display().to_string())?;
         Ok(study)
     }
@@ -213,8 +221,10 @@ impl Study {
         config.seed = seed;
         let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor.unwrap_or(1.0))).collect();
         let augmentation = run.augmentation.as_ref();
+        let teacher = run.teacher.clone().unwrap_or_else(|| TeacherFiles::One(self.teacher.clone()));
         config.distill = (!run.is_alone()).then(|| DistillConfig {
-            feature_precision: self.feature_precision,
+            teacher,
+            feature_precision: run.feature_precision.unwrap_or(self.feature_precision),
             augmentation: augmentation.map(|a| Augmentation { terms: scaled(&a.terms), ..a.clone() }),
             ..DistillConfig::new(&self.teacher, scaled(&run.terms))
         });
