@@ -150,7 +150,7 @@ struct Index {
     teacher_hash: String,
     /// The network whose features these are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    teacher: Option<Architecture>,
+    teacher: Option<Box<Architecture>>,
     precision: Precision,
     #[serde(default)]
     holds: Holds,
@@ -293,7 +293,7 @@ fn existing(folder: &Path, systems: &Systems, questions: &Questions, structure_h
 ///
 /// # Errors
 /// No readable index.
-pub(super) fn architecture(folder: &Path) -> Result<Option<Architecture>> {
+pub(super) fn architecture(folder: &Path) -> Result<Option<Box<Architecture>>> {
     Ok(read_index(folder)?.teacher)
 }
 
@@ -319,7 +319,7 @@ fn plan(
         format_version: FORMAT_VERSION,
         structure_hash,
         teacher_hash,
-        teacher: architecture.cloned(),
+        teacher: architecture.cloned().map(Box::new),
         precision: questions.precision,
         holds: answering.holds(),
         taps: questions.features.iter().map(tap).collect(),

@@ -52,7 +52,7 @@ pub enum Teacher {
     /// What another program said.
     Labels(Labels),
     /// What a network said elsewhere.
-    Cache(PathBuf, Box<Option<Architecture>>),
+    Cache(PathBuf, Option<Box<Architecture>>),
 }
 
 /// What a file is, as far as its name tells.
@@ -100,7 +100,7 @@ impl Teacher {
             FileKind::Cache if paths.len() > 1 => {
                 Err(Error::setting("distill.teacher", "names several caches; give one, or the networks themselves"))
             }
-            FileKind::Cache => Ok(Self::Cache(first.clone(), Box::new(cache::architecture(first)?))),
+            FileKind::Cache => Ok(Self::Cache(first.clone(), cache::architecture(first)?)),
         }
     }
 
@@ -120,7 +120,7 @@ impl Teacher {
         match self {
             Self::Networks(models) => models.first().map(|model| &model.header().model),
             Self::Labels(_) => None,
-            Self::Cache(_, architecture) => architecture.as_ref().as_ref(),
+            Self::Cache(_, architecture) => architecture.as_deref(),
         }
     }
 
