@@ -180,6 +180,8 @@ pub enum GenerateMethod {
     RattleRelax,
     /// Snapshots of Langevin dynamics.
     Md,
+    /// Snapshots of collisions of each seed with others; for molecules.
+    Collide,
 }
 
 /// `data generate`
@@ -209,10 +211,10 @@ pub struct GenerateArgs {
     /// Steps downhill of rattle-relax.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub relax_steps: usize,
-    /// Temperature of md and of the Boltzmann factor in K.
+    /// Temperature of md, of molecules that collide and of the Boltzmann factor in K.
     #[arg(long, default_value_t = 300.0, value_name = "K")]
     pub temperature: f64,
-    /// Time step of md in fs.
+    /// Time step of md and collide in fs.
     #[arg(long, default_value_t = 0.5, value_name = "FS")]
     pub timestep: f64,
     /// Time in which the bath of md forgets velocities, in fs.
@@ -221,9 +223,24 @@ pub struct GenerateArgs {
     /// Steps of md before the first snapshot.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub equilibration: usize,
-    /// Steps of md between snapshots.
+    /// Steps of md and collide between snapshots.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub interval: usize,
+    /// Snapshots of each collision; a seed has as many collisions as --per-seed takes.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub snapshots: usize,
+    /// Smallest kinetic energy of the approach of a collision in eV.
+    #[arg(long, default_value_t = 0.3, value_name = "EV")]
+    pub min_collision_energy: f64,
+    /// Largest kinetic energy of the approach of a collision in eV.
+    #[arg(long, default_value_t = 8.0, value_name = "EV")]
+    pub max_collision_energy: f64,
+    /// Largest distance at which centres of mass would pass each other, in Å.
+    #[arg(long, default_value_t = 1.5, value_name = "A")]
+    pub impact_parameter: f64,
+    /// Distance of the closest atoms of two molecules before they collide, in Å.
+    #[arg(long, default_value_t = 3.2, value_name = "A")]
+    pub gap: f64,
     /// Throw away structures with a pair nearer than this, in Å.
     #[arg(long, default_value_t = 0.5, value_name = "A")]
     pub min_distance: f64,

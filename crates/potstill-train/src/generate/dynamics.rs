@@ -11,7 +11,7 @@ use super::{BOLTZMANN, Context};
 use crate::moves::normal;
 
 /// `1 eV/Å/u` in Å/fs².
-const ACCELERATION: f64 = 9.648_533_212e-3;
+pub(super) const ACCELERATION: f64 = 9.648_533_212e-3;
 
 /// Settings of the dynamics.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ pub(super) fn run(
     n: usize,
     rng: &mut impl Rng,
 ) -> Result<Vec<System>> {
-    let mut state = State::new(origin, settings, rng)?;
+    let mut state = State::new(origin, settings.temperature, rng)?;
     let mut forces = context.evaluate(&[&state.system])?.forces;
     let mut kept = Vec::new();
     let interval = settings.interval.max(1);
@@ -63,16 +63,19 @@ pub(super) fn run(
     Ok(kept)
 }
 
-struct State {
-    system: System,
+/// Positions and velocities.
+pub(super) struct State {
+    /// Where the atoms are.
+    pub system: System,
     /// In Å/fs; zero for fixed atoms.
-    velocities: Vec<[f64; 3]>,
+    pub velocities: Vec<[f64; 3]>,
     /// In u.
-    masses: Vec<f64>,
+    pub masses: Vec<f64>,
 }
 
 impl State {
-    fn new(origin: &System, settings: &Dynamics, rng: &mut impl Rng) -> Result<Self> {
+    /// A structure with velocities drawn at a temperature in K.
+    pub fn new(origin: &System, temperature: f64, rng: &mut impl Rng) -> Result<Self> {
         let masses = origin
             .atomic_numbers
             .iter()
@@ -81,7 +84,7 @@ impl State {
         let mut state = Self { system: origin.clone(), velocities: vec![[0.0; 3]; masses.len()], masses };
         for i in 0..state.masses.len() {
             if origin.is_free(i) {
-                let speed = state.thermal(i, settings.temperature);
+                let speed = state.thermal(i, temperature);
                 state.velocities[i] = [(); 3].map(|()| speed * normal(rng));
             }
         }
@@ -91,6 +94,23 @@ impl State {
     /// Standard deviation of a velocity component in Å/fs.
     fn thermal(&self, i: usize, temperature: f64) -> f64 {
         (BOLTZMANN * temperature / self.masses[i] * ACCELERATION).sqrt()
+    }
+
+    /// The atoms of both, ours first.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
+        self.system.atomic_numbers.extend(other.system.atomic_numbers);
+        self.system.positions.extend(other.system.positions);
+        self.velocities.extend(other.velocities);
+        self.masses.extend(other.masses);
+        self
+    }
+
+    /// A step of the velocities.
+    pub fn drift(&mut self, timestep: f64) {
+        for (position, velocity) in self.system.positions.iter_mut().zip(&self.velocities) {
+            position.iter_mut().zip(velocity).for_each(|(x, v)| *x += timestep * v);
+        }
     }
 
     /// Half a kick, half a drift, the bath, half a drift.
@@ -113,7 +133,7 @@ impl State {
     }
 
     /// Half a step of the forces.
-    fn kick(&mut self, forces: &[[f64; 3]], timestep: f64) {
+    pub fn kick(&mut self, forces: &[[f64; 3]], timestep: f64) {
         for (i, (velocity, force)) in self.velocities.iter_mut().zip(forces).enumerate() {
             if self.system.is_free(i) {
                 let factor = 0.5 * timestep * ACCELERATION / self.masses[i];

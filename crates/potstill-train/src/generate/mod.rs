@@ -3,6 +3,7 @@
 //! Each generated system says in its metadata what it came from (`generated_by`, `seed_system`, `seed_name`, and the numbers
 //! of its method), so that it can be told apart from data for ever.
 
+pub mod collision;
 pub mod dynamics;
 pub mod rattle;
 
@@ -11,6 +12,7 @@ use potstill_core::{Error, Potential, Prediction, Result, System};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+pub use self::collision::Collision;
 pub use self::dynamics::Dynamics;
 pub use self::rattle::{Rattle, Relax};
 
@@ -26,6 +28,8 @@ pub enum Method {
     RattleRelax(Rattle, Relax),
     /// Snapshots of Langevin dynamics with the teacher.
     Dynamics(Dynamics),
+    /// Snapshots of collisions of each seed with others.
+    Collision(Collision),
 }
 
 impl Method {
@@ -34,6 +38,7 @@ impl Method {
             Self::Rattle(_) => "rattle",
             Self::RattleRelax(..) => "rattle-relax",
             Self::Dynamics(_) => "md",
+            Self::Collision(_) => "collide",
         }
     }
 }
@@ -105,6 +110,7 @@ pub fn generate(
                 rattle::rattle(&mut context, origin, rattle, Some(relax), per_seed, &mut rng)
             }
             Method::Dynamics(dynamics) => dynamics::run(&mut context, origin, dynamics, per_seed, &mut rng),
+            Method::Collision(settings) => collision::run(&mut context, origin, seeds, settings, per_seed, &mut rng),
         };
         for mut system in found.map_err(|e| of_seed(index, origin, e))? {
             let name = origin.name();
@@ -142,6 +148,20 @@ fn check(method: &Method, limits: &Limits) -> Result<()> {
             ("timestep", md.timestep),
             ("friction_time", md.friction_time),
         ]),
+        Method::Collision(collision) => {
+            let [low, high] = collision.energy;
+            if low > high {
+                return Err(Error::setting("min_collision_energy", format!("is {low}, above the largest, {high}")));
+            }
+            numbers.extend([
+                ("temperature", collision.temperature),
+                ("timestep", collision.timestep),
+                ("gap", collision.gap),
+                ("impact_parameter", collision.impact_parameter),
+                ("min_collision_energy", low),
+                ("max_collision_energy", high),
+            ]);
+        }
     }
     match numbers.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
         Some((name, value)) => Err(Error::setting(name, format!("is {value}; it must be positive"))),

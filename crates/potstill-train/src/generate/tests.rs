@@ -123,3 +123,96 @@ fn senseless_settings_are_named() {
     let error = generate(&SPRINGS, &[lattice(2)], &bad, 1, &Limits::default(), 0, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("std") && error.contains("-1"), "{error}");
 }
+
+/// Molecules that do not feel each other and hold together by springs, all of the same length, between neighbours in the list.
+struct Chains;
+
+impl Potential for Chains {
+    fn cutoff(&self) -> f64 {
+        1.0
+    }
+
+    fn elements(&self) -> &[u8] {
+        &[6]
+    }
+
+    fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
+        let mut prediction = Prediction::default();
+        for system in systems {
+            let mut forces = vec![[0.0; 3]; system.n_atoms()];
+            let mut energy = 0.0;
+            for pair in (0..system.n_atoms()).step_by(2) {
+                let [a, b] = [system.positions[pair], system.positions[pair + 1]];
+                let d: Vec3 = std::array::from_fn(|c| b[c] - a[c]);
+                let r = d.iter().map(|c| c * c).sum::<f64>().sqrt();
+                energy += 20.0 * (r - 1.5).powi(2);
+                for c in 0..3 {
+                    forces[pair][c] += 40.0 * (r - 1.5) * d[c] / r;
+                    forces[pair + 1][c] -= 40.0 * (r - 1.5) * d[c] / r;
+                }
+            }
+            prediction.energy.push(energy);
+            prediction.atomic_energies.extend(vec![0.0; system.n_atoms()]);
+            prediction.forces.extend(forces);
+        }
+        Ok(prediction)
+    }
+}
+
+#[test]
+fn molecules_that_collide_move_as_their_energy_says() {
+    let seed = |name: &str| {
+        let mut system =
+            System { atomic_numbers: vec![6; 2], positions: vec![[0.0; 3], [1.5, 0.0, 0.0]], ..System::default() };
+        system.metadata.insert("name".to_owned(), Value::Text(name.to_owned()));
+        system
+    };
+    let seeds = [seed("one"), seed("other")];
+    let collision = Collision {
+        temperature: 1e-6,
+        energy: [1.0, 3.0],
+        impact_parameter: 1.0,
+        gap: 3.0,
+        timestep: 0.25,
+        interval: 4,
+        snapshots: 3,
+    };
+    let method = Method::Collision(collision);
+    let limits = Limits::default();
+    let (systems, rejected) = generate(&Chains, &seeds, &method, 7, &limits, 5, &|_| {}).unwrap();
+    assert_eq!((systems.len(), rejected.total()), (14, 0));
+    let real = |system: &System, key: &str| match system.metadata[key] {
+        Value::Real(value) => value,
+        _ => panic!("{key}"),
+    };
+    for system in &systems {
+        // Nothing acts between them: the centres approach with the speed of the collision energy.
+        let energy = real(system, "collision_energy_eV");
+        assert!((1.0..3.0).contains(&energy) && real(system, "impact_parameter_A") <= 1.0);
+        let centre = |k: usize| 0.5 * (system.positions[k][0] + system.positions[k + 1][0]);
+        let partner = match system.metadata["partner_system"] {
+            Value::Int(partner) => partner,
+            _ => panic!("partner"),
+        };
+        assert!((0..2).contains(&partner) && system.metadata["generated_by"] == Value::Text("collide".to_owned()));
+        let first =
+            systems.iter().find(|s| s.metadata["collision_energy_eV"] == system.metadata["collision_energy_eV"]);
+        let first = first.unwrap();
+        let centre_then = |k: usize| 0.5 * (first.positions[k][0] + first.positions[k + 1][0]);
+        let time = real(system, "time_fs") - real(first, "time_fs");
+        // Two molecules of two carbon atoms: the reduced mass is 12.011 u.
+        let speed = (2.0 * energy * dynamics::ACCELERATION / 12.011).sqrt();
+        let approached = (centre_then(2) - centre_then(0)) - (centre(2) - centre(0));
+        assert!((approached - speed * time).abs() < 1e-3, "{approached} {}", speed * time);
+    }
+    let again = generate(&Chains, &seeds, &method, 7, &limits, 5, &|_| {}).unwrap().0;
+    assert_eq!(again, systems);
+
+    let periodic =
+        System { cell: Some([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]]), pbc: [true; 3], ..seed("c") };
+    let error = generate(&Chains, &[periodic], &method, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
+    assert!(error.contains("a periodic system cannot collide"), "{error}");
+    let wrong = Method::Collision(Collision { energy: [3.0, 1.0], ..collision });
+    let error = generate(&Chains, &seeds, &wrong, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
+    assert!(error.starts_with("min_collision_energy: is 3, above"), "{error}");
+}

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use potstill_core::io::{LabelKeys, write};
 use potstill_nn::Model;
-use potstill_train::generate::{Dynamics, Limits, Method, Rattle, Relax, generate};
+use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -71,6 +71,15 @@ fn method(args: &GenerateArgs) -> Method {
             friction_time: args.friction_time,
             equilibration: args.equilibration,
             interval: args.interval,
+        }),
+        GenerateMethod::Collide => Method::Collision(Collision {
+            temperature: args.temperature,
+            energy: [args.min_collision_energy, args.max_collision_energy],
+            impact_parameter: args.impact_parameter,
+            gap: args.gap,
+            timestep: args.timestep,
+            interval: args.interval,
+            snapshots: args.snapshots,
         }),
     }
 }

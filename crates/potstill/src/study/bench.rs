@@ -232,10 +232,8 @@ impl<'a> Bench<'a> {
             config.data.train.clear();
             config.data.validation.clear();
         }
-        if let Some(distill) = &mut config.distill {
-            if self.study.runs[cell.run].teacher.is_none() {
-                distill.teacher = TeacherFiles::One(PathBuf::new());
-            }
+        if let (Some(distill), None) = (&mut config.distill, &self.study.runs[cell.run].teacher) {
+            distill.teacher = TeacherFiles::One(PathBuf::new());
         }
         let text = serde_json::to_string(&config).unwrap_or_default();
         let teacher = if config.distill.is_some() { self.teacher.hash() } else { "" };
