@@ -5,7 +5,9 @@
 pub mod augment;
 pub mod config;
 pub mod distill;
+mod events;
 pub mod generate;
+pub mod journal;
 pub mod loss;
 pub mod mix;
 mod moves;

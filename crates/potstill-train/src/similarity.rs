@@ -10,13 +10,13 @@ use potstill_core::{Error, Result, System};
 use potstill_nn::batch::to_host;
 use potstill_nn::fused::{Factor, product_into};
 use potstill_nn::{Model, Tap};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Atoms of one forward pass.
 const ATOMS_PER_BATCH: usize = 400;
 
 /// Alignments between the layers of two networks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Similarity {
     /// Layers of the first network.
     pub taps_a: Vec<String>,

@@ -1,7 +1,5 @@
 //! The loop: epochs, steps, validation, checkpoints.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +19,7 @@ use rayon::prelude::*;
 use crate::config::{BestBy, TrainingConfig};
 use crate::distill::Weight;
 use crate::distill::terms::{Counts, Student, Terms};
+use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport, ValidationReport};
 use crate::optimizer::{AdamW, clip_global_norm, update_average};
 use crate::prepared::{Member, Shard, Split};
@@ -67,6 +66,7 @@ pub struct Trainer<'a, T> {
     window: Vec<StepReport>,
     started: Instant,
     seconds_before: f64,
+    journal: Journal,
 }
 
 /// Result of a run.
@@ -142,6 +142,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             window: Vec::new(),
             started: Instant::now(),
             seconds_before: 0.0,
+            journal: Journal::new(folder, terms.map(Terms::names).unwrap_or_default()),
         };
         trainer.schedule = Schedule::new(training.schedule.clone(), training.learning_rate, trainer.total_steps());
         // With the fresh weights also when the run goes on, so that both parts find the same.
@@ -214,7 +215,7 @@ impl<'a, T: Real> Trainer<'a, T> {
     /// A loss that is not finite (names step and batch), and what the file system says. The last checkpoint stays.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary> {
         self.started = Instant::now();
-        self.truncate_metrics()?;
+        self.journal.start(self.progress.step, self.progress.seconds)?;
         observer.start(self.total_steps(), self.progress.step);
         let ending = self.epochs(observer)?;
         self.flush_window()?;
@@ -388,7 +389,7 @@ impl<'a, T: Real> Trainer<'a, T> {
                 best,
                 seconds: self.seconds(),
             };
-            self.write_line(&report)?;
+            self.journal.write(&report)?;
             observer.validation(&report);
         }
         Ok(())
@@ -447,30 +448,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             n_rejected: window.iter().map(|r| r.n_rejected).sum(),
             ..last.clone()
         };
-        self.write_line(&line)
-    }
-
-    fn write_line(&self, line: &impl serde::Serialize) -> Result<()> {
-        let path = self.folder.join("metrics.jsonl");
-        let text = serde_json::to_string(line).map_err(|e| Error::file(&path, e.to_string()))?;
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()))
-            .map_err(|e| Error::io(&path, "cannot write", e))
-    }
-
-    /// Drops lines of steps that a killed run made after its last checkpoint: they will be made again.
-    fn truncate_metrics(&self) -> Result<()> {
-        let path = self.folder.join("metrics.jsonl");
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
-        let is_done = |line: &&str| {
-            serde_json::from_str::<serde_json::Value>(line)
-                .is_ok_and(|v| v["step"].as_u64().is_some_and(|s| s <= self.progress.step))
-        };
-        let kept: Vec<&str> = text.lines().filter(is_done).collect();
-        potstill_core::io::write_atomically(&path, |writer| kept.iter().try_for_each(|line| writeln!(writer, "{line}")))
+        self.journal.write(&line)
     }
 
     fn save(&self) -> Result<()> {

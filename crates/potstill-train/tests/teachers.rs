@@ -7,7 +7,7 @@ use potstill_core::io::write;
 use potstill_core::system::Value;
 use potstill_core::{Potential, System};
 use potstill_nn::Model;
-use potstill_train::config::{Config, Dtype};
+use potstill_train::config::Config;
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::{
     DistillConfig, FeatureTerm, HessianTerm, LabelOptions, Precision, Probes, Questions, Teacher, TeacherFiles, Term,

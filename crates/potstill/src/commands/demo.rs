@@ -115,6 +115,7 @@ fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, s
         provenance: provenance(args, config)?,
         gap_closed: gap,
         rows,
+        ..Report::default()
     };
     let html = report.to_html()?;
     let report_path = args.out.join("report.html");

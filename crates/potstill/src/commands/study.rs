@@ -40,6 +40,7 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     let judged = measure(&teacher, &bench.test, None, "evaluating the teacher", &mut |_, _| {})?;
+    bench.compare_features(&cells)?;
     let rows = bench.rows(&cells, &judged)?;
     bench.write(&cells, &rows)?;
     match args.json {

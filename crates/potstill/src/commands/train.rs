@@ -9,6 +9,7 @@ use potstill_core::dataset::Systems;
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_train::config::{Config, DataConfig};
 use potstill_train::distill::Origin;
+use potstill_train::journal::{EVENTS, METRICS};
 use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport};
 use potstill_train::run::{Data, Prelude, train};
 use potstill_train::trainer::Summary;
@@ -20,7 +21,7 @@ use crate::progress::Progress;
 use crate::{config_file, load};
 
 /// What a run writes into its folder.
-const RUN_FILES: [&str; 5] = ["config.toml", "environment.json", "metrics.jsonl", "model.safetensors", "checkpoints"];
+const RUN_FILES: [&str; 6] = ["config.toml", "environment.json", METRICS, EVENTS, "model.safetensors", "checkpoints"];
 
 /// Trains a network, with or without a teacher.
 pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {

@@ -1,8 +1,9 @@
 //! The report of a distillation: one HTML page that needs no network, no script and no font.
 //!
-//! `table` makes the numbers for a terminal, `axis` and `chart` the drawings, `page` puts everything together.
+//! `table` makes the numbers for a terminal, `axis`, `chart` and `bars` the drawings, `page` puts everything together.
 
 mod axis;
+mod bars;
 mod chart;
 mod page;
 mod series;
@@ -12,6 +13,7 @@ mod tests;
 
 use potstill_core::metrics::Metrics;
 
+pub use bars::{Bar, Bars};
 pub use table::table;
 
 /// A named list of points; those that are not finite are not drawn.
@@ -75,13 +77,21 @@ pub struct Report {
     pub summary: String,
     /// The models compared: teacher, student alone, student distilled.
     pub rows: Vec<ModelRow>,
+    /// Stands for the table of models where there is more to say; the first row holds the headings.
+    pub table: Vec<Vec<String>>,
     /// Part of the gap between student alone and teacher that distillation closed, in percent: energy, forces.
     /// Without it, a report of three models says that there was no gap.
     pub gap_closed: Option<(f64, f64)>,
+    /// The same for many runs.
+    pub gaps: Vec<Bars>,
+    /// Errors against speed.
+    pub comparisons: Vec<Plot>,
     /// Learning curves.
     pub plots: Vec<Plot>,
     /// Predictions against references.
     pub parities: Vec<Parity>,
+    /// Titles and finished drawings (SVG) of how alike the features of networks are.
+    pub heat_maps: Vec<(String, String)>,
     /// Label and text (settings, versions, hashes) of what the numbers come from, folded away at the end.
     pub provenance: Vec<(String, String)>,
 }

@@ -9,7 +9,7 @@ use potstill_core::metrics::{EFWT_ENERGY, EFWT_FORCE, Metrics};
 use super::chart::{self, Drawing};
 use super::series::{Series, colour, hex};
 use super::table::{COLUMNS, MISSING, NO_GAP, cells, gap_text, grouped, milli, numbers};
-use super::{Curve, ModelRow, Parity, Plot, Report};
+use super::{Bars, Curve, ModelRow, Parity, Plot, Report, bars};
 
 /// Text as the content of an element or of an attribute in quotes.
 pub(super) fn escape(text: &str) -> String {
@@ -34,10 +34,13 @@ pub(super) fn page(report: &Report) -> Result<String> {
     let title = escape(&report.title);
     let body = [
         summary(&report.summary),
-        results(&report.rows),
+        if report.table.is_empty() { results(&report.rows) } else { whole_table(&report.table) },
         gap(report),
+        gaps(&report.gaps),
+        figures("Accuracy and speed", &report.comparisons, plot)?,
         figures("Learning curves", &report.plots, plot)?,
         figures("Predictions and references", &report.parities, parity)?,
+        heat_maps(&report.heat_maps),
         details(report),
     ]
     .concat();
@@ -69,6 +72,13 @@ fn results(rows: &[ModelRow]) -> String {
     html += &html_table(&header, body);
     html += &note(rows);
     html + "</section>\n"
+}
+
+/// A table of text; its first row holds the headings.
+fn whole_table(rows: &[Vec<String>]) -> String {
+    let mut rows = rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
+    let header = rows.next().unwrap_or_default();
+    format!("<section>\n<h2>Results</h2>\n{}</section>\n", html_table(&header, rows))
 }
 
 /// A table of cells that are HTML already; the first of each row is its heading.
@@ -114,6 +124,35 @@ fn gap(report: &Report) -> String {
         None => return String::new(),
     };
     format!("<section>\n<h2>Gap closed by distillation</h2>\n{content}</section>\n")
+}
+
+/// The same for many runs, each with an error.
+fn gaps(gaps: &[Bars]) -> String {
+    if gaps.is_empty() {
+        return String::new();
+    }
+    let figures: String = gaps.iter().map(bars::html).collect();
+    format!(
+        "<section>\n<h2>Gap closed by distillation</h2>\n<div class=\"figures\">\n{figures}</div>\n\
+         <p class=\"note\">0 %: as the student trained alone. 100 %: as the teacher. Lines: standard errors.</p>\n</section>\n"
+    )
+}
+
+/// Drawings that are made elsewhere, as wide as they are.
+fn heat_maps(maps: &[(String, String)]) -> String {
+    if maps.is_empty() {
+        return String::new();
+    }
+    let map = |(title, svg): &(String, String)| {
+        // Within a page the name of the language is not needed.
+        let svg = svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
+        format!("<h3>{}</h3>\n<div class=\"wide maps\">{svg}</div>\n", escape(title))
+    };
+    let maps: String = maps.iter().map(map).collect();
+    format!(
+        "<section>\n<h2>Similarity of features</h2>\n{maps}<p class=\"note\">Linear centred kernel alignment: 1 where one is \
+         the other but for rotation and scale.</p>\n</section>\n"
+    )
 }
 
 fn bar(name: &str, percent: f64) -> String {

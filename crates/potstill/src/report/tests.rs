@@ -1,10 +1,12 @@
 //! Tests of the whole page and of the table for the terminal.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use potstill_core::metrics::Metrics;
 
-use super::{Curve, ModelRow, Parity, Plot, Report, table};
+use super::{Bar, Bars, Curve, ModelRow, Parity, Plot, Report, table};
+use crate::heat_map::{HeatMap, svg};
 
 const HOSTILE: &str = "<script>alert(\"x\")</script> & '\u{0}";
 
@@ -34,6 +36,21 @@ fn rows() -> Vec<ModelRow> {
         row("student alone (PaiNN)", 594_000, 0.1834, 0.0423, 412.0),
         row("student distilled (PaiNN)", 594_000, 0.1221, 0.0327, 409.4),
     ]
+}
+
+fn gaps() -> Vec<Bars> {
+    let bar = |name: &str, value, error| Bar { name: name.to_owned(), value, error };
+    let bars = vec![bar("node_to_node", 23.4, Some(3.1)), bar("vanilla", -4.0, Some(6.0)), bar("cka", f64::NAN, None)];
+    ["energy", "force"]
+        .map(|what| Bars { title: format!("{what} gap closed"), unit: "%".to_owned(), bars: bars.clone() })
+        .to_vec()
+}
+
+fn heat_map() -> String {
+    let names = ["U1", "U2", "U3"].map(str::to_owned);
+    let values: Vec<Vec<f64>> = (0..3).map(|i| (0..3).map(|j| 0.3 * f64::from(i + j) / 1.3).collect()).collect();
+    let map = HeatMap { title: "alone", rows_title: "teacher", rows: &names, columns: &names, values: &values };
+    svg(&[map]).repeat(5)
 }
 
 /// Numbers between -0.5 and 0.5 that are always the same.
@@ -82,6 +99,10 @@ fn sample() -> Report {
             .to_owned(),
         rows: rows(),
         gap_closed: Some((43.1, -12.5)),
+        table: Vec::new(),
+        comparisons: Vec::new(),
+        gaps: gaps(),
+        heat_maps: vec![("PaiNN: layers".to_owned(), heat_map())],
         plots: vec![
             plot(
                 "Energy error, validation",
@@ -131,7 +152,7 @@ fn page_needs_nothing_from_elsewhere() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     for (tag, count) in
-        [("<h1>", 1), ("<h2>", 5), ("<figure>", 4), ("role=\"img\"", 4), ("<table>", 3), ("<details>", 4)]
+        [("<h1>", 1), ("<h2>", 7), ("<figure>", 4), ("role=\"img\"", 4), ("<table>", 3), ("<details>", 4)]
     {
         assert_eq!(page.matches(tag).count(), count, "{tag}");
     }
@@ -156,15 +177,19 @@ fn all_text_is_escaped() {
         summary: text(),
         rows: vec![row],
         gap_closed: None,
+        table: Vec::new(),
+        comparisons: Vec::new(),
+        gaps: vec![Bars { title: text(), unit: text(), bars: vec![Bar { name: text(), value: 1.0, error: None }] }],
+        heat_maps: vec![(text(), String::new())],
         plots: vec![Plot { title: text(), x_label: text(), y_label: text(), log_y: true, curves: vec![curve.clone()] }],
         parities: vec![Parity { title: text(), x_label: text(), y_label: text(), series: vec![curve] }],
         provenance: vec![(text(), text())],
     };
     let page = html(&report);
     assert!(!page.contains("<script") && !page.contains("alert(\"") && !page.contains('\u{0}'));
-    // Title and heading, summary, model (in the table and two breakdowns), element, group, two plots with caption,
-    // description, two labels and legend each, provenance twice.
-    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 3 + 2 + 10 + 2);
+    // Title and heading, summary, model (in the table and two breakdowns), element, group, bars with caption, name
+    // and unit, two plots with caption, description, two labels and legend each, heat map, provenance twice.
+    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 3 + 2 + 3 + 10 + 1 + 2);
 }
 
 #[test]
@@ -218,4 +243,52 @@ fn sample_page_can_be_written() {
     let path = std::env::var_os("POTSTILL_SAMPLE_REPORT").map_or(folder.path().join("report.html"), Into::into);
     std::fs::write(&path, page.as_bytes()).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+}
+
+/// What a page measures of itself: requests for anything else, width beyond the window's, drawings without size, their number.
+const PROBE: &str = "<script>const found = [performance.getEntriesByType('resource').length,\
+     document.documentElement.scrollWidth - document.documentElement.clientWidth,\
+     [...document.querySelectorAll('figure svg, .maps svg')].filter(e => !(e.getBoundingClientRect().width > 8)).length,\
+     document.querySelectorAll('svg').length];\
+     document.body.innerHTML = 'measured ' + found.join(' ') + ' end';</script>";
+
+#[test]
+fn a_browser_shows_everything_without_a_network() {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let is_there = |name: &&&str| Command::new(name).arg("--version").output().is_ok();
+    let Some(browser) = names.iter().find(is_there) else {
+        eprintln!("left out: no browser ({}) is installed", names.join(", "));
+        return;
+    };
+    let page = html(&sample());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    std::fs::write(&path, page.replace("</main>", &format!("</main>{PROBE}"))).unwrap();
+    for width in [1280, 420] {
+        let output = Command::new(browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
+            .args(["--disable-component-update", "--disable-sync", "--dump-dom"])
+            .arg(format!("--window-size={width},900"))
+            .arg(format!("--user-data-dir={}", folder.path().join(width.to_string()).display()))
+            .arg(format!("file://{}", path.display()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found = text.split_once("measured ").and_then(|(_, rest)| rest.split_once(" end"));
+        let found: Vec<i64> = match found {
+            Some((numbers, _)) => numbers.split(' ').map(|n| n.parse().unwrap()).collect(),
+            // A browser that cannot start here says nothing about the page.
+            None if text.is_empty() => {
+                eprintln!("left out: {browser} does not start: {}", String::from_utf8_lossy(&output.stderr));
+                return;
+            }
+            None => panic!("{text}"),
+        };
+        let n_drawings = page.matches("<svg").count() as i64;
+        assert_eq!(
+            found,
+            [0, 0, 0, n_drawings],
+            "requests, overflow, drawings without size, drawings; at width {width}"
+        );
+    }
 }

@@ -11,6 +11,7 @@ use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
 use potstill_train::distill::TeacherFiles;
+use potstill_train::journal::{EVENTS, METRICS};
 use potstill_train::observer::{Ending, Silent};
 use potstill_train::run::{Data, Prelude, make_cache, train};
 
@@ -22,6 +23,10 @@ use crate::evaluation::measure;
 use crate::load;
 use crate::parity::Pairs;
 use crate::progress::Progress;
+
+/// What of a cell is gone when it is another one. Not its teacher's cache, which knows by itself whether it still fits.
+const STALE: [&str; 7] =
+    ["checkpoints", METRICS, EVENTS, "model.safetensors", "result.json", "parity.json", "similarity.json"];
 
 /// What every cell needs.
 pub struct Bench<'a> {
@@ -164,8 +169,7 @@ impl<'a> Bench<'a> {
         let resume =
             folder.join("checkpoints/last.safetensors").exists() && known.as_deref() == Some(&self.fingerprint(cell));
         if !resume && known.is_some() {
-            // Not its teacher's cache, which knows by itself whether it still fits.
-            remove(&folder, &["checkpoints", "metrics.jsonl", "model.safetensors", "result.json", "parity.json"])?;
+            remove(&folder, &STALE)?;
         }
         write_atomically(&mark, |writer| writer.write_all(self.fingerprint(cell).as_bytes()))?;
         save_config(&folder, &config)?;
@@ -225,7 +229,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Hash of everything that the result depends on.
-    fn fingerprint(&self, cell: &Cell) -> String {
+    pub fn fingerprint(&self, cell: &Cell) -> String {
         let mut config = cell.config.clone();
         // Where files lie does not matter; those of the student count by what is in them.
         if self.shares_cache(cell) {

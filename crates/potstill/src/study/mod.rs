@@ -6,4 +6,5 @@ pub mod bench;
 pub mod plan;
 pub mod report;
 pub mod rows;
+pub mod similarity;
 pub mod table;

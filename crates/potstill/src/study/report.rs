@@ -5,8 +5,13 @@ use potstill_core::io::write_atomically;
 
 use super::bench::Bench;
 use super::plan::Cell;
-use super::table::{Mean, Row, csv, markdown};
-use crate::report::{Curve, Plot, Report};
+use super::table::{Mean, Row, csv, markdown, table};
+use crate::heat_map::{HeatMap, svg};
+use crate::parity::{Pairs, Thinned};
+use crate::report::{Bar, Bars, Curve, Parity, Plot, Report};
+
+/// Curves that can be told apart in one drawing.
+const CURVES: usize = 8;
 
 impl Bench<'_> {
     /// Writes `table.md`, `table.csv`, `summary.json` and `report.html`.
@@ -27,46 +32,15 @@ impl Bench<'_> {
     }
 
     fn report(&self, cells: &[Cell], rows: &[Row]) -> Result<Report> {
-        let point = |metric: fn(&Row) -> Option<Mean>| -> Vec<Curve> {
-            let points = rows.iter().filter_map(|row| Some((row, metric(row)?.mean, row.systems_per_second?.mean)));
-            let curve = |(row, error, speed): (&Row, f64, f64)| Curve {
-                name: format!("{} {}", row.student, row.run),
-                points: vec![(speed, 1e3 * error)],
-            };
-            points.map(curve).collect()
-        };
-        let mut plots = Vec::new();
-        for (title, label, metric) in [
-            ("Energy error and speed", "energy MAE in meV", (|r| r.energy_mae) as fn(&Row) -> Option<Mean>),
-            ("Force error and speed", "force MAE in meV/Å", |r| r.forces_mae),
-        ] {
-            plots.push(Plot {
-                title: title.to_owned(),
-                x_label: "systems per second".to_owned(),
-                y_label: label.to_owned(),
-                log_y: false,
-                curves: point(metric),
-            });
+        let (mut plots, mut parities, mut heat_maps) = (Vec::new(), Vec::new(), Vec::new());
+        for student in 0..self.study.students.len() {
+            let shown: Vec<&Cell> =
+                cells.iter().filter(|c| c.student == student && c.seed == self.study.seeds[0]).collect();
+            plots.extend(self.learning_curves(student, &shown)?);
+            parities.extend(self.parities(student, &shown, rows));
+            heat_maps.extend(self.heat_maps(student, &shown));
         }
-        for (s, student) in self.study.students.iter().enumerate() {
-            for (what, key, unit) in
-                [("energy", "energy_mae", "energy MAE in meV"), ("force", "forces_mae", "force MAE in meV/Å")]
-            {
-                let of_student = |c: &&Cell| c.student == s && c.seed == self.study.seeds[0];
-                let curves = cells.iter().filter(of_student).map(|c| self.curve(c, key)).collect::<Result<Vec<_>>>()?;
-                plots.push(Plot {
-                    title: format!(
-                        "{}: {what} error on validation systems, seed {}",
-                        student.name, self.study.seeds[0]
-                    ),
-                    x_label: "step".to_owned(),
-                    y_label: unit.to_owned(),
-                    log_y: true,
-                    curves,
-                });
-            }
-        }
-        let mut provenance = vec![("All numbers".to_owned(), markdown(rows))];
+        let mut provenance = Vec::new();
         for cell in cells {
             let config = std::fs::read_to_string(self.folder(cell).join("config.toml")).unwrap_or_default();
             provenance.push((self.name(cell), config));
@@ -75,16 +49,113 @@ impl Bench<'_> {
             title: "Study".to_owned(),
             summary: format!(
                 "{} runs of {} students with {} seeds; errors on {} test systems, which no model was trained or chosen on. \
-                 Means over seeds with standard errors; the gap that distillation closes is taken seed by seed.",
+                 Means over seeds with standard errors; the gap that distillation closes is taken seed by seed. Learning \
+                 curves, predictions and features are those of seed {}.",
                 self.study.runs.len(),
                 self.study.students.len(),
                 self.study.seeds.len(),
-                self.test.len()
+                self.test.len(),
+                self.study.seeds[0]
             ),
+            table: table(rows),
+            gaps: self.gaps(rows),
+            comparisons: self.accuracy_and_speed(rows),
             plots,
+            parities,
+            heat_maps,
             provenance,
             ..Report::default()
         })
+    }
+
+    /// Rows of a student in which it had a teacher.
+    fn taught<'r>(&self, student: usize, rows: &'r [Row]) -> impl Iterator<Item = &'r Row> {
+        let name = self.study.students[student].name.clone();
+        rows.iter().filter(move |row| row.student == name && row.energy_gap_closed.or(row.forces_gap_closed).is_some())
+    }
+
+    /// The run that closes most of a gap.
+    fn best<'r>(&self, student: usize, rows: &'r [Row], gap: fn(&Row) -> Option<Mean>) -> Option<&'r Row> {
+        let closed = |row: &Row| gap(row).map_or(f64::NEG_INFINITY, |gap| gap.mean);
+        self.taught(student, rows).max_by(|a, b| closed(a).total_cmp(&closed(b)))
+    }
+
+    fn gaps(&self, rows: &[Row]) -> Vec<Bars> {
+        let mut all = Vec::new();
+        for (s, student) in self.study.students.iter().enumerate() {
+            for (what, gap) in
+                [("energy", (|r| r.energy_gap_closed) as fn(&Row) -> Option<Mean>), ("force", |r| r.forces_gap_closed)]
+            {
+                let bar = |row: &Row| {
+                    let gap = gap(row);
+                    let (value, error) = gap.map_or((f64::NAN, None), |gap| (gap.mean, gap.standard_error));
+                    Bar { name: row.run.clone(), value, error }
+                };
+                let bars: Vec<Bar> = self.taught(s, rows).map(bar).collect();
+                if !bars.is_empty() {
+                    all.push(Bars {
+                        title: format!("{}: {what} gap closed", student.name),
+                        unit: "%".to_owned(),
+                        bars,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    /// The teacher, and each student alone and with the run that closes most of its gap.
+    fn accuracy_and_speed(&self, rows: &[Row]) -> Vec<Plot> {
+        let plot = |title: &str, label: &str, metric: fn(&Row) -> Option<Mean>, gap: fn(&Row) -> Option<Mean>| {
+            let alone = |s: usize| {
+                let run = &self.study.runs[self.study.baseline()?].name;
+                rows.iter().find(|row| row.student == self.study.students[s].name && row.run == *run)
+            };
+            let students = (0..self.study.students.len()).flat_map(|s| [alone(s), self.best(s, rows, gap)]);
+            let shown = std::iter::once(rows.first()).chain(students).flatten();
+            let curve = |row: &Row| {
+                let point = (row.systems_per_second?.mean, 1e3 * metric(row)?.mean);
+                Some(Curve { name: format!("{} {}", row.student, row.run), points: vec![point] })
+            };
+            Plot {
+                title: title.to_owned(),
+                x_label: "systems per second".to_owned(),
+                y_label: label.to_owned(),
+                log_y: false,
+                curves: shown.filter_map(curve).collect(),
+            }
+        };
+        vec![
+            plot("Energy error and speed", "energy MAE in meV", |r| r.energy_mae, |r| r.energy_gap_closed),
+            plot("Force error and speed", "force MAE in meV/Å", |r| r.forces_mae, |r| r.forces_gap_closed),
+        ]
+    }
+
+    /// Errors on validation systems; as many drawings as it takes to tell the runs apart, with the student alone in each.
+    fn learning_curves(&self, student: usize, shown: &[&Cell]) -> Result<Vec<Plot>> {
+        let name = &self.study.students[student].name;
+        let (alone, taught): (Vec<&Cell>, Vec<&Cell>) =
+            shown.iter().partition(|cell| Some(cell.run) == self.study.baseline());
+        let groups: Vec<&[&Cell]> = match taught.is_empty() {
+            true => vec![&[]],
+            false => taught.chunks(CURVES - 1).collect(),
+        };
+        let mut plots = Vec::new();
+        for group in &groups {
+            for (what, key, unit) in
+                [("energy", "energy_mae", "energy MAE in meV"), ("force", "forces_mae", "force MAE in meV/Å")]
+            {
+                let curves = alone.iter().chain(*group).map(|c| self.curve(c, key)).collect::<Result<Vec<_>>>()?;
+                plots.push(Plot {
+                    title: format!("{name}: {what} error on validation systems"),
+                    x_label: "step".to_owned(),
+                    y_label: unit.to_owned(),
+                    log_y: true,
+                    curves,
+                });
+            }
+        }
+        Ok(plots)
     }
 
     fn curve(&self, cell: &Cell, key: &str) -> Result<Curve> {
@@ -96,5 +167,48 @@ impl Bench<'_> {
             .filter_map(|v| Some((v["step"].as_f64()?, 1e3 * v["validation"][key].as_f64()?)))
             .collect();
         Ok(Curve { name: self.study.runs[cell.run].name.clone(), points })
+    }
+
+    /// Predictions of the student alone and of the run that closes most of the energy gap.
+    fn parities(&self, student: usize, shown: &[&Cell], rows: &[Row]) -> Vec<Parity> {
+        let best = self.best(student, rows, |r| r.energy_gap_closed).map(|row| row.run.as_str());
+        let is_shown =
+            |c: &&&Cell| Some(c.run) == self.study.baseline() || Some(self.study.runs[c.run].name.as_str()) == best;
+        let pairs = |cell: &&Cell| -> Option<(String, Pairs)> {
+            let text = std::fs::read_to_string(self.folder(cell).join("parity.json")).ok()?;
+            Some((self.study.runs[cell.run].name.clone(), serde_json::from_str(&text).ok()?))
+        };
+        let all: Vec<(String, Pairs)> = shown.iter().filter(is_shown).filter_map(pairs).collect();
+        if all.is_empty() {
+            return Vec::new();
+        }
+        let name = &self.study.students[student].name;
+        let parity = |title: &str, unit: &str, of: fn(&Pairs) -> &Thinned| Parity {
+            title: format!("{name}: {title}"),
+            x_label: format!("label in {unit}"),
+            y_label: format!("prediction in {unit}"),
+            series: all.iter().map(|(run, p)| Curve { name: run.clone(), points: of(p).pairs.clone() }).collect(),
+        };
+        vec![parity("energies", "eV", |p| &p.energies), parity("force components", "eV/Å", |p| &p.forces)]
+    }
+
+    /// The teacher's layers against those of the student after each run.
+    fn heat_maps(&self, student: usize, shown: &[&Cell]) -> Option<(String, String)> {
+        let found: Vec<_> = shown
+            .iter()
+            .filter_map(|cell| Some((self.study.runs[cell.run].name.as_str(), self.similarity(cell)?)))
+            .collect();
+        let map = |(run, similarity): &'_ (&'_ str, potstill_train::similarity::Similarity)| {
+            svg(&[HeatMap {
+                title: run,
+                rows_title: "teacher",
+                rows: &similarity.taps_a,
+                columns: &similarity.taps_b,
+                values: &similarity.cka,
+            }])
+        };
+        let maps: String = found.iter().map(map).collect();
+        let title = format!("{}: layers (columns) against the teacher's (rows)", self.study.students[student].name);
+        (!found.is_empty()).then_some((title, maps))
     }
 }

@@ -124,7 +124,13 @@ impl Row {
     }
 }
 
-/// The table for a page or a text.
+/// The table with its headings.
+pub fn table(rows: &[Row]) -> Vec<Vec<String>> {
+    let heads = HEADS.map(str::to_owned).to_vec();
+    std::iter::once(heads).chain(rows.iter().map(|row| row.cells().to_vec())).collect()
+}
+
+/// The table for a text.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = format!("| {} |\n|{}\n", HEADS.join(" | "), "---|".repeat(HEADS.len()));
     for row in rows {
