@@ -470,7 +470,9 @@ impl Terms {
                 if rows == 0.0 {
                     return Ok(zero(batch));
                 }
-                let groups = || Groups::new(batch, (counts.systems, counts.atoms, counts.edges.max(1.0)));
+                let of_terms = || shard.weights.as_ref().map(|weights| weights.terms.clone());
+                let groups =
+                    || Groups::new(batch, (counts.systems, counts.atoms, counts.edges.max(1.0))).weighted(of_terms());
                 match compare {
                     Compare::Each(loss) => {
                         let width = theirs.dims()[1];

@@ -25,7 +25,7 @@ pub fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1
         for i in 0..n {
             rows[system * width + i] = (first + i) as i32;
             let start = (system * width + i) * width;
-            weights[start..start + n].fill(1.0 / ((n * n) as f64 * groups.systems));
+            weights[start..start + n].fill(groups.weight(system) / ((n * n) as f64 * groups.systems));
         }
         first += n;
     }

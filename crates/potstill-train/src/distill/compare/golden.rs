@@ -25,6 +25,7 @@ fn values_and_gradients_equal_the_reference() {
             atoms: sizes.iter().sum::<usize>() as f64,
             edges: source.len() as f64,
             sizes,
+            weights: None,
             source: index(source),
             target: index(target),
         };

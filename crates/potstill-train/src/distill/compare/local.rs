@@ -6,7 +6,7 @@
 use burn::tensor::Tensor;
 use potstill_nn::layers::scatter::{gather_rows, sum_rows};
 
-use super::Groups;
+use super::{Groups, column};
 use crate::loss::norm;
 
 /// Kullback–Leibler divergence `mean p_t (ln p_t − ln p_s)` over edges, where `p` is the softmax of `‖f_source − f_target‖`
@@ -18,7 +18,15 @@ pub fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1
         return Tensor::zeros([1], (&student.device(), student.dtype()));
     }
     let (ours, theirs) = (log_softmax(student, groups), log_softmax(teacher, groups));
-    (theirs.clone().exp() * (theirs - ours)).sum().mul_scalar(1.0 / groups.edges)
+    let each = theirs.clone().exp() * (theirs - ours);
+    let each = match groups.weights {
+        None => each,
+        Some(_) => {
+            let weights = column(groups.of_atoms(|system, _| groups.weight(system)), &each);
+            each * gather_rows(weights, groups.target.clone())
+        }
+    };
+    each.sum().mul_scalar(1.0 / groups.edges)
 }
 
 /// Shape: `[n_edges, 1]`.

@@ -21,6 +21,8 @@ use potstill_nn::Batch;
 pub struct Groups {
     /// Number of atoms of each system of the shard.
     pub sizes: Vec<usize>,
+    /// How much each system of the shard counts; all alike without. [`cka`], which is no mean, does not mind.
+    pub weights: Option<Vec<f64>>,
     /// Systems of the whole batch.
     pub systems: f64,
     /// Atoms of the whole batch.
@@ -43,12 +45,29 @@ impl Groups {
             }
         }
         let (source, target) = (batch.source.clone(), batch.target.clone());
-        Self { sizes, systems, atoms, edges, source, target }
+        Self { sizes, weights: None, systems, atoms, edges, source, target }
+    }
+
+    /// The same where systems count differently.
+    #[must_use]
+    pub fn weighted(self, weights: Option<Vec<f64>>) -> Self {
+        Self { weights, ..self }
+    }
+
+    /// How much a system of the shard counts.
+    fn weight(&self, system: usize) -> f64 {
+        self.weights.as_ref().and_then(|weights| weights.get(system)).copied().unwrap_or(1.0)
+    }
+
+    /// A number for each atom, from the place and the size of its system.
+    fn of_atoms(&self, number: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let systems = self.sizes.iter().enumerate();
+        systems.flat_map(|(system, &n)| std::iter::repeat_n(number(system, n), n)).collect()
     }
 
     /// The weight of each atom in a mean over systems of means over their atoms.
     fn atom_weights(&self) -> Vec<f64> {
-        self.sizes.iter().flat_map(|&n| std::iter::repeat_n(1.0 / (n as f64 * self.systems), n)).collect()
+        self.of_atoms(|system, n| self.weight(system) / (n as f64 * self.systems))
     }
 }
 

@@ -16,7 +16,8 @@ fn groups(sizes: &[usize], (systems, atoms): (f64, f64)) -> Groups {
     let device = Device::flex().autodiff();
     let index =
         |take: fn(&(usize, usize)) -> usize| int_tensor(pairs.iter().map(|p| take(p) as i32).collect(), &device);
-    Groups { sizes: sizes.to_vec(), systems, atoms, edges: 26.0, source: index(|p| p.0), target: index(|p| p.1) }
+    let (source, target) = (index(|p| p.0), index(|p| p.1));
+    Groups { sizes: sizes.to_vec(), weights: None, systems, atoms, edges: 26.0, source, target }
 }
 
 fn features(n: usize, width: usize, seed: u64) -> Tensor<2> {
@@ -56,6 +57,22 @@ fn shards_add_up_to_the_batch() {
             to_host(&loss(cut(&s), cut(&t), &groups(sizes, counts)))[0]
         };
         let sum = part(0, &[3]) + part(3, &[4, 2]);
+        assert!((whole - sum).abs() < 1e-12, "{name}: {whole} and {sum}");
+    }
+}
+
+#[test]
+fn systems_may_count_differently() {
+    let (s, t) = (features(9, 6, 1), features(9, 6, 2));
+    let counts = (3.0, 9.0);
+    for (name, loss) in &ALL[..3] {
+        let weights = vec![0.5, 2.0, 0.0];
+        let whole = to_host(&loss(s.clone(), t.clone(), &groups(&[3, 4, 2], counts).weighted(Some(weights))))[0];
+        let part = |start: usize, n: usize| {
+            let cut = |x: &Tensor<2>| x.clone().narrow(0, start, n);
+            to_host(&loss(cut(&s), cut(&t), &groups(&[n], counts)))[0]
+        };
+        let sum = 0.5 * part(0, 3) + 2.0 * part(3, 4);
         assert!((whole - sum).abs() < 1e-12, "{name}: {whole} and {sum}");
     }
 }
