@@ -74,7 +74,14 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn train_evaluate_predict_and_info() {
     let bench = Bench::trained();
-    let expected = ["checkpoints", "config.toml", "environment.json", "metrics.jsonl", "model.safetensors"];
+    let expected = [
+        "checkpoints",
+        "config.toml",
+        "environment.json",
+        "events.out.tfevents.potstill",
+        "metrics.jsonl",
+        "model.safetensors",
+    ];
     assert_eq!(names(&bench.path("run")), expected);
     let model = "run/model.safetensors";
     let result = bench.json(&["evaluate", "--model", model, "--data", "train.xyz", "--json"]);
@@ -134,6 +141,51 @@ fn distillation_makes_and_reuses_its_cache() {
         &[&["distill", "student.toml", "--out", "e"][..], &set].concat(),
         &["distill.teacher", "element N", "H, C, O"],
     );
+}
+
+#[test]
+fn teachers_of_every_kind() {
+    let bench = Bench::trained();
+    let (model, other) = ("run/model.safetensors", "other/model.safetensors");
+    bench.run(&["train", "train.toml", "--out", "other", "--seed", "5"]).success();
+    let label = ["label", "--data", "train.xyz", "--out", "cache", "--node", "--probes", "2", "--json", "--model"];
+    let labelled = bench.json(&[&label[..], &[model, other]].concat());
+    assert!(labelled["mean_energy_spread"].as_f64().unwrap() > 0.0 && labelled["mean_forces_spread"].is_number());
+    assert_eq!(labelled["n_systems"], 4);
+
+    // The labels of the dataset itself, as any program may write them.
+    bench.run(&["predict", "--model", model, "--input", "train.xyz", "--output", "labels.extxyz"]).success();
+    let distill = |teacher: &str, more: &str, term: &str| {
+        bench.write("student.toml", &format!("{CONFIG}[distill]\nteacher = {teacher}\n{more}\nterms = [{term}]\n"));
+    };
+    let vanilla = "{ strategy = 'vanilla' }";
+    let as_they_are = "labels = { check_units = false, align_energies = false }";
+    let run = ["distill", "student.toml", "--overwrite", "--out", "student"];
+    for (teacher, more, term) in [
+        ("'labels.extxyz'", as_they_are, vanilla),
+        ("['run/model.safetensors', 'other/model.safetensors']", "", "{ strategy = 'hessian', weight = 1.0 }"),
+        ("'cache'", "", "{ strategy = 'hessian', weight = 1.0, probes = 2 }, { strategy = 'n2n', weight = 1.0 }"),
+    ] {
+        distill(teacher, more, term);
+        fs::remove_dir_all(bench.path("student")).ok();
+        bench.run(&run).success();
+    }
+    for (teacher, term, words) in [
+        ("'labels.extxyz'", "{ strategy = 'n2n', weight = 1.0 }", ["file of labels has no features", "vanilla"]),
+        ("'nowhere.extxyz'", vanilla, ["nowhere.extxyz", "cannot open"]),
+        ("['labels.extxyz', 'run/model.safetensors']", vanilla, ["distill.teacher", "not of one kind"]),
+        ("[]", vanilla, ["distill.teacher", "names no file"]),
+        ("7", vanilla, ["student.toml:14", "a path, or a list of paths"]),
+        ("'cache'", "{ strategy = 'v2v', weight = 1.0 }", ["cache: holds no vector features of U2", "label again"]),
+        ("'cache'", "{ strategy = 'hessian', weight = -1.0 }", ["weight -1", "zero or a positive number"]),
+    ] {
+        distill(teacher, as_they_are, term);
+        bench.fails(&run, &words);
+    }
+    bench.write("water.xyz", WATER);
+    distill("'water.xyz'", "", vanilla);
+    bench.fails(&run, &["water.xyz: no labels for system 1 (methane) of 4: the file ends after 1 systems"]);
+    bench.fails(&[&label[..], &["water.xyz"]].concat(), &["--node", "no features"]);
 }
 
 #[test]

@@ -210,7 +210,9 @@ pub fn training_rule(terms: &[Term], teacher: &Architecture, student: &Architect
         }
         _ => Err(Error::setting(
             "distill.terms (edge_to_edge)",
-            "student and teacher draw different edges; give the student the teacher's cutoff and neighbors",
+            "student and teacher draw different edges; give the student the teacher's cutoff and neighbors, or use what this pair \
+             offers: vanilla, atomic_energy, node_to_node, edge_to_node, vector_to_vector, vector_geometric, hessian, \
+             local_preservation, global_preservation and cka",
         )),
     }
 }
@@ -257,8 +259,8 @@ pub(crate) fn student_channels(kind: Kind, student: &Architecture) -> usize {
 fn check_vectors(key: &str, term: &Term, network: &Architecture, whose: &str) -> Result<()> {
     if matches!(term.kind(), Kind::Vector | Kind::Edge) && !network.has_vectors() {
         let message = format!(
-            "a {} {whose} has no vector or edge features; it offers vanilla, atomic_energy, node_to_node, edge_to_node, and \
-             local_preservation, global_preservation and cka of nodes",
+            "a {} {whose} has no vector or edge features; it offers vanilla, atomic_energy, node_to_node, edge_to_node, \
+             hessian, and local_preservation, global_preservation and cka of nodes",
             network.name()
         );
         return Err(Error::setting(key, message));
