@@ -10,8 +10,8 @@ use potstill_nn::Architecture;
 use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode};
 use potstill_train::config::{Config, Dtype};
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, Term, Weight,
-    WeightSchedule,
+    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, TapNames,
+    TeacherFiles, Term, Weight, WeightSchedule,
 };
 use potstill_train::observer::Silent;
 use potstill_train::run::{Data, Prelude, train};
@@ -260,7 +260,7 @@ fn unusable_teachers_and_terms_are_errors() {
     assert!(message.contains("vector_to_vector") && message.contains("SchNet student"), "{message}");
 
     let mut far = feature(1.0);
-    far.teacher_tap = Some("U7".to_owned());
+    far.teacher_tap = Some("U7".into());
     let message = refused(distilled(config(schnet()), folder, vec![Term::NodeToNode(far)]));
     assert!(message.contains("no tap `U7`") && message.contains("M1, U1, M2, U2"), "{message}");
 
@@ -487,5 +487,58 @@ fn augmentation_that_is_wrong_is_named() {
     ] {
         let message = refused(model, augmentation);
         assert!(message.contains(wanted), "{message}");
+    }
+}
+
+#[test]
+fn several_taps_stand_side_by_side() {
+    let place = tempfile::tempdir().unwrap();
+    write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
+    let both = || TapNames::Several(vec!["U1".to_owned(), "U2".to_owned()]);
+    let of = |teacher: Option<TapNames>, student: Option<TapNames>, projection| FeatureTerm {
+        teacher_tap: teacher,
+        student_tap: student,
+        projection,
+        ..feature(1.0)
+    };
+    let linear = ProjectionKind::Linear;
+    let terms = vec![
+        Term::NodeToNode(of(Some(both()), Some(both()), linear)),
+        Term::VectorToVector(of(Some(both()), None, linear)),
+        Term::Cka(RelationTerm { teacher_tap: Some(both()), ..relation(1.0, Of::Node) }),
+    ];
+    let mut long = config(painn());
+    long.training.epochs = 40;
+    long.training.learning_rate = 1e-2;
+    let steps = watched(&distilled(long, place.path(), terms), data(), &place.path().join("run"));
+    let (first, last) = (&steps[0].distill_losses, &steps.last().unwrap().distill_losses);
+    assert!(first.iter().zip(last).all(|(first, last)| *first > 0.0 && last < first), "{first:?} {last:?}");
+
+    // The sum over both is what each alone adds up to, where nothing stands between the features.
+    let (teacher, student) = (place.path().join("same.safetensors"), config(painn()));
+    run(&student, data(), &place.path().join("plain")).unwrap();
+    std::fs::copy(place.path().join("plain/model.safetensors"), &teacher).unwrap();
+    let first_losses = |terms: Vec<Term>| {
+        let mut config = distilled(student.clone(), place.path(), terms);
+        let distill = config.distill.as_mut().unwrap();
+        (distill.teacher, distill.cache) = (TeacherFiles::One(teacher.clone()), None);
+        distill.feature_precision = Precision::F32;
+        let folder = tempfile::tempdir().unwrap();
+        watched(&config, data(), folder.path())[0].distill_losses.clone()
+    };
+    let identity = |tap: TapNames| of(Some(tap.clone()), Some(tap), ProjectionKind::Identity);
+    for term in [Term::NodeToNode as fn(FeatureTerm) -> Term, Term::VectorToVector] {
+        let losses = first_losses(["U1".into(), "U2".into(), both()].map(|tap| term(identity(tap))).to_vec());
+        assert!((losses[2] - 0.5 * (losses[0] + losses[1])).abs() < 1e-5 * losses[2] && losses[0] > 0.0, "{losses:?}");
+    }
+
+    for (tap, wanted) in [
+        (TapNames::Several(vec![]), "names no tap of the student"),
+        (TapNames::Several(vec!["U1".to_owned(); 2]), "the student's tap `U1` comes twice"),
+        ("U9".into(), "the student has no tap `U9`; it has M1, U1, M2, U2"),
+    ] {
+        let config = DistillConfig::new("teacher", vec![Term::NodeToNode(of(None, Some(tap), linear))]);
+        let error = config.validate(&painn()).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
     }
 }

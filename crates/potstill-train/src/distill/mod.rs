@@ -9,6 +9,7 @@ pub mod compare;
 mod labels;
 mod probes;
 pub mod projection;
+mod taps;
 pub mod targets;
 pub mod teacher;
 mod term;
@@ -18,7 +19,7 @@ mod weight;
 use std::path::PathBuf;
 
 use potstill_core::{Error, Result};
-use potstill_nn::{Architecture, NetworkGraphRule, Tap};
+use potstill_nn::{Architecture, NetworkGraphRule};
 use serde::{Deserialize, Serialize};
 
 use self::term::Feature;
@@ -28,6 +29,7 @@ pub use cache::{Holds, Kind, Origin, Precision, Questions, TeacherCache, Wanted}
 pub use labels::LabelOptions;
 pub use probes::Probes;
 pub use projection::{Projection, ProjectionKind};
+pub use taps::TapNames;
 pub use teacher::{Teacher, TeacherFiles};
 pub use term::{Compare, FeatureTerm, GeometricTerm, HessianTerm, Of, RelationTerm, Side, Term};
 pub use weight::{Weight, WeightSchedule};
@@ -96,7 +98,7 @@ impl DistillConfig {
             let key = format!("{section} ({})", term.name());
             term.check().map_err(|message| Error::setting(&key, message))?;
             if let Some(feature) = term.feature() {
-                resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
+                taps::resolve(&key, feature.student_tap.as_ref(), student, "student")?;
                 check_vectors(&key, term, student, "student")?;
             }
             if matches!(term, Term::Hessian(_)) && section != "distill.terms" {
@@ -158,10 +160,11 @@ impl DistillConfig {
                 return Err(Error::setting(key, message));
             };
             check_vectors(&key, term, teacher, "teacher")?;
-            check_widths(&key, term, teacher, student)?;
-            let tap = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
+            let theirs = taps::resolve(&key, feature.teacher_tap.as_ref(), teacher, "teacher")?;
+            let ours = taps::resolve(&key, feature.student_tap.as_ref(), student, "student")?;
+            check_widths(&key, term, (teacher, theirs.len()), (student, ours.len()))?;
             if section == "distill.terms" {
-                Wanted::add(&mut questions.features, tap, &[term.kind()]);
+                theirs.into_iter().for_each(|tap| Wanted::add(&mut questions.features, tap, &[term.kind()]));
             }
         }
         Ok(questions)
@@ -217,21 +220,15 @@ pub fn training_rule(terms: &[Term], teacher: &Architecture, student: &Architect
     }
 }
 
-/// The tap of that name, or the last one of the network.
-pub(crate) fn resolve_tap(key: &str, name: Option<&str>, network: &Architecture, whose: &str) -> Result<Tap> {
-    let taps = network.taps();
-    let list = || taps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match name {
-        None => taps.last().copied().ok_or_else(|| Error::setting(key, format!("the {whose} has no layer"))),
-        Some(name) => {
-            let tap = name.parse::<Tap>().ok().filter(|tap| taps.contains(tap));
-            tap.ok_or_else(|| Error::setting(key, format!("the {whose} has no tap `{name}`; it has {}", list())))
-        }
-    }
-}
-
-fn check_widths(key: &str, term: &Term, teacher: &Architecture, student: &Architecture) -> Result<()> {
-    let (ours, theirs) = (student_channels(term.kind(), student), teacher_channels(term.kind(), teacher));
+/// Both networks come with the number of taps that are read.
+fn check_widths(
+    key: &str,
+    term: &Term,
+    (teacher, n_theirs): (&Architecture, usize),
+    (student, n_ours): (&Architecture, usize),
+) -> Result<()> {
+    let ours = n_ours * student_channels(term.kind(), student);
+    let theirs = n_theirs * teacher_channels(term.kind(), teacher);
     let needs_equal = |f: &Feature| f.projection == ProjectionKind::Identity && !f.compare.allows_any_width();
     if term.feature().is_some_and(|f| needs_equal(&f)) && ours != theirs {
         let message = format!(
@@ -243,12 +240,12 @@ fn check_widths(key: &str, term: &Term, teacher: &Architecture, student: &Archit
     Ok(())
 }
 
-/// Channels of the teacher's features that a term reads.
+/// Channels of the teacher's features at a tap.
 fn teacher_channels(kind: Kind, teacher: &Architecture) -> usize {
     if kind == Kind::Node { teacher.node_channels() } else { cache::reduced_channels(teacher) }
 }
 
-/// Channels of the student's features that a term reads.
+/// Channels of the student's features at a tap.
 pub(crate) fn student_channels(kind: Kind, student: &Architecture) -> usize {
     match kind {
         Kind::Node | Kind::EdgeSum => student.node_channels(),

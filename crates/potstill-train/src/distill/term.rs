@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Probes, ProjectionKind, Weight, WeightSchedule};
+use super::{Kind, Probes, ProjectionKind, TapNames, Weight, WeightSchedule};
 use crate::loss::FeatureLoss;
 
 /// One term of the loss. `weight` is the paper's λ, fixed or [`Weight::Auto`]; a term of weight 0 is left out altogether.
@@ -122,12 +122,13 @@ pub struct FeatureTerm {
     /// `"mse"` (default), `"mae"` or `{ huber = { delta = 1.0 } }`.
     #[serde(default)]
     pub loss: FeatureLoss,
-    /// Where in the teacher, for example `"U6"`. Default: the last layer.
+    /// Where in the teacher, for example `"U6"`; of several, `["U3", "U6"]`, features stand side by side. Default: the last
+    /// layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher_tap: Option<String>,
+    pub teacher_tap: Option<TapNames>,
     /// Where in the student. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub student_tap: Option<String>,
+    pub student_tap: Option<TapNames>,
     /// `"linear"` (default) or `"mlp"`, trained with the student and then thrown away, or `"identity"` for equal widths.
     #[serde(default)]
     pub projection: ProjectionKind,
@@ -169,10 +170,10 @@ pub struct GeometricTerm {
     pub direction: f64,
     /// Where in the teacher. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher_tap: Option<String>,
+    pub teacher_tap: Option<TapNames>,
     /// Where in the student. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub student_tap: Option<String>,
+    pub student_tap: Option<TapNames>,
     /// `"linear"` (default) or `"identity"` for equal widths.
     #[serde(default)]
     pub projection: ProjectionKind,
@@ -205,10 +206,10 @@ pub struct RelationTerm {
     pub of: Of,
     /// Where in the teacher. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub teacher_tap: Option<String>,
+    pub teacher_tap: Option<TapNames>,
     /// Where in the student. Default: the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub student_tap: Option<String>,
+    pub student_tap: Option<TapNames>,
     /// `"identity"` (default), `"linear"` or `"mlp"`.
     #[serde(default = "identity")]
     pub projection: ProjectionKind,
@@ -244,8 +245,8 @@ impl Compare {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Feature {
     pub weight: Weight,
-    pub teacher_tap: Option<String>,
-    pub student_tap: Option<String>,
+    pub teacher_tap: Option<TapNames>,
+    pub student_tap: Option<TapNames>,
     pub projection: ProjectionKind,
     pub side: Side,
     pub compare: Compare,

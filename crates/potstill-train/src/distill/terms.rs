@@ -14,7 +14,7 @@ use super::compare::{self, Groups};
 use super::targets::{CachedTargets, LiveTeacher, StudentUnits, Targets};
 use super::{
     Compare, DistillConfig, Kind, Probes, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
-    resolve_tap,
+    taps,
 };
 use crate::augment::Augmentation;
 use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss};
@@ -38,7 +38,7 @@ enum Action {
     Vanilla { energy_weight: f64, force_weight: f64 },
     AtomicEnergy,
     Hessian(FeatureLoss),
-    Feature { kind: Kind, compare: Compare, side: Side, teacher: Tap, student: Tap, projection: usize },
+    Feature { kind: Kind, compare: Compare, side: Side, teacher: Vec<Tap>, student: Vec<Tap>, projection: usize },
 }
 
 /// Which systems terms compare.
@@ -62,11 +62,11 @@ pub enum Source {
 }
 
 /// Width and place of a projection.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Projected {
     kind: Kind,
-    teacher: Tap,
-    student: Tap,
+    teacher: Vec<Tap>,
+    student: Vec<Tap>,
     side: Side,
     projection: ProjectionKind,
 }
@@ -157,10 +157,11 @@ impl Terms {
             (_, Some(feature)) => {
                 let no_features = || Error::setting(&key, "the teacher has no features");
                 let teacher = self.teacher.as_ref().ok_or_else(no_features)?;
-                let teacher = resolve_tap(&key, feature.teacher_tap.as_deref(), teacher, "teacher")?;
-                let student = resolve_tap(&key, feature.student_tap.as_deref(), student, "student")?;
+                let teacher = taps::resolve(&key, feature.teacher_tap.as_ref(), teacher, "teacher")?;
+                let student = taps::resolve(&key, feature.student_tap.as_ref(), student, "student")?;
                 let (kind, compare, side) = (term.kind(), feature.compare, feature.side);
-                let own = Projected { kind, teacher, student, side, projection: feature.projection };
+                let (theirs, ours) = (teacher.clone(), student.clone());
+                let own = Projected { kind, teacher: theirs, student: ours, side, projection: feature.projection };
                 let share = set == Set::Copies || feature.shared;
                 let projection = match self.projected.iter().position(|p| share && *p == own) {
                     Some(shared) => shared,
@@ -338,8 +339,9 @@ impl Terms {
     ) -> Vec<Projection> {
         let mut rng = Initializer::new(seed ^ PROJECTION_SEED, device, dtype);
         let draw = |p: &Projected| {
-            let ours = super::student_channels(p.kind, student);
-            let theirs = self.teacher.as_ref().map_or(ours, |teacher| super::teacher_channels(p.kind, teacher));
+            let ours = p.student.len() * super::student_channels(p.kind, student);
+            let theirs = self.teacher.as_ref().map_or(0, |teacher| super::teacher_channels(p.kind, teacher));
+            let theirs = p.teacher.len() * theirs;
             let (input, output) = if p.side == Side::Student { (ours, theirs) } else { (theirs, ours) };
             match p.projection {
                 ProjectionKind::Identity => Projection::identity(),
@@ -353,21 +355,21 @@ impl Terms {
     /// Taps of the student that the terms of a set read.
     pub fn student_taps(&self, set: Set) -> Vec<Tap> {
         self.taps(set, |action| match action {
-            Action::Feature { student, .. } => Some(*student),
-            _ => None,
+            Action::Feature { student, .. } => student,
+            _ => &[],
         })
     }
 
     /// Taps of the teacher that the terms of a set read.
     pub fn teacher_taps(&self, set: Set) -> Vec<Tap> {
         self.taps(set, |action| match action {
-            Action::Feature { teacher, .. } => Some(*teacher),
-            _ => None,
+            Action::Feature { teacher, .. } => teacher,
+            _ => &[],
         })
     }
 
-    fn taps(&self, set: Set, tap: fn(&Action) -> Option<Tap>) -> Vec<Tap> {
-        let mut taps: Vec<Tap> = self.actions[self.range(set)].iter().filter_map(tap).collect();
+    fn taps(&self, set: Set, of: fn(&Action) -> &[Tap]) -> Vec<Tap> {
+        let mut taps: Vec<Tap> = self.actions[self.range(set)].iter().flat_map(of).copied().collect();
         taps.sort_unstable();
         taps.dedup();
         taps
@@ -454,9 +456,12 @@ impl Terms {
                 let scale = shard.term_scale(Rows::Atoms, weight / counts.atoms, batch);
                 losses.0.evaluate(output.atomic_energies.clone(), target, scale)
             }
-            Action::Feature { kind, compare, side, teacher, student: tap, projection } => {
-                let theirs = targets.features(*kind, *teacher)?;
-                let Some(ours) = student_features(output, *tap, *kind, batch) else { return Ok(zero(batch)) };
+            Action::Feature { kind, compare, side, teacher, student: own, projection } => {
+                let theirs = teacher.iter().map(|&tap| targets.features(*kind, tap)).collect::<Result<Vec<_>>>()?;
+                let ours =
+                    own.iter().map(|&tap| student_features(output, tap, *kind, batch)).collect::<Option<Vec<_>>>();
+                let Some(ours) = ours else { return Ok(zero(batch)) };
+                let [ours, theirs] = [ours, theirs].map(|features| taps::side_by_side(*kind, features));
                 let projection = &student.projections[*projection];
                 let project = |features: Tensor<2>| match kind {
                     Kind::Vector => projection.vector(features),
