@@ -34,8 +34,13 @@ fn check<T: Number>(model: &str, systems: &[System], filters: FilterChoice, name
         n += 1;
     }
     let batch = start.elapsed().as_secs_f64() / f64::from(n);
-    println!("{name}: load {loaded:.2} s, segments {:?}, energy {de:.1e} eV/atom, forces {:.1e}; {:.3} ms for {} systems",
-        engine.n_segments(), (df / ff).sqrt(), 1e3 * batch, chunk.len());
+    println!(
+        "{name}: load {loaded:.2} s, segments {:?}, energy {de:.1e} eV/atom, forces {:.1e}; {:.3} ms for {} systems",
+        engine.n_segments(),
+        (df / ff).sqrt(),
+        1e3 * batch,
+        chunk.len()
+    );
 }
 
 fn main() {

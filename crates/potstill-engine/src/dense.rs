@@ -82,7 +82,13 @@ impl<T: Number> Dense<T> {
 }
 
 /// `out = a b`, or `out += a b`; sizes are rows of `a`, columns of `a`, columns of `b`, and `b` comes with its strides.
-fn product<T: Number>(out: &mut [T], [m, k, n]: [usize; 3], a: &[T], (b, [row, column]): (&[T], [usize; 2]), add: bool) {
+fn product<T: Number>(
+    out: &mut [T],
+    [m, k, n]: [usize; 3],
+    a: &[T],
+    (b, [row, column]): (&[T], [usize; 2]),
+    add: bool,
+) {
     assert!(out.len() == m * n && a.len() == m * k && b.len() == k * n, "sizes of a product");
     if m == 0 || n == 0 {
         return;

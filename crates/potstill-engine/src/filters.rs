@@ -63,7 +63,8 @@ impl<T: Number> Filters<T> {
             }
             n *= 2;
         }
-        let message = format!("a table of {MOST} segments does not reach {accuracy:e}; ask for less, or for exact filters");
+        let message =
+            format!("a table of {MOST} segments does not reach {accuracy:e}; ask for less, or for exact filters");
         Err(Error::setting("filters", message))
     }
 
@@ -249,7 +250,10 @@ mod tests {
                 table.values(&[d], &mut alone);
                 assert_eq!(alone, values);
                 for k in 0..16 {
-                    assert!((values[k] - exact[k]).abs() < accuracy && (slopes[k] - exact_slopes[k]).abs() < 17.0 * accuracy);
+                    assert!(
+                        (values[k] - exact[k]).abs() < accuracy
+                            && (slopes[k] - exact_slopes[k]).abs() < 17.0 * accuracy
+                    );
                 }
                 let h = 1e-6;
                 let at = |d: f64| {

@@ -501,12 +501,8 @@ impl<T: Number> PaiNN<T> {
         let (w, half) = (self.wide, self.energy_in.output());
         let Memory { scalar, energy_hidden, .. } = memory;
         let scalar = &*scalar;
-        let parts: Vec<_> = tasks
-            .iter()
-            .zip(scratch)
-            .zip(cut(energy_hidden, tasks, half))
-            .zip(cut(energies, tasks, 1))
-            .collect();
+        let parts: Vec<_> =
+            tasks.iter().zip(scratch).zip(cut(energy_hidden, tasks, half)).zip(cut(energies, tasks, 1)).collect();
         run(parts, |(((task, scratch), hidden), energies)| {
             self.energy_in.forward(&scalar[task.start * w..task.end * w], hidden);
             let [activated, out] = scratch.pair(hidden.len(), task.len() * self.energy_out.output());
@@ -645,7 +641,8 @@ impl<T: Number> PaiNN<T> {
         vectorized(
             #[inline(always)]
             || {
-                let rows = s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(gates_bar.chunks_exact_mut(3 * w));
+                let rows =
+                    s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(gates_bar.chunks_exact_mut(3 * w));
                 for (((s_bar, v_bar), gates_bar), mixed) in rows.zip(mixed.chunks_exact(6 * w)) {
                     let (px, qx, rest) = two(mixed, w);
                     let (py, qy, rest) = two(rest, w);
@@ -670,7 +667,8 @@ impl<T: Number> PaiNN<T> {
         vectorized(
             #[inline(always)]
             || {
-                let rows = s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(mixed_bar.chunks_exact_mut(6 * w));
+                let rows =
+                    s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(mixed_bar.chunks_exact_mut(6 * w));
                 let kept = mixed.chunks_exact(6 * w).zip(gates.chunks_exact(3 * w)).zip(norm.chunks_exact(w));
                 for ((((s_bar, v_bar), mixed_bar), ((mixed, gates), norm)), input_bar) in
                     rows.zip(kept).zip(input_bar.chunks_exact(2 * w))
@@ -796,7 +794,8 @@ impl<T: Number> PaiNN<T> {
             vectorized(
                 #[inline(always)]
                 || {
-                    for ((e, row), slope) in (start..end).zip(rows.chunks_exact(3 * w)).zip(slopes.chunks_exact(3 * w)) {
+                    for ((e, row), slope) in (start..end).zip(rows.chunks_exact(3 * w)).zip(slopes.chunks_exact(3 * w))
+                    {
                         let target = pairs.out_of.other[e] as usize;
                         let s_bar = &bars.scalar[target * w..(target + 1) * w];
                         let v_bar = &bars.vector[3 * target * w..3 * (target + 1) * w];
@@ -954,7 +953,9 @@ impl<T: Number> Gated<T> {
         let out = self.vector_mix.output();
         let (mut squares, mut input) = (vec![T::ZERO; 3 * n * w], vec![T::ZERO; 2 * n * w]);
         self.norm_mix.forward(vector, &mut squares);
-        for ((input, s), q) in input.chunks_exact_mut(2 * w).zip(scalar.chunks_exact(w)).zip(squares.chunks_exact(3 * w)) {
+        for ((input, s), q) in
+            input.chunks_exact_mut(2 * w).zip(scalar.chunks_exact(w)).zip(squares.chunks_exact(3 * w))
+        {
             input[..w].copy_from_slice(s);
             for k in 0..w {
                 input[w + k] = (q[k] * q[k] + q[w + k] * q[w + k] + q[2 * w + k] * q[2 * w + k]).root();

@@ -70,7 +70,14 @@ enum Envelope {
 
 impl RadialBasis {
     /// `n` functions; `trained` holds frequencies of spherical Bessel functions, or the width of Bernstein polynomials.
-    pub fn new(kind: RadialKind, n: usize, trained: &[f64], envelope: EnvelopeKind, exponent: u32, cutoff: f64) -> Self {
+    pub fn new(
+        kind: RadialKind,
+        n: usize,
+        trained: &[f64],
+        envelope: EnvelopeKind,
+        exponent: u32,
+        cutoff: f64,
+    ) -> Self {
         let functions = match kind {
             RadialKind::Gaussian => Functions::Gaussian(Gaussians::new(1.0, n)),
             RadialKind::SphericalBessel => Functions::SphericalBessel(trained.to_vec()),

@@ -280,7 +280,13 @@ impl<T: Number> SchNet<T> {
     }
 
     /// `z̄` of every atom.
-    fn receive_adjoint(&self, block: usize, tasks: &[Range<usize>], scratch: &mut [Scratch<T>], memory: &mut Memory<T>) {
+    fn receive_adjoint(
+        &self,
+        block: usize,
+        tasks: &[Range<usize>],
+        scratch: &mut [Scratch<T>],
+        memory: &mut Memory<T>,
+    ) {
         let (w, f) = (self.wide, self.filter_wide);
         let weights = &self.blocks[block];
         let (features_bar, messages) = (&memory.features_bar, &memory.messages[block]);
@@ -393,9 +399,7 @@ fn scatter<T: Number>(
                     let mut along = Lanes::new();
                     let chunks = bar.chunks_exact(LANES).zip(y.chunks_exact(LANES));
                     let filters = row.chunks_exact(LANES).zip(slope.chunks_exact(LANES));
-                    for (((bar, y), (row, slope)), out) in
-                        chunks.zip(filters).zip(sent_bar.chunks_exact_mut(LANES))
-                    {
+                    for (((bar, y), (row, slope)), out) in chunks.zip(filters).zip(sent_bar.chunks_exact_mut(LANES)) {
                         for k in 0..LANES {
                             out[k] = bar[k].times_plus(row[k], out[k]);
                             along.0[k] = (bar[k] * y[k]).times_plus(slope[k], along.0[k]);
