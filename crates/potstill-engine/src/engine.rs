@@ -16,6 +16,18 @@ use crate::pairs::Pairs;
 use crate::schnet::{self, SchNet};
 use crate::work::{EdgeBars, Scratch};
 
+/// Bytes that an edge takes whatever the numbers are: indices, lengths and displacements in f64.
+const BYTES_PER_EDGE: usize = 48;
+/// Atoms from which memory is looked at before it is taken.
+const CHECKED: usize = 10_000;
+
+/// Bytes that this machine can still give, where it tells.
+fn available() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
+}
+
 /// Where filters come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FilterChoice {
@@ -107,6 +119,42 @@ impl<T: Number> Engine<T> {
         }
     }
 
+    /// Bytes up to which a call keeps all that its way back reads (default: 1 GiB); beyond, it computes most of that anew, with
+    /// the same result: a third more work in half of the memory. For PaiNN.
+    #[must_use]
+    pub fn keep_at_most(mut self, bytes: usize) -> Self {
+        if let Network::PaiNN(network) = &mut self.network {
+            network.keep_at_most = bytes;
+        }
+        self
+    }
+
+    /// About the bytes that a call needs.
+    pub fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize {
+        let network = match &self.network {
+            Network::SchNet(network) => network.bytes(n_atoms),
+            Network::PaiNN(network) => network.bytes(n_atoms),
+        };
+        network.saturating_add(n_edges.saturating_mul(BYTES_PER_EDGE + 6 * size_of::<T>() * 2))
+    }
+
+    /// Refuses what would not fit, before it is tried.
+    fn check_memory(&self, n_atoms: usize, n_edges: usize) -> Result<()> {
+        let needed = self.bytes(n_atoms, n_edges) as f64;
+        match available() {
+            Some(available) if needed > available => {
+                let gib = |bytes: f64| bytes / 1024.0_f64.powi(3);
+                Err(Error::Other(format!(
+                    "{n_atoms} atoms with {n_edges} edges need about {:.1} GiB, and {:.1} GiB are free; evaluate fewer atoms at a \
+                     time, or use more memory",
+                    gib(needed),
+                    gib(available)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self, systems: &[&System]) -> Result<()> {
         for (index, system) in systems.iter().enumerate() {
             if let Some(z) = system.atomic_numbers.iter().find(|z| self.elements.binary_search(z).is_err()) {
@@ -125,6 +173,9 @@ impl<T: Number> Engine<T> {
     fn predict(&self, systems: &[&System], memory: &mut Memory<T>) -> Result<Prediction> {
         self.check(systems)?;
         let graph = self.rule.build(systems)?;
+        if graph.n_atoms() > CHECKED {
+            self.check_memory(graph.n_atoms(), graph.n_edges())?;
+        }
         let Memory { pairs, scratch, schnet, painn, energies, bars } = memory;
         pairs.fill(&graph);
         // More tasks than threads only where there is enough to do, so that threads which are held up do not hold up all.

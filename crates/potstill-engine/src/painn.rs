@@ -44,7 +44,7 @@ use crate::number::{LANES, Number, vectorized};
 use crate::pairs::Pairs;
 use crate::radial::RadialBasis;
 use crate::rows::{Lanes, add, cut, cut_edges, run};
-use crate::work::{EdgeBars, Scratch, resize};
+use crate::work::{EdgeBars, MessageKept, Scratch, UpdateKept, UpdateRead, UpdateView, resize};
 
 /// Rows of the embedding: hydrogen to bismuth.
 const EMBEDDING_ROWS: usize = 83;
@@ -58,6 +58,8 @@ const GAIN: f64 = 1.0 / 0.6;
 const BLOCK: usize = 64;
 /// Edges whose filters are looked up at a time.
 const EDGES: usize = 16;
+/// Default of what is kept.
+const KEEP_AT_MOST: usize = 1 << 30;
 
 /// The network.
 #[derive(Debug)]
@@ -70,6 +72,9 @@ pub struct PaiNN<T> {
     energy_in: Dense<T>,
     energy_out: Dense<T>,
     direct: Option<[Gated<T>; 2]>,
+    /// Bytes up to which all that the way back reads is kept; beyond, most of it is computed anew: a third more work in half
+    /// of the memory.
+    pub keep_at_most: usize,
 }
 
 #[derive(Debug)]
@@ -135,6 +140,8 @@ impl FilterNetwork for Filter {
 #[derive(Debug, Default)]
 pub struct Memory<T> {
     layers: Vec<Kept<T>>,
+    /// `x` of the current layer, where layers do not keep it.
+    sent: Vec<T>,
     /// Scalars and vectors after the last layer.
     scalar: Vec<T>,
     vector: Vec<T>,
@@ -155,14 +162,12 @@ struct Kept<T> {
     /// `s`, `v` at the start.
     scalar: Vec<T>,
     vector: Vec<T>,
-    /// `W₁ norm(s) + b₁`, `x`.
-    hidden: Vec<T>,
-    sent: Vec<T>,
-    /// `p, q` of each component, `‖q‖`, the argument of the second σ, `γ`.
-    mixed: Vec<T>,
-    norm: Vec<T>,
-    gate_hidden: Vec<T>,
-    gates: Vec<T>,
+    /// `s̃`, `ṽ`, where the rest is computed anew on the way back; else empty.
+    middle_scalar: Vec<T>,
+    middle_vector: Vec<T>,
+    /// The rest, where there is memory for it; else empty.
+    message: MessageKept<T>,
+    update: UpdateKept<T>,
 }
 
 impl<T: Number> PaiNN<T> {
@@ -238,6 +243,7 @@ impl<T: Number> PaiNN<T> {
             energy_in: Dense::read(weights, "energy_in", one, Parts(1, h / 2), true)?,
             energy_out: Dense::read(weights, "energy_out", Parts(1, h / 2), Parts(1, 1), true)?,
             direct,
+            keep_at_most: KEEP_AT_MOST,
         })
     }
 
@@ -246,9 +252,16 @@ impl<T: Number> PaiNN<T> {
         self.layers.iter().filter_map(|layer| layer.filters.n_segments()).max()
     }
 
-    /// Bytes that a call keeps for each atom.
-    pub fn bytes_per_atom(&self) -> usize {
-        (self.layers.len() * 22 + 14) * self.wide * size_of::<T>()
+    /// Bytes that a call keeps for each atom; `lean`: where the way back computes anew what it can.
+    fn bytes_per_atom(&self, lean: bool) -> usize {
+        let (each, once) = if lean { (8, 15) } else { (19, 12) };
+        (self.layers.len() * each + once) * self.wide * size_of::<T>()
+    }
+
+    /// Bytes that a call with so many atoms keeps.
+    pub fn bytes(&self, n_atoms: usize) -> usize {
+        let all = n_atoms.saturating_mul(self.bytes_per_atom(false));
+        if all > self.keep_at_most { n_atoms.saturating_mul(self.bytes_per_atom(true)) } else { all }
     }
 
     /// Energies of atoms, normalised; with direct forces those, else derivatives with respect to distances and directions of the
@@ -264,18 +277,20 @@ impl<T: Number> PaiNN<T> {
         bars: &mut EdgeBars<T>,
     ) -> Option<Vec<T>> {
         let (n, w) = (atomic_numbers.len(), self.wide);
+        let lean = n.saturating_mul(self.bytes_per_atom(false)) > self.keep_at_most;
         memory.layers.resize_with(self.layers.len(), Kept::default);
         for (i, kept) in memory.layers.iter_mut().enumerate() {
             resize(&mut kept.scalar, n * w);
             // There are no vectors before the first layer.
             resize(&mut kept.vector, if i == 0 { 0 } else { 3 * n * w });
-            resize(&mut kept.hidden, n * w);
-            resize(&mut kept.sent, 3 * n * w);
-            resize(&mut kept.mixed, 6 * n * w);
-            resize(&mut kept.norm, n * w);
-            resize(&mut kept.gate_hidden, n * w);
-            resize(&mut kept.gates, 3 * n * w);
+            let (rest, middle) = if lean { (0, n) } else { (n, 0) };
+            resize(&mut kept.middle_scalar, middle * w);
+            resize(&mut kept.middle_vector, 3 * middle * w);
+            resize(&mut kept.message.hidden, rest * w);
+            resize(&mut kept.message.sent, 3 * rest * w);
+            kept.update.resize(rest, w);
         }
+        resize(&mut memory.sent, if lean { 3 * n * w } else { 0 });
         resize(&mut memory.scalar, n * w);
         resize(&mut memory.vector, 3 * n * w);
         resize(&mut memory.energy_hidden, n * self.energy_in.output());
@@ -305,26 +320,41 @@ impl<T: Number> PaiNN<T> {
     /// `x` of every atom.
     fn send(&self, layer: usize, tasks: &[Range<usize>], scratch: &mut [Scratch<T>], memory: &mut Memory<T>) {
         let (w, weights) = (self.wide, &self.layers[layer]);
-        let kept = &mut memory.layers[layer];
-        let scalar = &kept.scalar;
-        let parts: Vec<_> = tasks
-            .iter()
-            .zip(scratch)
-            .zip(cut(&mut kept.hidden, tasks, w))
-            .zip(cut(&mut kept.sent, tasks, 3 * w))
-            .map(|(((task, scratch), hidden), sent)| (task.clone(), scratch, hidden, sent))
-            .collect();
-        run(parts, |(task, scratch, hidden, sent)| {
+        let Memory { layers, sent: shared, .. } = memory;
+        let Kept { scalar, message: MessageKept { hidden, sent }, .. } = &mut layers[layer];
+        let scalar = &*scalar;
+        let is_lean = sent.is_empty();
+        let sent = if is_lean { shared } else { sent };
+        let hidden_width = if is_lean { 0 } else { w };
+        let parts: Vec<_> =
+            tasks.iter().zip(scratch).zip(cut(hidden, tasks, hidden_width)).zip(cut(sent, tasks, 3 * w)).collect();
+        run(parts, |(((task, scratch), hidden), sent)| {
             let scalar = &scalar[task.start * w..task.end * w];
-            let blocks = scalar.chunks(BLOCK * w).zip(hidden.chunks_mut(BLOCK * w)).zip(sent.chunks_mut(3 * BLOCK * w));
-            for ((scalar, hidden), sent) in blocks {
-                let [normalized, activated] = scratch.pair(scalar.len(), scalar.len());
-                self.normalize(weights, scalar, normalized);
-                weights.scalar_in.forward(normalized, hidden);
-                silu(hidden, activated);
-                weights.scalar_out.forward(activated, sent);
+            let blocks = scalar.chunks(BLOCK * w).zip(sent.chunks_mut(3 * BLOCK * w));
+            for (b, (scalar, sent)) in blocks.enumerate() {
+                let [own, normalized, activated] = scratch.three([scalar.len(); 3]);
+                let hidden = match is_lean {
+                    true => own,
+                    false => &mut hidden[b * BLOCK * w..][..scalar.len()],
+                };
+                self.send_block(weights, scalar, hidden, sent, [normalized, activated]);
             }
         });
+    }
+
+    /// The same for some atoms.
+    fn send_block(
+        &self,
+        weights: &Layer<T>,
+        scalar: &[T],
+        hidden: &mut [T],
+        sent: &mut [T],
+        [normalized, activated]: [&mut [T]; 2],
+    ) {
+        self.normalize(weights, scalar, normalized);
+        weights.scalar_in.forward(normalized, hidden);
+        silu(hidden, activated);
+        weights.scalar_out.forward(activated, sent);
     }
 
     /// Layer norm of each row; padding stays zero.
@@ -353,48 +383,67 @@ impl<T: Number> PaiNN<T> {
         memory: &mut Memory<T>,
     ) {
         let (w, weights) = (self.wide, &self.layers[layer]);
-        let Memory { layers, scalar: last_scalar, vector: last_vector, .. } = memory;
+        let Memory { layers, sent: shared, scalar: last_scalar, vector: last_vector, .. } = memory;
         let (lower, upper) = layers.split_at_mut(layer + 1);
         let Some(kept) = lower.last_mut() else { return };
         let (next_scalar, next_vector) = match upper.first_mut() {
             Some(next) => (&mut next.scalar, &mut next.vector),
             None => (last_scalar, last_vector),
         };
-        let Kept { scalar, vector, sent, mixed, norm, gate_hidden, gates, .. } = kept;
-        let (scalar, vector, sent) = (&*scalar, &*vector, &*sent);
+        let Kept { scalar, vector, middle_scalar, middle_vector, message, update } = kept;
+        let is_lean = message.sent.is_empty();
+        let (scalar, vector, sent) = (&*scalar, &*vector, if is_lean { &*shared } else { &*message.sent });
+        let middle_width = if is_lean { w } else { 0 };
         let parts: Vec<_> = tasks
             .iter()
             .zip(scratch)
             .zip(cut(next_scalar, tasks, w))
             .zip(cut(next_vector, tasks, 3 * w))
-            .zip(cut(mixed, tasks, 6 * w))
-            .zip(cut(norm, tasks, w))
-            .zip(cut(gate_hidden, tasks, w))
-            .zip(cut(gates, tasks, 3 * w))
+            .zip(cut(middle_scalar, tasks, middle_width))
+            .zip(cut(middle_vector, tasks, 3 * middle_width))
+            .zip(update.cut(tasks, w))
             .collect();
-        run(parts, |(((((((task, scratch), s), v), mixed), norm), gate_hidden), gates)| {
-            let blocks = s
-                .chunks_mut(BLOCK * w)
-                .zip(v.chunks_mut(3 * BLOCK * w))
-                .zip(mixed.chunks_mut(6 * BLOCK * w))
-                .zip(norm.chunks_mut(BLOCK * w))
-                .zip(gate_hidden.chunks_mut(BLOCK * w))
-                .zip(gates.chunks_mut(3 * BLOCK * w));
-            for (b, (((((s, v), mixed), norm), gate_hidden), gates)) in blocks.enumerate() {
+        run(parts, |((((((task, scratch), s), v), middle_scalar), middle_vector), mut update)| {
+            let mut own = std::mem::take(&mut scratch.update);
+            let blocks = s.chunks_mut(BLOCK * w).zip(v.chunks_mut(3 * BLOCK * w));
+            for (b, (s, v)) in blocks.enumerate() {
                 let start = task.start + b * BLOCK;
+                let m = s.len() / w;
                 let filters = scratch.first(EDGES * 3 * w);
                 for (k, (s, v)) in s.chunks_exact_mut(w).zip(v.chunks_exact_mut(3 * w)).enumerate() {
                     self.gather(&weights.filters, start + k, pairs, scalar, vector, sent, filters, s, v);
                 }
-                weights.vector_mix.forward(v, mixed);
-                let [input, activated] = scratch.pair(2 * s.len(), s.len());
-                self.norms(s, mixed, norm, input);
-                weights.gate_in.forward(input, gate_hidden);
-                silu(gate_hidden, activated);
-                weights.gate_out.forward(activated, gates);
-                self.update(weights.scale, mixed, gates, s, v);
+                let mut view = match is_lean {
+                    true => {
+                        middle_scalar[b * BLOCK * w..][..s.len()].copy_from_slice(s);
+                        middle_vector[3 * b * BLOCK * w..][..v.len()].copy_from_slice(v);
+                        own.resize(m, w);
+                        own.view()
+                    }
+                    false => update.block(b * BLOCK..b * BLOCK + m, w),
+                };
+                self.update_block(weights, s, v, &mut view, scratch);
+                self.update(weights.scale, view.mixed, view.gates, s, v);
             }
+            scratch.update = own;
         });
+    }
+
+    /// All of the update up to `γ`, for some atoms.
+    fn update_block(
+        &self,
+        weights: &Layer<T>,
+        s: &[T],
+        v: &[T],
+        view: &mut UpdateView<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        weights.vector_mix.forward(v, view.mixed);
+        let [input, activated] = scratch.pair(2 * s.len(), s.len());
+        self.norms(s, view.mixed, view.norm, input);
+        weights.gate_in.forward(input, view.hidden);
+        silu(view.hidden, activated);
+        weights.gate_out.forward(activated, view.gates);
     }
 
     /// `s̃` and `ṽ` of one atom.
@@ -592,12 +641,18 @@ impl<T: Number> PaiNN<T> {
         let (weights, others_now) = (&self.layers[0], &*others);
         run(parts, |(((task, scratch), distance), direction)| {
             let offset = pairs.out_of.first[task.start];
-            for atom in task.clone() {
-                let own = pairs.out_of.edges(atom);
-                let own = own.start - offset..own.end - offset;
-                let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
-                self.scatter(weights, first, pairs, atom, others_now, scratch, None, distance, direction);
+            let mut again = std::mem::take(&mut scratch.message);
+            for start in task.clone().step_by(BLOCK) {
+                let atoms = start..(start + BLOCK).min(task.end);
+                let [_, sent] = self.message_of(weights, first, atoms.clone(), &mut again, scratch);
+                for (atom, x) in atoms.zip(sent.chunks_exact(3 * w)) {
+                    let own = pairs.out_of.edges(atom);
+                    let own = own.start - offset..own.end - offset;
+                    let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
+                    self.scatter(weights, (x, &[]), pairs, atom, others_now, scratch, None, distance, direction);
+                }
             }
+            scratch.message = again;
         });
     }
 
@@ -629,14 +684,17 @@ impl<T: Number> PaiNN<T> {
         let w = self.wide;
         let m = atoms.len();
         let (half, root) = (T::of(FRAC_1_SQRT_2), T::of(1.0 / (self.h as f64).sqrt()));
-        let of = |array: &'_ [T], width: usize| -> Range<usize> {
-            debug_assert_eq!(array.len() % width, 0);
-            atoms.start * width..atoms.end * width
+        let mut own = std::mem::take(&mut scratch.update);
+        let UpdateRead { mixed, norm, hidden: gate_hidden, gates } = match kept.middle_scalar.is_empty() {
+            true => kept.update.read(atoms, w),
+            false => {
+                own.resize(m, w);
+                let s = &kept.middle_scalar[atoms.start * w..atoms.end * w];
+                let v = &kept.middle_vector[3 * atoms.start * w..3 * atoms.end * w];
+                self.update_block(weights, s, v, &mut own.view(), scratch);
+                own.read(0..m, w)
+            }
         };
-        let mixed = &kept.mixed[of(&kept.mixed, 6 * w)];
-        let gates = &kept.gates[of(&kept.gates, 3 * w)];
-        let norm = &kept.norm[of(&kept.norm, w)];
-        let gate_hidden = &kept.gate_hidden[of(&kept.gate_hidden, w)];
         let [gates_bar, hidden_bar, input_bar, mixed_bar] = scratch.four([3 * m * w, m * w, 2 * m * w, 6 * m * w]);
         vectorized(
             #[inline(always)]
@@ -700,6 +758,29 @@ impl<T: Number> PaiNN<T> {
                 || add(v_bar, through),
             ),
         }
+        scratch.update = own;
+    }
+
+    /// `W₁ norm(s) + b₁` and `x` of some atoms: kept, or computed anew.
+    fn message_of<'a>(
+        &self,
+        weights: &Layer<T>,
+        kept: &'a Kept<T>,
+        atoms: Range<usize>,
+        again: &'a mut MessageKept<T>,
+        scratch: &mut Scratch<T>,
+    ) -> [&'a [T]; 2] {
+        let w = self.wide;
+        let MessageKept { hidden, sent } = &kept.message;
+        if !sent.is_empty() {
+            return [&hidden[atoms.start * w..atoms.end * w], &sent[3 * atoms.start * w..3 * atoms.end * w]];
+        }
+        let scalar = &kept.scalar[atoms.start * w..atoms.end * w];
+        resize(&mut again.hidden, scalar.len());
+        resize(&mut again.sent, 3 * scalar.len());
+        let work = scratch.pair(scalar.len(), scalar.len());
+        self.send_block(weights, scalar, &mut again.hidden, &mut again.sent, work);
+        [&again.hidden, &again.sent]
     }
 
     /// `s̄`, `v̄` of a layer's input, given `s̃̄ / √2` and `ṽ̄` of all atoms; and what its edges get.
@@ -718,24 +799,28 @@ impl<T: Number> PaiNN<T> {
         let m = atoms.len();
         let first = pairs.out_of.first[atoms.start];
         let mut sent_bar = std::mem::take(&mut scratch.sent_bar);
+        let mut again = std::mem::take(&mut scratch.message);
         resize(&mut sent_bar, 3 * m * w);
-        let rows = sent_bar.chunks_exact_mut(3 * w).zip(v_bar.chunks_exact_mut(3 * w));
-        for (atom, (sent_bar, v_bar)) in atoms.clone().zip(rows) {
+        let [hidden, sent] = self.message_of(weights, kept, atoms.clone(), &mut again, scratch);
+        let rows = sent_bar.chunks_exact_mut(3 * w).zip(v_bar.chunks_exact_mut(3 * w)).zip(sent.chunks_exact(3 * w));
+        for (atom, ((sent_bar, v_bar), x)) in atoms.clone().zip(rows) {
+            let v = &kept.vector[3 * atom * w..3 * (atom + 1) * w];
             let own = pairs.out_of.edges(atom);
             let own = own.start - first..own.end - first;
             v_bar.copy_from_slice(&bars.vector[3 * atom * w..3 * (atom + 1) * w]);
             sent_bar.fill(T::ZERO);
             let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
-            self.scatter(weights, kept, pairs, atom, bars, scratch, Some((sent_bar, v_bar)), distance, direction);
+            self.scatter(weights, (x, v), pairs, atom, bars, scratch, Some((sent_bar, v_bar)), distance, direction);
         }
         let [hidden_bar, normalized_bar] = scratch.pair(m * w, m * w);
         weights.scalar_out.adjoint(&sent_bar, hidden_bar);
-        silu_adjoint(&kept.hidden[atoms.start * w..atoms.end * w], hidden_bar);
+        silu_adjoint(hidden, hidden_bar);
         weights.scalar_in.adjoint(hidden_bar, normalized_bar);
         s_bar.copy_from_slice(&bars.scalar[atoms.start * w..atoms.end * w]);
         let scalar = &kept.scalar[atoms.start * w..atoms.end * w];
         self.normalize_adjoint(weights, scalar, normalized_bar, s_bar);
         scratch.sent_bar = sent_bar;
+        scratch.message = again;
     }
 
     /// Adds the gradient with respect to the input of the layer norm: `(ḡ − mean ḡ − n mean(ḡ n)) / σ`, `ḡ = ȳ weight`.
@@ -771,7 +856,7 @@ impl<T: Number> PaiNN<T> {
     fn scatter(
         &self,
         weights: &Layer<T>,
-        kept: &Kept<T>,
+        (x, v): (&[T], &[T]),
         pairs: &Pairs<T>,
         atom: usize,
         bars: &Bars<T>,
@@ -782,8 +867,6 @@ impl<T: Number> PaiNN<T> {
     ) {
         let w = self.wide;
         let edges = pairs.out_of.edges(atom);
-        let x = &kept.sent[3 * atom * w..3 * (atom + 1) * w];
-        let v: &[T] = if kept.vector.is_empty() { &[] } else { &kept.vector[3 * atom * w..3 * (atom + 1) * w] };
         let [rows, slopes] = scratch.pair(EDGES * 3 * w, EDGES * 3 * w);
         let mut start = edges.start;
         while start < edges.end {

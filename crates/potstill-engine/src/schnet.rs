@@ -164,9 +164,10 @@ impl<T: Number> SchNet<T> {
         self.blocks.iter().filter_map(|block| block.filters.n_segments()).max()
     }
 
-    /// Bytes that a call keeps for each atom.
-    pub fn bytes_per_atom(&self) -> usize {
-        (self.blocks.len() * (self.wide + self.filter_wide) + 3 * self.wide + self.filter_wide) * size_of::<T>()
+    /// Bytes that a call with so many atoms keeps.
+    pub fn bytes(&self, n_atoms: usize) -> usize {
+        let each = self.blocks.len() * (self.wide + self.filter_wide) + 3 * self.wide + self.filter_wide;
+        n_atoms.saturating_mul(each * size_of::<T>())
     }
 
     /// Energies of atoms, normalised, and derivatives with respect to the lengths of the edges.
