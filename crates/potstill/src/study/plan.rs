@@ -90,6 +90,9 @@ pub struct Run {
     /// Whether the weights are multiplied by the best of the factors of `[tuning]`. Default: no.
     #[serde(default)]
     pub tune: bool,
+    /// Further factors to try for this run, beside those of `[tuning]`.
+    #[serde(default)]
+    pub factors: Vec<f64>,
     /// Names of the students it is for. Default: all.
     #[serde(default)]
     pub students: Vec<String>,
@@ -159,6 +162,9 @@ impl Study {
             bail!("tuning.factors: give at least one, each a positive number");
         }
         for run in &self.runs {
+            if run.factors.iter().any(|f| !(f.is_finite() && *f > 0.0)) || (!run.tune && !run.factors.is_empty()) {
+                bail!("runs ({}): factors must be positive numbers, and go with tune = true", run.name);
+            }
             if run.tune && (self.tuning.is_none() || run.is_alone()) {
                 bail!("runs ({}): tune needs terms, and a [tuning] section with factors", run.name);
             }
@@ -185,7 +191,7 @@ impl Study {
         let Some(tuning) = &self.tuning else { return Ok(Vec::new()) };
         let mut cells = Vec::new();
         for (s, r) in self.pairs().filter(|&(_, r)| self.runs[r].tune) {
-            for &factor in &tuning.factors {
+            for &factor in tuning.factors.iter().chain(&self.runs[r].factors) {
                 let seed = tuning.seed.unwrap_or(self.seeds[0]);
                 cells.push(self.cell((s, r), seed, Some(factor), Some(&tuning.set))?);
             }
@@ -281,6 +287,7 @@ mod tests {
             ("strategy = 'n2n'", "strategy = 'magic'", "unknown variant `magic`"),
             ("name = 'n2n'", "name = 'n2n'\ntune = true", "tune needs terms, and a [tuning] section"),
             ("[[students]]", "[tuning]\nfactors = [0.0]\n[[students]]", "tuning.factors"),
+            ("name = 'n2n'", "name = 'n2n'\nfactors = [3.0]", "go with tune = true"),
         ] {
             let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
             assert!(error.contains(wanted) && !error.contains('\n'), "{error}");
