@@ -49,6 +49,10 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
+    /// Time a model: systems, atoms and steps of dynamics per second, with the fast engine and with the network in turn.
+    ///
+    /// Example: potstill bench --model model.safetensors --atoms 1000,10000,100000 --threads 1
+    Bench(BenchArgs),
     /// Train students in every way that a file lists, with every seed, and print one table.
     ///
     /// Runs that are done are skipped, others go on: the same command finishes a study that was interrupted.
@@ -412,6 +416,9 @@ pub struct EvaluateArgs {
     /// Precision of the network.
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Precision,
+    /// How the network is run.
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Names of labels.
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -435,6 +442,70 @@ pub struct PredictArgs {
     /// Precision of the network.
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Precision,
+    /// How the network is run.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// `bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files of systems. Default: boxes of the model's elements with about 50 neighbours an atom.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "atoms")]
+    pub data: Vec<PathBuf>,
+    /// Systems of the files that are evaluated at a time.
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub batch: usize,
+    /// Numbers of atoms of the boxes.
+    #[arg(long, value_delimiter = ',', default_values_t = [1000, 10_000], value_name = "N,…")]
+    pub atoms: Vec<usize>,
+    /// Engines that are timed in turn.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [EngineKind::Fast, EngineKind::Network])]
+    pub engine: Vec<EngineKind>,
+    /// Where the fast engine's filters come from; default: a table for f32, exact for f64.
+    #[arg(long, value_enum)]
+    pub filters: Option<FilterKind>,
+    /// Seconds for each engine and size.
+    #[arg(long, default_value_t = 5.0, value_name = "S")]
+    pub seconds: f64,
+    /// Precision.
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: Precision,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Programs that run a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineKind {
+    /// Kernels for SchNet and PaiNN.
+    Fast,
+    /// The tensor framework, for every network.
+    Network,
+}
+
+/// Where filters of edges come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FilterKind {
+    /// A table of the filter network.
+    Table,
+    /// The filter network.
+    Exact,
+}
+
+/// How a network is run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EngineArgs {
+    /// What runs it; default: fast for SchNet and PaiNN, else network.
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineKind>,
+    /// Where the fast engine's filters come from; default: a table for f32, exact for f64.
+    #[arg(long, value_enum)]
+    pub filters: Option<FilterKind>,
 }
 
 /// `info`

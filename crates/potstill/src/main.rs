@@ -9,6 +9,7 @@ mod evaluation;
 mod heat_map;
 mod load;
 mod parity;
+mod potential;
 mod progress;
 mod report;
 mod study;

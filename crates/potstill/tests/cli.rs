@@ -107,6 +107,35 @@ fn train_evaluate_predict_and_info() {
 }
 
 #[test]
+fn engines_agree_and_are_timed() {
+    let bench = Bench::trained();
+    let base = ["evaluate", "--model", "run/model.safetensors", "--data", "train.xyz", "--json"];
+    let evaluate = |more: &[&str]| bench.json(&[&base[..], more].concat());
+    let fast = evaluate(&[]);
+    assert_eq!(fast["engine"], "fast");
+    for more in [&["--engine", "network"][..], &["--filters", "exact"], &["--dtype", "f64", "--filters", "table"]] {
+        let other = evaluate(more);
+        for key in ["energy_mae", "forces_mae"] {
+            let (a, b) = (fast[key].as_f64().unwrap(), other[key].as_f64().unwrap());
+            assert!((a - b).abs() < 1e-5 * b, "{more:?} {key}: {a} {b}");
+        }
+    }
+    let said = bench.run(&base).success().get_output().stderr.clone();
+    assert!(String::from_utf8(said).unwrap().contains("engine: fast (f32, filters from tables of"));
+    let time = ["bench", "--model", "run/model.safetensors", "--seconds", "0.05", "--json"];
+    let boxes = bench.json(&[&time[..], &["--atoms", "20,150"]].concat());
+    let timings = boxes["timings"].as_array().unwrap();
+    let engines: Vec<_> =
+        timings.iter().map(|t| (t["engine"].as_str().unwrap(), t["n_atoms"].as_u64().unwrap())).collect();
+    assert_eq!(engines, [("fast", 20), ("network", 20), ("fast", 150), ("network", 150)]);
+    assert!(timings.iter().all(|t| t["atoms_per_second"].as_f64().unwrap() > 0.0));
+    let files = bench.json(&[&time[..], &["--data", "train.xyz", "--batch", "3", "--engine", "fast"]].concat());
+    assert_eq!(files["timings"][0]["n_systems"], 3);
+    bench.fails(&[&time[..], &["--atoms", "0"]].concat(), &["--atoms 0"]);
+    bench.fails(&["bench", "--model", "run/model.safetensors", "--seconds", "0"], &["--seconds 0", "positive"]);
+}
+
+#[test]
 fn thresholds_decide_the_exit_status() {
     let bench = Bench::trained();
     let base = ["evaluate", "--model", "run/model.safetensors", "--data", "train.xyz"];

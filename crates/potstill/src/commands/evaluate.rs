@@ -1,23 +1,27 @@
 //! `potstill evaluate`
 
 use anyhow::Result;
-use burn::tensor::Device;
 use potstill_core::io::LabelKeys;
-use potstill_nn::Model;
 
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::EvaluateArgs;
 use crate::evaluation::{describe, measure};
-use crate::load;
+use crate::{load, potential};
 
 /// Measures a model and holds it against the thresholds that were given.
 pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
-    let model = Model::load(&args.model, &Device::flex(), args.dtype.into())?;
+    let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
-    let evaluation = measure(&model, &systems, args.group_by.as_deref(), "evaluating", &mut |_, _| {})?;
+    eprintln!("{}", chosen.describe());
+    let evaluation =
+        measure(chosen.potential.as_ref(), &systems, args.group_by.as_deref(), "evaluating", &mut |_, _| {})?;
     match args.json {
-        true => print_json(&evaluation)?,
+        true => {
+            let mut value = serde_json::to_value(&evaluation)?;
+            value["engine"] = chosen.name().into();
+            print_json(&value)?;
+        }
         false => print(&describe(&evaluation))?,
     }
     let missed = [

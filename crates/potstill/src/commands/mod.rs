@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod bench;
 mod data;
 pub mod demo;
 mod evaluate;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Study(args) => study::run(&args),
         Command::Similarity(args) => similarity::run(&args),
         Command::Import(args) => import::run(&args),

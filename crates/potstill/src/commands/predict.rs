@@ -1,27 +1,26 @@
 //! `potstill predict`
 
 use anyhow::Result;
-use burn::tensor::Device;
 use potstill_core::evaluation::evaluate_each;
 use potstill_core::io::{ExtxyzWriter, LabelKeys};
 use potstill_core::{Prediction, System};
-use potstill_nn::Model;
 use std::ops::Range;
 
 use crate::Outcome;
 use crate::args::PredictArgs;
 use crate::evaluation::ATOMS_PER_BATCH;
-use crate::load;
 use crate::progress::Progress;
+use crate::{load, potential};
 
 /// Replaces labels by what the model says, and adds atomic energies.
 pub fn run(args: &PredictArgs) -> Result<Outcome> {
-    let model = Model::load(&args.model, &Device::flex(), args.dtype.into())?;
+    let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), None, None)?;
+    eprintln!("{}", chosen.describe());
     let progress = Progress::new("predicting", systems.len() as u64);
     let mut writer = ExtxyzWriter::create(&args.output)?;
     let mut n_done = 0;
-    evaluate_each(&model, &systems, ATOMS_PER_BATCH, &mut |members, prediction| {
+    evaluate_each(chosen.potential.as_ref(), &systems, ATOMS_PER_BATCH, &mut |members, prediction| {
         let mut first = 0;
         for (i, system) in members.iter().enumerate() {
             let atoms = first..first + system.n_atoms();

@@ -1,0 +1,280 @@
+//! From a model file to energies, forces and virials.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::elements::symbol;
+use potstill_core::graph::GraphRule;
+use potstill_core::system::Mat3;
+use potstill_core::{Error, Potential, Prediction, Result, System};
+
+use crate::checkpoint::{self, Architecture, Forces};
+use crate::number::Number;
+use crate::painn::{self, PaiNN};
+use crate::pairs::Pairs;
+use crate::schnet::{self, SchNet};
+use crate::work::{EdgeBars, Scratch};
+
+/// Bytes that an edge takes whatever the numbers are: indices, lengths and displacements in f64.
+const BYTES_PER_EDGE: usize = 48;
+/// Atoms from which memory is looked at before it is taken.
+const CHECKED: usize = 10_000;
+
+/// Bytes that this machine can still give, where it tells.
+fn available() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
+}
+
+/// Where filters come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FilterChoice {
+    /// Tables, whose values and derivatives are right to that part of the largest.
+    Table {
+        /// Relative error.
+        accuracy: f64,
+    },
+    /// The filter networks themselves, at every edge: slow, and right to rounding.
+    Exact,
+}
+
+impl Default for FilterChoice {
+    fn default() -> Self {
+        Self::Table { accuracy: 1e-6 }
+    }
+}
+
+/// A student, compiled for this processor.
+#[derive(Debug)]
+pub struct Engine<T> {
+    network: Network<T>,
+    rule: GraphRule,
+    elements: Vec<u8>,
+    references: ElementEnergies,
+    normalizer: Normalizer,
+    /// Memory of calls that are over, for calls to come.
+    memory: Mutex<Vec<Box<Memory<T>>>>,
+}
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time")]
+enum Network<T> {
+    SchNet(SchNet<T>),
+    PaiNN(PaiNN<T>),
+}
+
+#[derive(Debug, Default)]
+struct Memory<T> {
+    pairs: Pairs<T>,
+    scratch: Vec<Scratch<T>>,
+    schnet: schnet::Memory<T>,
+    painn: painn::Memory<T>,
+    energies: Vec<T>,
+    bars: EdgeBars<T>,
+}
+
+impl<T: Number> Engine<T> {
+    /// Compiles a model file.
+    ///
+    /// # Errors
+    /// An unreadable file, a network that is neither SchNet nor PaiNN, filters that no table follows closely enough.
+    pub fn load(path: &Path, filters: FilterChoice) -> Result<Self> {
+        let (header, mut weights) = checkpoint::read(path)?;
+        let accuracy = match filters {
+            FilterChoice::Table { accuracy } => Some(accuracy),
+            FilterChoice::Exact => None,
+        };
+        let (network, cutoff, neighbors, symmetric) = match &header.model {
+            Architecture::SchNet(sizes) => {
+                let network = Network::SchNet(SchNet::new(sizes, &mut weights, accuracy)?);
+                (network, sizes.cutoff, sizes.neighbors, false)
+            }
+            Architecture::PaiNN(sizes) if sizes.forces != Forces::None => {
+                let network = Network::PaiNN(PaiNN::new(sizes, &mut weights, accuracy)?);
+                (network, sizes.cutoff, sizes.neighbors, true)
+            }
+            _ => {
+                let message = "the engine runs SchNet and PaiNN; this network runs with --engine network";
+                return Err(Error::file(path, message));
+            }
+        };
+        let rule = GraphRule { cutoff, neighbors, symmetric };
+        Ok(Self {
+            network,
+            rule,
+            elements: header.atomic_numbers(),
+            references: header.reference_energies,
+            normalizer: header.normalizer,
+            memory: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Largest number of segments of a table; none for exact filters.
+    pub fn n_segments(&self) -> Option<usize> {
+        match &self.network {
+            Network::SchNet(network) => network.n_segments(),
+            Network::PaiNN(network) => network.n_segments(),
+        }
+    }
+
+    /// Bytes up to which a call keeps all that its way back reads (default: 1 GiB); beyond, it computes most of that anew, with
+    /// the same result: a third more work in half of the memory. For PaiNN.
+    #[must_use]
+    pub fn keep_at_most(mut self, bytes: usize) -> Self {
+        if let Network::PaiNN(network) = &mut self.network {
+            network.keep_at_most = bytes;
+        }
+        self
+    }
+
+    /// About the bytes that a call needs.
+    pub fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize {
+        let network = match &self.network {
+            Network::SchNet(network) => network.bytes(n_atoms),
+            Network::PaiNN(network) => network.bytes(n_atoms),
+        };
+        network.saturating_add(n_edges.saturating_mul(BYTES_PER_EDGE + 6 * size_of::<T>() * 2))
+    }
+
+    /// Refuses what would not fit, before it is tried.
+    fn check_memory(&self, n_atoms: usize, n_edges: usize) -> Result<()> {
+        let needed = self.bytes(n_atoms, n_edges) as f64;
+        match available() {
+            Some(available) if needed > available => {
+                let gib = |bytes: f64| bytes / 1024.0_f64.powi(3);
+                Err(Error::Other(format!(
+                    "{n_atoms} atoms with {n_edges} edges need about {:.1} GiB, and {:.1} GiB are free; evaluate fewer atoms at a \
+                     time, or use more memory",
+                    gib(needed),
+                    gib(available)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, systems: &[&System]) -> Result<()> {
+        for (index, system) in systems.iter().enumerate() {
+            if let Some(z) = system.atomic_numbers.iter().find(|z| self.elements.binary_search(z).is_err()) {
+                let name = |z: u8| symbol(z).map_or_else(|| format!("number {z}"), str::to_owned);
+                let message = format!(
+                    "element {} is not among those of the model ({}); use a model that was trained on it",
+                    name(*z),
+                    self.elements.iter().map(|&z| name(z)).collect::<Vec<_>>().join(", ")
+                );
+                return Err(Error::System { index, name: system.name(), message });
+            }
+        }
+        Ok(())
+    }
+
+    fn predict(&self, systems: &[&System], memory: &mut Memory<T>) -> Result<Prediction> {
+        self.check(systems)?;
+        let graph = self.rule.build(systems)?;
+        if graph.n_atoms() > CHECKED {
+            self.check_memory(graph.n_atoms(), graph.n_edges())?;
+        }
+        let Memory { pairs, scratch, schnet, painn, energies, bars } = memory;
+        pairs.fill(&graph);
+        // More tasks than threads only where there is enough to do, so that threads which are held up do not hold up all.
+        let threads = rayon::current_num_threads();
+        let n_tasks = if threads == 1 { 1 } else { (graph.n_atoms() / 32).clamp(1, 4 * threads) };
+        let tasks = pairs.tasks(n_tasks);
+        scratch.resize_with(tasks.len().max(scratch.len()), Scratch::default);
+        let direct = match &self.network {
+            Network::SchNet(network) => {
+                network.evaluate(&graph.atomic_numbers, pairs, &tasks, scratch, schnet, energies, bars);
+                None
+            }
+            Network::PaiNN(network) => {
+                network.evaluate(&graph.atomic_numbers, pairs, &tasks, scratch, painn, energies, bars)
+            }
+        };
+        let mut prediction = self.energies(systems, energies)?;
+        match direct {
+            Some(forces) => {
+                let scale = |f: &[T; 3]| f.map(|c| self.normalizer.denormalize_force(c.to_f64()));
+                prediction.forces = forces.as_chunks::<3>().0.iter().map(scale).collect();
+            }
+            None => self.forces(&graph.system_index, graph.n_systems(), pairs, bars, &mut prediction),
+        }
+        Ok(prediction)
+    }
+
+    fn energies(&self, systems: &[&System], energies: &[T]) -> Result<Prediction> {
+        let Normalizer { energy_mean, energy_std, .. } = self.normalizer;
+        let mut prediction = Prediction::default();
+        let mut first = 0;
+        for system in systems {
+            let n = system.n_atoms();
+            let own = &energies[first..first + n];
+            let raw: f64 = own.iter().map(|e| e.to_f64()).sum();
+            prediction.energy.push(raw * energy_std + energy_mean + self.references.total(&system.atomic_numbers)?);
+            let share = energy_mean / n as f64;
+            prediction.atomic_energies.extend(
+                own.iter()
+                    .zip(&system.atomic_numbers)
+                    .map(|(e, &z)| e.to_f64() * energy_std + share + self.references.get(z).unwrap_or(0.0)),
+            );
+            first += n;
+        }
+        Ok(prediction)
+    }
+
+    /// Sums over edges, in f64. With displacement `D = d u` from target to source,
+    /// `∂E/∂D = u d̄ + (ū − u (u · ū)) / d`; the target's force is that, the source's its negative.
+    fn forces(
+        &self,
+        system_index: &[u32],
+        n_systems: usize,
+        pairs: &Pairs<T>,
+        bars: &EdgeBars<T>,
+        prediction: &mut Prediction,
+    ) {
+        let scale = self.normalizer.energy_std;
+        let mut forces = vec![[0.0; 3]; system_index.len()];
+        let mut virials: Vec<Mat3> = vec![[[0.0; 3]; 3]; n_systems];
+        for (source, &system) in system_index.iter().enumerate() {
+            let virial = &mut virials[system as usize];
+            for e in pairs.out_of.edges(source) {
+                let (displacement, length) = (pairs.displacement[e], pairs.lengths[e]);
+                let u = displacement.map(|c| c / length);
+                let across = bars.direction[e].map(Number::to_f64);
+                let along = bars.distance[e].to_f64() - (0..3).map(|c| u[c] * across[c]).sum::<f64>() / length;
+                let gradient: [f64; 3] = std::array::from_fn(|c| scale * (u[c] * along + across[c] / length));
+                let target = pairs.out_of.other[e] as usize;
+                for c in 0..3 {
+                    forces[target][c] += gradient[c];
+                    forces[source][c] -= gradient[c];
+                    for k in 0..3 {
+                        virial[c][k] -= gradient[c] * displacement[k];
+                    }
+                }
+            }
+        }
+        prediction.forces = forces;
+        prediction.virial = Some(virials);
+    }
+}
+
+impl<T: Number> Potential for Engine<T> {
+    fn cutoff(&self) -> f64 {
+        self.rule.cutoff
+    }
+
+    fn elements(&self) -> &[u8] {
+        &self.elements
+    }
+
+    fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
+        let kept = self.memory.lock().ok().and_then(|mut kept| kept.pop());
+        let mut memory = kept.unwrap_or_default();
+        let prediction = self.predict(systems, &mut memory);
+        if let Ok(mut kept) = self.memory.lock() {
+            kept.push(memory);
+        }
+        prediction
+    }
+}

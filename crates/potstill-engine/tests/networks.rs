@@ -1,0 +1,203 @@
+//! The engine says what the networks say, and keeps the same laws.
+
+use std::path::Path;
+
+use burn::tensor::{DType, Device};
+use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::graph::Neighbors;
+use potstill_core::{Potential, Prediction, System};
+use potstill_engine::{Engine, FilterChoice, Number};
+use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
+use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
+use potstill_nn::network::Forces;
+use potstill_nn::painn::PaiNNConfig;
+use potstill_nn::schnet::SchNetConfig;
+use potstill_nn::{Architecture, Model, parameters};
+use potstill_testkit::conformance::{Exception, Law, check};
+use potstill_testkit::systems::{crystal, molecule};
+
+const CUTOFF: f64 = 4.0;
+const EXACT: FilterChoice = FilterChoice::Exact;
+
+/// Saves a model whose weights are all random, biases too: fresh ones are zero and would hide what they do.
+fn save(path: &Path, architecture: Architecture, energy_mean: f64) {
+    let device = Device::flex();
+    let network = architecture.init(7, &device, DType::F64);
+    let mut values: Vec<f64> = parameters::to_vector(&network);
+    for (i, value) in values.iter_mut().enumerate() {
+        *value += 0.1 * (1.7 * i as f64).sin();
+    }
+    let network = parameters::with_vector(network, &values, &device);
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        model: architecture,
+        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
+        reference_energies: ElementEnergies::new([(1, -0.3), (6, 1.1), (7, 0.2), (8, -2.0)]),
+        normalizer: Normalizer { energy_mean, energy_std: 1.7, force_std: 1.7 },
+        units: Units::default(),
+        training: serde_json::Value::Null,
+    };
+    checkpoint::save(path, &header, &network, DType::F64).unwrap();
+}
+
+fn schnet(hidden_channels: usize, n_filters: usize, neighbors: Neighbors) -> Architecture {
+    Architecture::SchNet(SchNetConfig {
+        hidden_channels,
+        n_filters,
+        n_interactions: 3,
+        n_gaussians: 8,
+        cutoff: CUTOFF,
+        neighbors,
+    })
+}
+
+fn painn(hidden_channels: usize) -> PaiNNConfig {
+    PaiNNConfig { hidden_channels, n_layers: 3, n_radial: 8, cutoff: CUTOFF, ..PaiNNConfig::default() }
+}
+
+/// Every kind of network that the engine runs, with widths that fill registers and widths that do not.
+fn architectures() -> Vec<(&'static str, Architecture)> {
+    let of = Architecture::PaiNN;
+    vec![
+        ("SchNet", schnet(12, 10, Neighbors::All)),
+        ("SchNet of whole registers", schnet(32, 16, Neighbors::All)),
+        ("SchNet, nearest", schnet(12, 18, Neighbors::Nearest(6))),
+        ("PaiNN", of(painn(12))),
+        ("PaiNN of whole registers", of(PaiNNConfig { n_layers: 1, ..painn(16) })),
+        ("PaiNN, wide", of(PaiNNConfig { update_scales: vec![0.9, 1.1, 1.2], ..painn(34) })),
+        ("PaiNN, Bessel", of(PaiNNConfig { radial_basis: RadialKind::SphericalBessel, ..painn(12) })),
+        ("PaiNN, Bernstein", of(PaiNNConfig { radial_basis: RadialKind::Bernstein, ..painn(12) })),
+        ("PaiNN, exponential", of(PaiNNConfig { envelope: EnvelopeKind::Exponential, ..painn(12) })),
+        ("PaiNN, reference cutoff", of(PaiNNConfig { smooth_cutoff: false, ..painn(12) })),
+        ("PaiNN, nearest", of(PaiNNConfig { neighbors: Neighbors::Nearest(6), ..painn(12) })),
+        ("PaiNN, direct", of(PaiNNConfig { forces: Forces::Direct, ..painn(20) })),
+        (
+            "PaiNN, direct, nearest",
+            of(PaiNNConfig { forces: Forces::Direct, neighbors: Neighbors::Nearest(6), ..painn(12) }),
+        ),
+    ]
+}
+
+fn systems() -> Vec<System> {
+    let lone = System { atomic_numbers: vec![8], positions: vec![[0.3, 0.1, -2.0]], ..System::default() };
+    let mut all = vec![lone, crystal(3, [true; 3], 5), crystal(7, [true, false, true], 6)];
+    all.extend((0..4).map(|k| molecule(4 + 9 * k, 40 + k as u64)));
+    all
+}
+
+/// Largest deviations: energies of atoms in eV, forces and virials relative to their size.
+fn deviations(found: &Prediction, wanted: &Prediction) -> [f64; 3] {
+    let far = |a: &[f64], b: &[f64]| {
+        assert_eq!(a.len(), b.len());
+        let square = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>();
+        (square(&mut a.iter().zip(b).map(|(a, b)| a - b)) / square(&mut b.iter().copied()).max(1e-300)).sqrt()
+    };
+    let energies = found.atomic_energies.iter().zip(&wanted.atomic_energies).map(|(a, b)| (a - b).abs());
+    let virial = match (&found.virial, &wanted.virial) {
+        (Some(a), Some(b)) => far(a.as_flattened().as_flattened(), b.as_flattened().as_flattened()),
+        (a, b) => f64::from(u8::from(a.is_some() != b.is_some())),
+    };
+    let totals = found.energy.iter().zip(&wanted.energy).map(|(a, b)| (a - b).abs());
+    let worst = energies.chain(totals).fold(0.0, f64::max);
+    [worst, far(found.forces.as_flattened(), wanted.forces.as_flattened()), virial]
+}
+
+fn compare<T: Number>(path: &Path, filters: FilterChoice, wanted: &Prediction, limits: [f64; 3], name: &str) {
+    let engine = Engine::<T>::load(path, filters).unwrap();
+    let systems = systems();
+    let all: Vec<&System> = systems.iter().collect();
+    // Twice: the second call works in the memory of the first. And with one thread.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let first = engine.evaluate(&all).unwrap();
+    assert_eq!(first, engine.evaluate(&all).unwrap(), "{name}: the same bits");
+    assert_eq!(first, pool.install(|| engine.evaluate(&all).unwrap()), "{name}: the same bits with one thread");
+    let lean = Engine::<T>::load(path, filters).unwrap().keep_at_most(0).evaluate(&all).unwrap();
+    assert_eq!(first, lean, "{name}: the same bits in less memory");
+    let found = deviations(&first, wanted);
+    println!("{name:28} {filters:?}: {:.1e} {:.1e} {:.1e}", found[0], found[1], found[2]);
+    for (found, limit) in found.into_iter().zip(limits) {
+        assert!(found <= limit, "{name}: {found:e} above {limit:e}");
+    }
+}
+
+#[test]
+fn the_engine_agrees_with_the_networks() {
+    let place = tempfile::tempdir().unwrap();
+    for (name, architecture) in architectures() {
+        let path = place.path().join("model.safetensors");
+        save(&path, architecture, 0.4);
+        let model = Model::load(&path, &Device::flex(), DType::F64).unwrap();
+        let systems = systems();
+        let wanted = model.evaluate(&systems.iter().collect::<Vec<_>>()).unwrap();
+        compare::<f64>(&path, EXACT, &wanted, [1e-10; 3], name);
+        compare::<f64>(&path, FilterChoice::Table { accuracy: 1e-8 }, &wanted, [1e-6, 1e-6, 1e-6], name);
+        compare::<f32>(&path, EXACT, &wanted, [3e-5, 1e-5, 1e-5], name);
+        compare::<f32>(&path, FilterChoice::default(), &wanted, [3e-5, 1e-5, 1e-5], name);
+    }
+}
+
+#[test]
+fn the_engine_keeps_the_laws() {
+    let not_gradients = [
+        Exception { law: Law::GradientForces, reason: "direct forces are predicted, not derived" },
+        Exception { law: Law::GradientVirial, reason: "direct forces have no virial" },
+    ];
+    let by_index = [
+        Exception { law: Law::Permutation, reason: "symmetrisation asks the atom with the higher index" },
+        Exception { law: Law::Supercell, reason: "an atom's images get other indices" },
+    ];
+    let short_sight =
+        Exception { law: Law::SmoothCutoff, reason: "the bias of PaiNN's edge filter survives the envelope" };
+    let place = tempfile::tempdir().unwrap();
+    for (i, (name, architecture)) in architectures().into_iter().enumerate() {
+        let path = place.path().join("model.safetensors");
+        // A mean that is taken off each system would not be extensive.
+        save(&path, architecture, 0.0);
+        let mut exceptions = Vec::new();
+        if name.contains("direct") {
+            exceptions.extend(not_gradients);
+        }
+        if name.starts_with("PaiNN") && name.contains("nearest") {
+            exceptions.extend(by_index);
+        }
+        if name.contains("reference cutoff") {
+            exceptions.push(short_sight);
+        }
+        for filters in [EXACT, FilterChoice::default()] {
+            let engine = Engine::<f64>::load(&path, filters).unwrap();
+            // Systems in which the exceptions of the nearest neighbours show.
+            let seed = match name {
+                "PaiNN, nearest" => 24,
+                "PaiNN, direct, nearest" => 16,
+                _ => 60 + i as u64,
+            };
+            check(&format!("{name}, {filters:?}"), &engine, &exceptions, seed);
+        }
+    }
+}
+
+#[test]
+fn what_the_engine_cannot_run_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.safetensors");
+    let error = |path: &Path, filters| Engine::<f32>::load(path, filters).unwrap_err().to_string();
+    save(&path, Architecture::GemNetOC(GemNetOCConfig { n_blocks: 1, ..GemNetOCConfig::default() }), 0.0);
+    assert!(error(&path, EXACT).contains("the engine runs SchNet and PaiNN; this network runs with --engine network"));
+    save(&path, schnet(12, 10, Neighbors::All), 0.0);
+    assert!(error(&path, FilterChoice::Table { accuracy: 1e-18 }).contains("ask for less, or for exact filters"));
+    let engine = Engine::<f32>::load(&path, EXACT).unwrap();
+    let with = |z: u8, x: f64| {
+        let system =
+            System { atomic_numbers: vec![1, z], positions: vec![[0.0; 3], [x, 0.0, 0.0]], ..System::default() };
+        engine.evaluate(&[&system]).map_err(|e| e.to_string())
+    };
+    assert!(with(9, 1.0).unwrap_err().contains("element F is not among those of the model (H, C, N, O)"));
+    assert!(with(1, f64::NAN).unwrap_err().contains("not finite") || with(1, f64::NAN).unwrap_err().contains("NaN"));
+    assert!(with(1, 0.0).unwrap_err().contains("at one place"));
+    assert!(with(1, 0.02).unwrap().forces.as_flattened().iter().all(|f| f.is_finite()));
+    let truncated = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &truncated[..truncated.len() / 2]).unwrap();
+    assert!(error(&path, EXACT).contains("not a complete safetensors file"));
+    assert!(error(&place.path().join("nowhere"), EXACT).contains("cannot open"));
+}

@@ -1,0 +1,79 @@
+//! Which program runs a network.
+
+use std::path::Path;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use potstill_core::Potential;
+use potstill_engine::{Engine, FilterChoice};
+use potstill_nn::checkpoint::load_header;
+use potstill_nn::{Architecture, Model};
+
+use crate::args::{EngineArgs, EngineKind, FilterKind, Precision};
+
+/// A network with what runs it.
+pub struct Chosen {
+    /// The potential.
+    pub potential: Box<dyn Potential>,
+    /// What runs it.
+    pub engine: EngineKind,
+    details: String,
+}
+
+impl Chosen {
+    /// As `--engine` has it.
+    pub fn name(&self) -> &'static str {
+        match self.engine {
+            EngineKind::Fast => "fast",
+            EngineKind::Network => "network",
+        }
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        format!("engine: {}{}", self.name(), self.details)
+    }
+}
+
+/// Opens a model with the engine that was asked for, or with the fast one where it can.
+///
+/// # Errors
+/// A file that cannot be read, a network that the engine does not run.
+pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen> {
+    let engine = match args.engine {
+        Some(engine) => engine,
+        None => match load_header(model)?.model {
+            Architecture::SchNet(_) | Architecture::PaiNN(_) => EngineKind::Fast,
+            Architecture::GemNetOC(_) => EngineKind::Network,
+        },
+    };
+    let kind = args.filters.unwrap_or(match dtype {
+        Precision::F32 => FilterKind::Table,
+        Precision::F64 => FilterKind::Exact,
+    });
+    let filters = match kind {
+        FilterKind::Table => FilterChoice::default(),
+        FilterKind::Exact => FilterChoice::Exact,
+    };
+    let name = if dtype == Precision::F32 { "f32" } else { "f64" };
+    let of = |n_segments: Option<usize>| match n_segments {
+        Some(n) => format!(" ({name}, filters from tables of {n} segments)"),
+        None => format!(" ({name}, exact filters)"),
+    };
+    let (potential, details): (Box<dyn Potential>, String) = match (engine, dtype) {
+        (EngineKind::Network, _) => {
+            (Box::new(Model::load(model, &Device::flex(), dtype.into())?), format!(" ({name})"))
+        }
+        (EngineKind::Fast, Precision::F32) => {
+            let engine = Engine::<f32>::load(model, filters)?;
+            let n_segments = engine.n_segments();
+            (Box::new(engine), of(n_segments))
+        }
+        (EngineKind::Fast, Precision::F64) => {
+            let engine = Engine::<f64>::load(model, filters)?;
+            let n_segments = engine.n_segments();
+            (Box::new(engine), of(n_segments))
+        }
+    };
+    Ok(Chosen { potential, engine, details })
+}
