@@ -55,7 +55,7 @@ pub struct Engine<T> {
     references: ElementEnergies,
     normalizer: Normalizer,
     /// Memory of calls that are over, for calls to come.
-    memory: Mutex<Vec<Box<Memory<T>>>>,
+    memory: Mutex<Vec<Memory<T>>>,
 }
 
 #[derive(Debug)]

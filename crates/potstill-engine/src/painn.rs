@@ -295,7 +295,7 @@ impl<T: Number> PaiNN<T> {
         resize(&mut memory.vector, 3 * n * w);
         resize(&mut memory.energy_hidden, n * self.energy_in.output());
         resize(energies, n);
-        let Some(first) = memory.layers.first_mut() else { return None };
+        let first = memory.layers.first_mut()?;
         for (row, &z) in first.scalar.chunks_exact_mut(w).zip(atomic_numbers) {
             let z = usize::from(z).saturating_sub(1);
             row.copy_from_slice(&self.embedding[z * w..(z + 1) * w]);
@@ -1070,9 +1070,7 @@ fn moments<T: Number>(row: &[T], h: usize) -> (T, T) {
     let count = T::of(1.0 / h as f64);
     let mut sum = Lanes::<T>::new();
     for chunk in row.chunks_exact(LANES) {
-        for k in 0..LANES {
-            sum.0[k] += chunk[k];
-        }
+        sum.0.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += x);
     }
     let mean = sum.total() * count;
     let mut squares = Lanes::<T>::new();

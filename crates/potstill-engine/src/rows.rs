@@ -64,7 +64,7 @@ impl<T: Number> Lanes<T> {
         let mut n = LANES / 2;
         while n > 0 {
             for k in 0..n {
-                all[k] = all[k] + all[k + n];
+                all[k] += all[k + n];
             }
             n /= 2;
         }
