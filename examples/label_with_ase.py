@@ -112,6 +112,8 @@ def main():
     parser.add_argument("--calculator", required=True, help=f"{', '.join(KNOWN)}, or module:callable")
     arguments = parser.parse_args()
 
+    if not os.path.exists(arguments.dataset):
+        sys.exit(f"{arguments.dataset}: does not exist")
     part = arguments.labels + ".part"
     done = finished(part)
     calculator = make_calculator(arguments.calculator)

@@ -11,7 +11,9 @@ pub mod graph;
 pub mod io;
 pub mod masses;
 pub mod metrics;
+pub mod number;
 pub mod potential;
+pub mod radial;
 pub mod system;
 
 pub use error::{Error, Result};

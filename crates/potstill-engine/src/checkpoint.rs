@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 /// Newest header that this engine reads; the writer's number is in `potstill-nn`.
 const FORMAT_VERSION: u64 = 2;
+/// Largest size of a network in any direction: far beyond use, far below what overflows.
+const LARGEST: usize = 1 << 16;
 /// Key of the header in the file's metadata.
 const HEADER_KEY: &str = "potstill";
 
@@ -30,10 +32,56 @@ pub struct Header {
 
 impl Header {
     /// Atomic numbers of the elements, ascending.
-    pub fn atomic_numbers(&self) -> Vec<u8> {
-        let mut numbers: Vec<u8> = self.elements.iter().filter_map(|symbol| atomic_number(symbol)).collect();
+    ///
+    /// # Errors
+    /// A symbol of no element, or of one beyond the embedding.
+    pub fn atomic_numbers(&self) -> Result<Vec<u8>, String> {
+        let largest = match self.model {
+            Architecture::PaiNN(_) => 83,
+            _ => 99,
+        };
+        let number = |symbol: &String| match atomic_number(symbol) {
+            Some(z) if z <= largest => Ok(z),
+            _ => Err(format!("element `{symbol}` is unknown to this network")),
+        };
+        let mut numbers = self.elements.iter().map(number).collect::<Result<Vec<u8>, String>>()?;
         numbers.sort_unstable();
-        numbers
+        Ok(numbers)
+    }
+
+    /// Refuses sizes that no network has, before anything is made of them.
+    fn check(&self) -> Result<(), String> {
+        let (sizes, cutoff) = match &self.model {
+            Architecture::SchNet(s) => (
+                vec![
+                    ("hidden_channels", s.hidden_channels, 2),
+                    ("n_filters", s.n_filters, 1),
+                    ("n_interactions", s.n_interactions, 1),
+                    ("n_gaussians", s.n_gaussians, 2),
+                ],
+                s.cutoff,
+            ),
+            Architecture::PaiNN(s) => (
+                vec![
+                    ("hidden_channels", s.hidden_channels, 2),
+                    ("n_layers", s.n_layers, 1),
+                    ("n_radial", s.n_radial, 2),
+                    ("envelope_exponent", s.envelope_exponent as usize, 1),
+                ],
+                s.cutoff,
+            ),
+            Architecture::Other => return Ok(()),
+        };
+        if let Some((name, value, least)) =
+            sizes.into_iter().find(|(_, value, least)| !(*least..=LARGEST).contains(value))
+        {
+            return Err(format!("model.{name} is {value}; it must lie between {least} and {LARGEST}"));
+        }
+        if !(cutoff.is_finite() && cutoff > 0.0) {
+            return Err(format!("model.cutoff is {cutoff}; it must be positive"));
+        }
+        self.normalizer.validate(false).map_err(|e| e.to_string())?;
+        self.atomic_numbers().map(|_| ())
     }
 }
 
@@ -161,6 +209,21 @@ impl Weights {
     }
 }
 
+impl Weights {
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// A weight that nothing took.
+    pub fn finish(self) -> Result<()> {
+        match self.left.keys().next() {
+            Some(name) => {
+                Err(Error::file(&self.path, format!("weight {name} is not part of the network in the header")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Reads a model file.
 ///
 /// # Errors
@@ -182,6 +245,7 @@ pub fn read(path: &Path) -> Result<(Header, Weights)> {
         return Err(Error::file(path, message));
     }
     let header: Header = serde_json::from_value(value).map_err(bad)?;
+    header.check().map_err(|e| Error::file(path, format!("header: {e}")))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
     let mut left = BTreeMap::new();
     for (name, view) in tensors.tensors() {

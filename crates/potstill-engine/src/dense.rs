@@ -2,8 +2,9 @@
 #![allow(unsafe_code)] // The product's library takes pointers; lengths are checked before.
 
 use crate::checkpoint::Weights;
-use crate::number::{LANES, Number};
+use crate::rows::LANES;
 use potstill_core::Result;
+use potstill_core::number::Number;
 
 /// Width of a row that holds `n` numbers.
 pub fn padded(n: usize) -> usize {

@@ -10,11 +10,11 @@ use potstill_core::system::Mat3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
 use crate::checkpoint::{self, Architecture, Forces};
-use crate::number::Number;
 use crate::painn::{self, PaiNN};
 use crate::pairs::Pairs;
 use crate::schnet::{self, SchNet};
 use crate::work::{EdgeBars, Scratch};
+use potstill_core::number::Number;
 
 /// Bytes that an edge takes whatever the numbers are: indices, lengths and displacements in f64.
 const BYTES_PER_EDGE: usize = 48;
@@ -100,11 +100,12 @@ impl<T: Number> Engine<T> {
                 return Err(Error::file(path, message));
             }
         };
+        weights.finish()?;
         let rule = GraphRule { cutoff, neighbors, symmetric };
         Ok(Self {
             network,
             rule,
-            elements: header.atomic_numbers(),
+            elements: header.atomic_numbers().map_err(|e| Error::file(path, e))?,
             references: header.reference_energies,
             normalizer: header.normalizer,
             memory: Mutex::new(Vec::new()),
@@ -120,7 +121,7 @@ impl<T: Number> Engine<T> {
     }
 
     /// Bytes up to which a call keeps all that its way back reads (default: 1 GiB); beyond, it computes most of that anew, with
-    /// the same result: a third more work in half of the memory. For PaiNN.
+    /// the same result: half as many matrix products again in half of the memory. For PaiNN.
     #[must_use]
     pub fn keep_at_most(mut self, bytes: usize) -> Self {
         if let Network::PaiNN(network) = &mut self.network {

@@ -13,20 +13,21 @@
 
 use potstill_core::{Error, Result};
 
-use crate::number::{Number, vectorized};
+use crate::radial::Slope;
+use potstill_core::number::{Number, vectorized};
 
 /// A filter network in f64: writes values and derivatives of its row at a distance in Å.
 pub trait FilterNetwork: Send + Sync + std::fmt::Debug {
     /// Padded width of the rows.
     fn width(&self) -> usize;
-    /// Values and derivatives. Shapes: `[width]`.
-    fn at(&self, distance: f64, values: &mut [f64], slopes: &mut [f64]);
+    /// Values and derivatives. Shapes: `[width]`; `work` is scratch.
+    fn at(&self, distance: f64, work: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]);
 }
 
 /// Segments that a table starts with, and the most it may have.
 const FEWEST: usize = 128;
 const MOST: usize = 16_384;
-/// Below this distance in Å the first knot stands: some bases are not defined at 0, and no two atoms are that close.
+/// Where the first knot stands, as a part of the cutoff: some bases are not defined at 0, and no two atoms are that close.
 const NEAREST: f64 = 1e-3;
 
 /// Filters of one layer.
@@ -64,7 +65,7 @@ impl<T: Number> Filters<T> {
             n *= 2;
         }
         let message =
-            format!("a table of {MOST} segments does not reach {accuracy:e}; ask for less, or for exact filters");
+            format!("a table of {MOST} segments does not reach {accuracy:e}; take exact filters (--filters exact)");
         Err(Error::setting("filters", message))
     }
 
@@ -82,9 +83,9 @@ impl<T: Number> Filters<T> {
             Self::Table(table) => table.values(distances, values),
             Self::Exact(network) => {
                 let width = network.width();
-                let (mut value, mut slope) = (vec![0.0; width], vec![0.0; width]);
+                let (mut value, mut slope, mut work) = (vec![0.0; width], vec![0.0; width], Vec::new());
                 for (&d, row) in distances.iter().zip(values.chunks_exact_mut(width)) {
-                    network.at(d.to_f64(), &mut value, &mut slope);
+                    network.at(d.to_f64(), &mut work, &mut value, &mut slope);
                     row.iter_mut().zip(&value).for_each(|(to, from)| *to = T::of(*from));
                 }
             }
@@ -97,10 +98,10 @@ impl<T: Number> Filters<T> {
             Self::Table(table) => table.values_and_slopes(distances, values, slopes),
             Self::Exact(network) => {
                 let width = network.width();
-                let (mut value, mut slope) = (vec![0.0; width], vec![0.0; width]);
+                let (mut value, mut slope, mut work) = (vec![0.0; width], vec![0.0; width], Vec::new());
                 let rows = values.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
                 for (&d, (values, slopes)) in distances.iter().zip(rows) {
-                    network.at(d.to_f64(), &mut value, &mut slope);
+                    network.at(d.to_f64(), &mut work, &mut value, &mut slope);
                     values.iter_mut().zip(&value).for_each(|(to, from)| *to = T::of(*from));
                     slopes.iter_mut().zip(&slope).for_each(|(to, from)| *to = T::of(*from));
                 }
@@ -113,9 +114,10 @@ fn knots(network: &dyn FilterNetwork, cutoff: f64, n: usize) -> Vec<f64> {
     let width = network.width();
     let length = cutoff / n as f64;
     let mut knots = vec![0.0; 2 * width * (n + 1)];
+    let mut work = Vec::new();
     for (k, knot) in knots.chunks_exact_mut(2 * width).enumerate() {
         let (values, slopes) = knot.split_at_mut(width);
-        network.at((k as f64 * length).max(NEAREST * cutoff), values, slopes);
+        network.at((k as f64 * length).max(NEAREST * cutoff), &mut work, values, slopes);
         slopes.iter_mut().for_each(|s| *s *= length);
     }
     knots
@@ -126,13 +128,13 @@ fn error_between(network: &dyn FilterNetwork, cutoff: f64, knots: &[f64], n: usi
     let width = network.width();
     let table = Table { knots: knots.to_vec(), width, n_segments: n, inverse_length: n as f64 / cutoff };
     let (mut values, mut slopes) = (vec![0.0; width], vec![0.0; width]);
-    let (mut found, mut found_slopes) = (vec![0.0; width], vec![0.0; width]);
+    let (mut found, mut found_slopes, mut work) = (vec![0.0; width], vec![0.0; width], Vec::new());
     let (mut largest, mut worst) = ([1e-30_f64; 2], [0.0_f64; 2]);
     // Values err most in the middle of a segment, derivatives at a fifth.
     let points = (0..2 * n).map(|k| (0.5 * (k / 2 * 2) as f64 + if k % 2 == 0 { 0.5 } else { 0.2113 }) / n as f64);
     // Atoms of real matter are no closer than that.
     for d in points.map(|x| x * cutoff).filter(|d| *d > 0.4) {
-        network.at(d, &mut values, &mut slopes);
+        network.at(d, &mut work, &mut values, &mut slopes);
         table.values_and_slopes(&[d], &mut found, &mut found_slopes);
         for (i, (exact, approximate)) in [(&values, &found), (&slopes, &found_slopes)].into_iter().enumerate() {
             for (a, b) in exact.iter().zip(approximate) {
@@ -225,7 +227,7 @@ mod tests {
             16
         }
 
-        fn at(&self, d: f64, values: &mut [f64], slopes: &mut [f64]) {
+        fn at(&self, d: f64, _: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]) {
             for k in 0..16 {
                 let f = 1.0 + k as f64;
                 (values[k], slopes[k]) = ((f * d).sin(), f * (f * d).cos());
@@ -245,7 +247,7 @@ mod tests {
             for i in 0..500 {
                 let d = 0.5 + 5.5 * f64::from(i) / 500.0;
                 table.values_and_slopes(&[d], &mut values, &mut slopes);
-                Wave.at(d, &mut exact, &mut exact_slopes);
+                Wave.at(d, &mut Vec::new(), &mut exact, &mut exact_slopes);
                 let mut alone = vec![0.0; 16];
                 table.values(&[d], &mut alone);
                 assert_eq!(alone, values);

@@ -8,7 +8,7 @@
 //! | `checkpoint` | reading the model file |
 //! | `radial`, `filters` | functions of a distance; tables in their place |
 //! | `pairs` | edges into and out of each atom |
-//! | `dense`, `rows`, `number` | matrix products, loops over rows, vector instructions |
+//! | `dense`, `rows` | matrix products, loops over rows, vector instructions |
 //! | `schnet`, `painn` | the networks, forward and by hand-derived adjoints |
 //! | `engine` | energies, forces, virials; memory kept from call to call |
 
@@ -16,7 +16,6 @@ mod checkpoint;
 mod dense;
 mod engine;
 mod filters;
-mod number;
 mod painn;
 mod pairs;
 mod radial;
@@ -25,4 +24,4 @@ mod schnet;
 mod work;
 
 pub use engine::{Engine, FilterChoice};
-pub use number::Number;
+pub use potstill_core::number::Number;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use potstill_core::graph::Graph;
 
-use crate::number::Number;
+use potstill_core::number::Number;
 
 /// Edges that share one end, side by side.
 #[derive(Debug, Default)]

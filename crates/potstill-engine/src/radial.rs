@@ -5,6 +5,8 @@
 
 use std::f64::consts::PI;
 
+use potstill_core::radial::{linspace, log_binomials};
+
 use crate::checkpoint::{EnvelopeKind, RadialKind};
 
 /// A value and its derivative.
@@ -18,15 +20,11 @@ pub struct Gaussians {
 }
 
 impl Gaussians {
-    /// `n` centres from 0 to `stop`, rounded to f32 as in published checkpoints.
+    /// `n` (at least 2) centres from 0 to `stop`, rounded to f32 as in published checkpoints.
     pub fn new(stop: f64, n: usize) -> Self {
-        let (stop, n) = (stop as f32, n.max(2));
-        let step = stop / (n - 1) as f32;
-        let at = |i: usize| {
-            if i < n / 2 { step.mul_add(i as f32, 0.0) } else { step.mul_add(-((n - 1 - i) as f32), stop) }
-        };
-        let offsets: Vec<f64> = (0..n).map(|i| f64::from(at(i))).collect();
-        let delta = f64::from(at(1) - at(0));
+        let offsets = linspace(0.0, stop as f32, n);
+        let delta = f64::from(offsets[1] - offsets[0]);
+        let offsets = offsets.into_iter().map(f64::from).collect();
         Self { offsets, coefficient: -0.5 / (delta * delta) }
     }
 
@@ -150,15 +148,6 @@ impl Envelope {
             }
         }
     }
-}
-
-/// `ln C(m, k)` for `k = 0 … m`.
-fn log_binomials(m: usize) -> Vec<f64> {
-    let mut values = vec![0.0];
-    for k in 0..m {
-        values.push(values[k] + ((m - k) as f64).ln() - ((k + 1) as f64).ln());
-    }
-    values
 }
 
 #[cfg(test)]

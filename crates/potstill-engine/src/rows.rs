@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::number::{LANES, Number};
+use potstill_core::number::Number;
+
+/// Numbers that one loop iteration handles together: a multiple of every vector register's. Rows of features are padded to it.
+pub const LANES: usize = 16;
 
 /// Parts of an array that holds `width` numbers for each atom, one for each task.
 pub fn cut<'a, T>(mut array: &'a mut [T], tasks: &[Range<usize>], width: usize) -> Vec<&'a mut [T]> {

@@ -18,16 +18,17 @@
 
 use std::ops::Range;
 
-use potstill_core::{Error, Result};
+use potstill_core::Result;
 
 use crate::checkpoint::{SchNetSizes, Weights};
 use crate::dense::{Dense, Parts, padded};
 use crate::filters::{FilterNetwork, Filters};
-use crate::number::{LANES, Number, vectorized};
 use crate::pairs::Pairs;
-use crate::radial::{Gaussians, cosine_cutoff};
+use crate::radial::{Gaussians, Slope, cosine_cutoff};
+use crate::rows::LANES;
 use crate::rows::{Lanes, add, cut, cut_edges, run};
 use crate::work::{EdgeBars, Scratch, resize};
+use potstill_core::number::{Number, vectorized};
 
 /// Rows of the embedding: atomic numbers 0 to 99.
 const EMBEDDING_ROWS: usize = 100;
@@ -76,22 +77,22 @@ impl FilterNetwork for Filter {
         padded(self.n_filters)
     }
 
-    fn at(&self, distance: f64, values: &mut [f64], slopes: &mut [f64]) {
-        let mut basis = vec![(0.0, 0.0); self.n_gaussians];
-        self.gaussians.at(distance, &mut basis);
-        let map = |weight: &[f64], bias: &[f64], input: &[(f64, f64)]| -> Vec<(f64, f64)> {
-            let row = |(row, &bias): (&[f64], &f64)| {
-                row.iter().zip(input).fold((bias, 0.0), |(v, s), (w, x)| (v + w * x.0, s + w * x.1))
-            };
-            weight.chunks_exact(input.len()).zip(bias).map(row).collect()
+    fn at(&self, distance: f64, work: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]) {
+        work.resize(self.n_gaussians + self.n_filters, (0.0, 0.0));
+        let (basis, hidden) = work.split_at_mut(self.n_gaussians);
+        self.gaussians.at(distance, basis);
+        let row = |weights: &[f64], bias: f64, input: &[Slope]| {
+            weights.iter().zip(input).fold((bias, 0.0), |(v, s), (w, x)| (v + w * x.0, s + w * x.1))
         };
-        let mut hidden = map(&self.weight_in, &self.bias_in, &basis);
-        for (value, slope) in &mut hidden {
-            *slope *= 1.0 / (1.0 + (-*value).exp());
-            *value = value.max(0.0) + (-value.abs()).exp().ln_1p() - SHIFT;
+        let first = self.weight_in.chunks_exact(self.n_gaussians).zip(&self.bias_in);
+        for (hidden, (weights, &bias)) in hidden.iter_mut().zip(first) {
+            let (value, slope) = row(weights, bias, basis);
+            *hidden = (value.softplus() - SHIFT, slope * value.sigmoid());
         }
         let (u, du) = cosine_cutoff(distance, self.cutoff);
-        for (k, (value, slope)) in map(&self.weight_out, &self.bias_out, &hidden).into_iter().enumerate() {
+        let second = self.weight_out.chunks_exact(self.n_filters).zip(&self.bias_out);
+        for (k, (weights, &bias)) in second.enumerate() {
+            let (value, slope) = row(weights, bias, hidden);
             (values[k], slopes[k]) = (u * value, du * value + u * slope);
         }
     }
@@ -116,13 +117,10 @@ impl<T: Number> SchNet<T> {
     /// Weights that do not fit; filters that no table follows closely enough.
     pub fn new(sizes: &SchNetSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, f, g) = (sizes.hidden_channels, sizes.n_filters, sizes.n_gaussians);
-        if h < 2 {
-            return Err(Error::setting("model.hidden_channels", "is below 2"));
-        }
         let (one, filters) = (Parts(1, h), Parts(1, f));
         let wide = padded(h);
-        let mut embedding = vec![T::ZERO; EMBEDDING_ROWS * wide];
         let raw = weights.take("embedding.weight", &[EMBEDDING_ROWS, h])?;
+        let mut embedding = vec![T::ZERO; EMBEDDING_ROWS * wide];
         for (to, from) in embedding.chunks_exact_mut(wide).zip(raw.chunks_exact(h)) {
             to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(from));
         }

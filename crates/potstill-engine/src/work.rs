@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::number::Number;
 use crate::rows::cut;
+use potstill_core::number::Number;
 
 /// Sets the length; numbers that were there stay, new ones are zero.
 pub fn resize<T: Number>(array: &mut Vec<T>, n: usize) {

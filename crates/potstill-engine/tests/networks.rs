@@ -185,7 +185,7 @@ fn what_the_engine_cannot_run_is_named() {
     save(&path, Architecture::GemNetOC(GemNetOCConfig { n_blocks: 1, ..GemNetOCConfig::default() }), 0.0);
     assert!(error(&path, EXACT).contains("the engine runs SchNet and PaiNN; this network runs with --engine network"));
     save(&path, schnet(12, 10, Neighbors::All), 0.0);
-    assert!(error(&path, FilterChoice::Table { accuracy: 1e-18 }).contains("ask for less, or for exact filters"));
+    assert!(error(&path, FilterChoice::Table { accuracy: 1e-18 }).contains("take exact filters (--filters exact)"));
     let engine = Engine::<f32>::load(&path, EXACT).unwrap();
     let with = |z: u8, x: f64| {
         let system =
@@ -196,7 +196,23 @@ fn what_the_engine_cannot_run_is_named() {
     assert!(with(1, f64::NAN).unwrap_err().contains("not finite") || with(1, f64::NAN).unwrap_err().contains("NaN"));
     assert!(with(1, 0.0).unwrap_err().contains("at one place"));
     assert!(with(1, 0.02).unwrap().forces.as_flattened().iter().all(|f| f.is_finite()));
-    let truncated = std::fs::read(&path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    for (from, to, wanted) in [
+        ("n_gaussians\\\":8", "n_gaussians\\\":0", "model.n_gaussians is 0; it must lie between 2 and"),
+        ("n_interactions\\\":3", "n_interactions\\\":4", "weight interactions.3.filter_in.weight is missing"),
+        ("n_interactions\\\":3", "n_interactions\\\":2", "is not part of the network in the header"),
+        ("cutoff\\\":4.0", "cutoff\\\":0.0", "model.cutoff is 0; it must be positive"),
+        ("energy_std\\\":1.7", "energy_std\\\":0.0", "energy_std"),
+        ("[\\\"H\\\"", "[\\\"Q\\\"", "element `Q` is unknown"),
+    ] {
+        let start = good.windows(from.len()).position(|w| w == from.as_bytes()).expect(from);
+        let mut changed = good.clone();
+        changed[start..start + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&path, changed).unwrap();
+        let error = error(&path, EXACT);
+        assert!(error.contains(wanted) && error.contains("model.safetensors") && !error.contains('\n'), "{error}");
+    }
+    let truncated = good;
     std::fs::write(&path, &truncated[..truncated.len() / 2]).unwrap();
     assert!(error(&path, EXACT).contains("not a complete safetensors file"));
     assert!(error(&place.path().join("nowhere"), EXACT).contains("cannot open"));

@@ -3,6 +3,7 @@
 //! Inputs are constants of the graph, so these run without recording anything for differentiation.
 
 use burn::tensor::{DType, Device, Tensor};
+use potstill_core::radial::linspace;
 
 use crate::batch::float_tensor;
 
@@ -47,14 +48,6 @@ impl GaussianBasis {
     fn offsets_tensor(&self, device: &Device, dtype: DType) -> Tensor<1> {
         float_tensor(self.offsets.clone(), [self.offsets.len()], device, dtype)
     }
-}
-
-/// Evenly spaced f32 values by PyTorch's rule: counted from the nearer end.
-fn linspace(start: f32, stop: f32, n: usize) -> Vec<f32> {
-    let step = (stop - start) / (n - 1) as f32;
-    (0..n)
-        .map(|i| if i < n / 2 { step.mul_add(i as f32, start) } else { step.mul_add(-((n - 1 - i) as f32), stop) })
-        .collect()
 }
 
 /// `½ (cos(π d / cutoff) + 1)`, SchNet's cutoff function; not clamped, edges end at the cutoff.

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use potstill_core::radial::log_binomials;
 use serde::{Deserialize, Serialize};
 
 use super::radial::{Envelope, GaussianBasis};
@@ -151,15 +152,6 @@ fn bernstein(x: Tensor<2>, pregamma: Tensor<1>, n: usize, slopes: bool) -> (Tens
     let values = (exponent + row(log_binomials(n - 1))).exp();
     let slopes = slopes.then(|| values.clone() * ((e / complement) * rest - k) * gamma);
     (values, slopes)
-}
-
-/// `ln C(m, k)` for `k = 0 … m`.
-fn log_binomials(m: usize) -> Vec<f64> {
-    let mut values = vec![0.0];
-    for k in 0..m {
-        values.push(values[k] + ((m - k) as f64).ln() - ((k + 1) as f64).ln());
-    }
-    values
 }
 
 #[cfg(test)]

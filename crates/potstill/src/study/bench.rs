@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, Device};
 use potstill_core::dataset::{Survey, Systems};
 use potstill_core::io::{LabelKeys, write_atomically};
@@ -58,6 +58,11 @@ impl<'a> Bench<'a> {
         cells: &[Cell],
         interrupt: &'a AtomicBool,
     ) -> Result<Self> {
+        // Not after hours of other runs.
+        let files = cells.iter().flat_map(|c| c.config.data.train.iter().chain(&c.config.data.synthetic));
+        if let Some(missing) = files.chain(cells.iter().flat_map(|c| &c.config.data.validation)).find(|f| !f.exists()) {
+            bail!("{}: does not exist, but a run of the study needs it; make it first", missing.display());
+        }
         let test = load::open(&study.test, &LabelKeys::default(), None, None)?;
         let data =
             study.students.iter().enumerate().map(|(s, _)| student_data(cells, s)).collect::<Result<Vec<_>>>()?;

@@ -3,10 +3,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
-/// Numbers that one loop iteration handles together: a multiple of every vector register's. Rows of features are padded to it.
-pub const LANES: usize = 16;
-
-/// A floating-point number of the engine.
+/// f32 or f64, with the functions that networks need.
 pub trait Number:
     bytemuck::Pod
     + Debug
@@ -156,6 +153,24 @@ pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponential_is_right_to_two_units_in_the_last_place() {
+        for i in -86_000..86_000 {
+            let x = i as f32 * 1e-3;
+            let wanted = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - wanted).abs() / wanted;
+            assert!(error < 2.4e-7, "exp({x}): relative error {error}");
+        }
+    }
+
+    #[test]
+    fn sigmoid_saturates_and_knows_no_infinities() {
+        for (x, wanted) in [(0.0, 0.5), (200.0, 1.0), (-200.0, 0.0), (f32::INFINITY, 1.0)] {
+            assert!((x.sigmoid() - wanted).abs() < 1e-30, "{x}");
+        }
+        assert!((1.5_f64.sigmoid() - 0.817_574_476_193_643_7).abs() < 1e-16);
+    }
 
     #[test]
     fn functions_are_right_to_rounding() {

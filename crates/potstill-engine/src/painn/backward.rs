@@ -1,0 +1,427 @@
+//! From the energies back to the edges.
+
+use std::f64::consts::FRAC_1_SQRT_2;
+use std::ops::Range;
+
+use potstill_core::number::{Number, vectorized};
+
+use super::activation::{moments, silu_adjoint, two};
+use super::{BLOCK, Bars, EDGES, Kept, Layer, Memory, PaiNN};
+use crate::pairs::Pairs;
+use crate::rows::{LANES, Lanes, add, cut, cut_edges, run};
+use crate::work::{EdgeBars, MessageKept, Scratch, UpdateRead, resize};
+
+impl<T: Number> PaiNN<T> {
+    /// From the energies back to the edges.
+    pub(super) fn backward(
+        &self,
+        pairs: &Pairs<T>,
+        tasks: &[Range<usize>],
+        scratch: &mut [Scratch<T>],
+        memory: &mut Memory<T>,
+        bars: &mut EdgeBars<T>,
+    ) {
+        let w = self.wide;
+        let n = memory.scalar.len() / w;
+        for bars in &mut memory.bars {
+            resize(&mut bars.scalar, n * w);
+            resize(&mut bars.vector, 3 * n * w);
+        }
+        bars.clear(pairs.len());
+        let Memory { layers, energy_hidden, bars: [mine, others], .. } = memory;
+        let (mut mine, mut others) = (mine, others);
+        for layer in (0..layers.len()).rev() {
+            let is_last = layer + 1 == layers.len();
+            let (kept, above) = (&layers[layer], layers.get(layer + 1));
+            let parts: Vec<_> = tasks
+                .iter()
+                .zip(scratch.iter_mut())
+                .zip(cut(&mut mine.scalar, tasks, w))
+                .zip(cut(&mut mine.vector, tasks, 3 * w))
+                .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of.first))
+                .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of.first))
+                .collect();
+            let (hidden, others_now) = (&*energy_hidden, &*others);
+            run(parts, |(((((task, scratch), s_bar), v_bar), distance), direction)| {
+                let blocks = s_bar.chunks_mut(BLOCK * w).zip(v_bar.chunks_mut(3 * BLOCK * w));
+                for (b, (s_bar, v_bar)) in blocks.enumerate() {
+                    let start = task.start + b * BLOCK;
+                    let atoms = start..start + s_bar.len() / w;
+                    match above {
+                        None => {
+                            self.energy_adjoint(hidden, atoms.clone(), scratch, s_bar);
+                            v_bar.fill(T::ZERO);
+                        }
+                        Some(above) => {
+                            let edges = pairs.out_of.first[atoms.start]..pairs.out_of.first[atoms.end];
+                            let offset = pairs.out_of.first[task.start];
+                            let own = edges.start - offset..edges.end - offset;
+                            let weights = &self.layers[layer + 1];
+                            self.message_adjoint(
+                                weights,
+                                above,
+                                pairs,
+                                atoms.clone(),
+                                others_now,
+                                scratch,
+                                (s_bar, v_bar),
+                                (&mut distance[own.clone()], &mut direction[own]),
+                            );
+                        }
+                    }
+                    self.update_adjoint(&self.layers[layer], kept, atoms, is_last, scratch, s_bar, v_bar);
+                }
+            });
+            std::mem::swap(&mut mine, &mut others);
+        }
+        // The first message: nothing before it depends on positions, but its edges do.
+        let Some(first) = layers.first() else { return };
+        let parts: Vec<_> = tasks
+            .iter()
+            .zip(scratch.iter_mut())
+            .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of.first))
+            .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of.first))
+            .collect();
+        let (weights, others_now) = (&self.layers[0], &*others);
+        run(parts, |(((task, scratch), distance), direction)| {
+            let offset = pairs.out_of.first[task.start];
+            let mut again = std::mem::take(&mut scratch.message);
+            for start in task.clone().step_by(BLOCK) {
+                let atoms = start..(start + BLOCK).min(task.end);
+                let [_, sent] = self.message_of(weights, first, atoms.clone(), &mut again, scratch);
+                for (atom, x) in atoms.zip(sent.chunks_exact(3 * w)) {
+                    let own = pairs.out_of.edges(atom);
+                    let own = own.start - offset..own.end - offset;
+                    let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
+                    self.scatter(weights, (x, &[]), pairs, atom, others_now, scratch, None, distance, direction);
+                }
+            }
+            scratch.message = again;
+        });
+    }
+
+    /// `s̄` of the last layer.
+    pub(super) fn energy_adjoint(&self, hidden: &[T], atoms: Range<usize>, scratch: &mut Scratch<T>, s_bar: &mut [T]) {
+        let (half, one) = (self.energy_in.output(), self.energy_out.output());
+        let hidden = &hidden[atoms.start * half..atoms.end * half];
+        let [ones, hidden_bar] = scratch.pair(atoms.len() * one, hidden.len());
+        ones.chunks_exact_mut(one).for_each(|row| {
+            row.fill(T::ZERO);
+            row[0] = T::ONE;
+        });
+        self.energy_out.adjoint(ones, hidden_bar);
+        silu_adjoint(hidden, hidden_bar);
+        self.energy_in.adjoint(hidden_bar, s_bar);
+    }
+
+    /// Turns `s̄`, `v̄` of a layer's output into `s̃̄ / √2` and `ṽ̄`, in place.
+    pub(super) fn update_adjoint(
+        &self,
+        weights: &Layer<T>,
+        kept: &Kept<T>,
+        atoms: Range<usize>,
+        is_last: bool,
+        scratch: &mut Scratch<T>,
+        s_bar: &mut [T],
+        v_bar: &mut [T],
+    ) {
+        let w = self.wide;
+        let m = atoms.len();
+        let (half, root) = (T::of(FRAC_1_SQRT_2), T::of(1.0 / (self.h as f64).sqrt()));
+        let mut own = std::mem::take(&mut scratch.update);
+        let UpdateRead { mixed, norm, hidden: gate_hidden, gates } = match kept.middle_scalar.is_empty() {
+            true => kept.update.read(atoms, w),
+            false => {
+                own.resize(m, w);
+                let s = &kept.middle_scalar[atoms.start * w..atoms.end * w];
+                let v = &kept.middle_vector[3 * atoms.start * w..3 * atoms.end * w];
+                self.update_block(weights, s, v, &mut own.view(), scratch);
+                own.read(0..m, w)
+            }
+        };
+        let [gates_bar, hidden_bar, input_bar, mixed_bar] = scratch.four([3 * m * w, m * w, 2 * m * w, 6 * m * w]);
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows =
+                    s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(gates_bar.chunks_exact_mut(3 * w));
+                for (((s_bar, v_bar), gates_bar), mixed) in rows.zip(mixed.chunks_exact(6 * w)) {
+                    let (px, qx, rest) = two(mixed, w);
+                    let (py, qy, rest) = two(rest, w);
+                    let (pz, qz, _) = two(rest, w);
+                    let (b0, rest) = gates_bar.split_at_mut(w);
+                    let (b1, b2) = rest.split_at_mut(w);
+                    let (vx, rest) = v_bar.split_at(w);
+                    let (vy, vz) = rest.split_at(w);
+                    for k in 0..w {
+                        let dot = px[k].times_plus(qx[k], py[k].times_plus(qy[k], pz[k] * qz[k])) * root;
+                        s_bar[k] *= weights.scale;
+                        let change = s_bar[k] * half;
+                        (b0[k], b1[k]) = (change, change * dot);
+                        b2[k] = px[k].times_plus(vx[k], py[k].times_plus(vy[k], pz[k] * vz[k]));
+                    }
+                }
+            },
+        );
+        weights.gate_out.adjoint(gates_bar, hidden_bar);
+        silu_adjoint(gate_hidden, hidden_bar);
+        weights.gate_in.adjoint(hidden_bar, input_bar);
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows =
+                    s_bar.chunks_exact_mut(w).zip(v_bar.chunks_exact(3 * w)).zip(mixed_bar.chunks_exact_mut(6 * w));
+                let kept = mixed.chunks_exact(6 * w).zip(gates.chunks_exact(3 * w)).zip(norm.chunks_exact(w));
+                for ((((s_bar, v_bar), mixed_bar), ((mixed, gates), norm)), input_bar) in
+                    rows.zip(kept).zip(input_bar.chunks_exact(2 * w))
+                {
+                    let (g1, g2) = (&gates[w..2 * w], &gates[2 * w..3 * w]);
+                    let (through, norm_bar) = input_bar.split_at(w);
+                    for x in 0..3 {
+                        let (p, q) = mixed[2 * x * w..2 * (x + 1) * w].split_at(w);
+                        let (p_bar, q_bar) = mixed_bar[2 * x * w..2 * (x + 1) * w].split_at_mut(w);
+                        let v = &v_bar[x * w..(x + 1) * w];
+                        for k in 0..w {
+                            let dot_bar = s_bar[k] * half * g1[k] * root;
+                            p_bar[k] = q[k].times_plus(dot_bar, v[k] * g2[k]);
+                            q_bar[k] = p[k].times_plus(dot_bar, q[k] * (norm_bar[k] / norm[k]));
+                        }
+                    }
+                    for (s, &t) in s_bar.iter_mut().zip(through) {
+                        *s = (*s + t) * half;
+                    }
+                }
+            },
+        );
+        let through = &mut gates_bar[..3 * m * w];
+        weights.vector_mix.adjoint(mixed_bar, through);
+        match is_last {
+            true => v_bar.copy_from_slice(through),
+            false => vectorized(
+                #[inline(always)]
+                || add(v_bar, through),
+            ),
+        }
+        scratch.update = own;
+    }
+
+    /// `W₁ norm(s) + b₁` and `x` of some atoms: kept, or computed anew.
+    pub(super) fn message_of<'a>(
+        &self,
+        weights: &Layer<T>,
+        kept: &'a Kept<T>,
+        atoms: Range<usize>,
+        again: &'a mut MessageKept<T>,
+        scratch: &mut Scratch<T>,
+    ) -> [&'a [T]; 2] {
+        let w = self.wide;
+        let MessageKept { hidden, sent } = &kept.message;
+        if !sent.is_empty() {
+            return [&hidden[atoms.start * w..atoms.end * w], &sent[3 * atoms.start * w..3 * atoms.end * w]];
+        }
+        let scalar = &kept.scalar[atoms.start * w..atoms.end * w];
+        resize(&mut again.hidden, scalar.len());
+        resize(&mut again.sent, 3 * scalar.len());
+        let work = scratch.pair(scalar.len(), scalar.len());
+        self.send_block(weights, scalar, &mut again.hidden, &mut again.sent, work);
+        [&again.hidden, &again.sent]
+    }
+
+    /// `s̄`, `v̄` of a layer's input, given `s̃̄ / √2` and `ṽ̄` of all atoms; and what its edges get.
+    pub(super) fn message_adjoint(
+        &self,
+        weights: &Layer<T>,
+        kept: &Kept<T>,
+        pairs: &Pairs<T>,
+        atoms: Range<usize>,
+        bars: &Bars<T>,
+        scratch: &mut Scratch<T>,
+        (s_bar, v_bar): (&mut [T], &mut [T]),
+        (distance, direction): (&mut [T], &mut [[T; 3]]),
+    ) {
+        let w = self.wide;
+        let m = atoms.len();
+        let first = pairs.out_of.first[atoms.start];
+        let mut sent_bar = std::mem::take(&mut scratch.sent_bar);
+        let mut again = std::mem::take(&mut scratch.message);
+        resize(&mut sent_bar, 3 * m * w);
+        let [hidden, sent] = self.message_of(weights, kept, atoms.clone(), &mut again, scratch);
+        let rows = sent_bar.chunks_exact_mut(3 * w).zip(v_bar.chunks_exact_mut(3 * w)).zip(sent.chunks_exact(3 * w));
+        for (atom, ((sent_bar, v_bar), x)) in atoms.clone().zip(rows) {
+            let v = &kept.vector[3 * atom * w..3 * (atom + 1) * w];
+            let own = pairs.out_of.edges(atom);
+            let own = own.start - first..own.end - first;
+            v_bar.copy_from_slice(&bars.vector[3 * atom * w..3 * (atom + 1) * w]);
+            sent_bar.fill(T::ZERO);
+            let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
+            self.scatter(weights, (x, v), pairs, atom, bars, scratch, Some((sent_bar, v_bar)), distance, direction);
+        }
+        let [hidden_bar, normalized_bar] = scratch.pair(m * w, m * w);
+        weights.scalar_out.adjoint(&sent_bar, hidden_bar);
+        silu_adjoint(hidden, hidden_bar);
+        weights.scalar_in.adjoint(hidden_bar, normalized_bar);
+        s_bar.copy_from_slice(&bars.scalar[atoms.start * w..atoms.end * w]);
+        let scalar = &kept.scalar[atoms.start * w..atoms.end * w];
+        self.normalize_adjoint(weights, scalar, normalized_bar, s_bar);
+        scratch.sent_bar = sent_bar;
+        scratch.message = again;
+    }
+
+    /// Adds the gradient with respect to the input of the layer norm: `(ḡ − mean ḡ − n mean(ḡ n)) / σ`, `ḡ = ȳ weight`.
+    pub(super) fn normalize_adjoint(&self, layer: &Layer<T>, scalar: &[T], y_bar: &mut [T], x_bar: &mut [T]) {
+        let (w, h) = (self.wide, self.h);
+        let count = T::of(1.0 / h as f64);
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows = scalar.chunks_exact(w).zip(y_bar.chunks_exact_mut(w)).zip(x_bar.chunks_exact_mut(w));
+                for ((x, y), x_bar) in rows {
+                    let (mean, inverse) = moments(x, h);
+                    let (mut sum, mut along) = (Lanes::<T>::new(), Lanes::<T>::new());
+                    let chunks = y.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES));
+                    for ((y, x), a) in chunks.zip(layer.norm_weight.chunks_exact(LANES)) {
+                        for k in 0..LANES {
+                            // Padding has no weight.
+                            y[k] *= a[k];
+                            sum.0[k] += y[k];
+                            along.0[k] = y[k].times_plus((x[k] - mean) * inverse, along.0[k]);
+                        }
+                    }
+                    let (sum, along) = (sum.total() * count, along.total() * count);
+                    for ((x_bar, &y), &x) in x_bar[..h].iter_mut().zip(&y[..h]).zip(&x[..h]) {
+                        *x_bar += (y - sum - (x - mean) * inverse * along) * inverse;
+                    }
+                }
+            },
+        );
+    }
+
+    /// The edges out of one atom: what they get, and what its `x̄` and `v̄` get from them where these are wanted.
+    pub(super) fn scatter(
+        &self,
+        weights: &Layer<T>,
+        (x, v): (&[T], &[T]),
+        pairs: &Pairs<T>,
+        atom: usize,
+        bars: &Bars<T>,
+        scratch: &mut Scratch<T>,
+        mut own: Option<(&mut [T], &mut [T])>,
+        distance: &mut [T],
+        direction: &mut [[T; 3]],
+    ) {
+        let w = self.wide;
+        let edges = pairs.out_of.edges(atom);
+        let [rows, slopes] = scratch.pair(EDGES * 3 * w, EDGES * 3 * w);
+        let mut start = edges.start;
+        while start < edges.end {
+            let end = (start + EDGES).min(edges.end);
+            let n = (end - start) * 3 * w;
+            let (rows, slopes) = (&mut rows[..n], &mut slopes[..n]);
+            weights.filters.values_and_slopes(&pairs.out_of.distance[start..end], rows, slopes);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((e, row), slope) in (start..end).zip(rows.chunks_exact(3 * w)).zip(slopes.chunks_exact(3 * w))
+                    {
+                        let target = pairs.out_of.other[e] as usize;
+                        let s_bar = &bars.scalar[target * w..(target + 1) * w];
+                        let v_bar = &bars.vector[3 * target * w..3 * (target + 1) * w];
+                        let u = pairs.out_of.direction[e];
+                        let edge = (row, slope, u);
+                        let (along, across) = match &mut own {
+                            Some((x_bar, own_v_bar)) => send_back(edge, x, v, (s_bar, v_bar), x_bar, own_v_bar, w),
+                            None => send_back_first(edge, x, (s_bar, v_bar), w),
+                        };
+                        distance[e - edges.start] += along;
+                        let d = &mut direction[e - edges.start];
+                        for c in 0..3 {
+                            d[c] += across[c];
+                        }
+                    }
+                },
+            );
+            start = end;
+        }
+    }
+}
+
+/// One edge on the way back; `d̄` and `ū`.
+#[inline(always)]
+fn send_back<T: Number>(
+    (row, slope, u): (&[T], &[T], [T; 3]),
+    x: &[T],
+    v: &[T],
+    (s_bar, v_bar): (&[T], &[T]),
+    x_bar: &mut [T],
+    own_v_bar: &mut [T],
+    w: usize,
+) -> (T, [T; 3]) {
+    let (mut along, mut across) = (Lanes::new(), [Lanes::new(); 3]);
+    let mut start = 0;
+    while start < w {
+        let part = |p: usize| p * w + start..p * w + start + LANES;
+        let (wa, wb, wc) = (&row[part(0)], &row[part(1)], &row[part(2)]);
+        let (da, db, dc) = (&slope[part(0)], &slope[part(1)], &slope[part(2)]);
+        let (xa, xb, xc) = (&x[part(0)], &x[part(1)], &x[part(2)]);
+        let (vx, vy, vz) = (&v[part(0)], &v[part(1)], &v[part(2)]);
+        let (bx, by, bz) = (&v_bar[part(0)], &v_bar[part(1)], &v_bar[part(2)]);
+        let s_bar = &s_bar[part(0)];
+        let (mut ga, mut gb, mut gc) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
+        let mut b = [T::ZERO; LANES];
+        for k in 0..LANES {
+            ga[k] = s_bar[k];
+            gb[k] = bx[k].times_plus(vx[k], by[k].times_plus(vy[k], bz[k] * vz[k]));
+            gc[k] = bx[k].times_plus(u[0], by[k].times_plus(u[1], bz[k] * u[2]));
+            let (ta, tb, tc) = (ga[k] * xa[k], gb[k] * xb[k], gc[k] * xc[k]);
+            along.0[k] = ta.times_plus(da[k], tb.times_plus(db[k], tc.times_plus(dc[k], along.0[k])));
+            let c = xc[k] * wc[k];
+            across[0].0[k] = bx[k].times_plus(c, across[0].0[k]);
+            across[1].0[k] = by[k].times_plus(c, across[1].0[k]);
+            across[2].0[k] = bz[k].times_plus(c, across[2].0[k]);
+            b[k] = xb[k] * wb[k];
+        }
+        for (p, (g, row)) in [(&ga, wa), (&gb, wb), (&gc, wc)].into_iter().enumerate() {
+            let out = &mut x_bar[part(p)];
+            for k in 0..LANES {
+                out[k] = g[k].times_plus(row[k], out[k]);
+            }
+        }
+        for (p, bar) in [bx, by, bz].into_iter().enumerate() {
+            let out = &mut own_v_bar[part(p)];
+            for k in 0..LANES {
+                out[k] = bar[k].times_plus(b[k], out[k]);
+            }
+        }
+        start += LANES;
+    }
+    (along.total(), across.map(Lanes::total))
+}
+
+/// The same for the first message, whose sources depend on nothing.
+#[inline(always)]
+fn send_back_first<T: Number>(
+    (row, slope, u): (&[T], &[T], [T; 3]),
+    x: &[T],
+    (s_bar, v_bar): (&[T], &[T]),
+    w: usize,
+) -> (T, [T; 3]) {
+    let (mut along, mut across) = (Lanes::new(), [Lanes::new(); 3]);
+    let mut start = 0;
+    while start < w {
+        let part = |p: usize| p * w + start..p * w + start + LANES;
+        let (wc, da, dc) = (&row[part(2)], &slope[part(0)], &slope[part(2)]);
+        let (xa, xc) = (&x[part(0)], &x[part(2)]);
+        let (bx, by, bz) = (&v_bar[part(0)], &v_bar[part(1)], &v_bar[part(2)]);
+        let s_bar = &s_bar[part(0)];
+        for k in 0..LANES {
+            let gc = bx[k].times_plus(u[0], by[k].times_plus(u[1], bz[k] * u[2]));
+            along.0[k] = (s_bar[k] * xa[k]).times_plus(da[k], (gc * xc[k]).times_plus(dc[k], along.0[k]));
+            let c = xc[k] * wc[k];
+            across[0].0[k] = bx[k].times_plus(c, across[0].0[k]);
+            across[1].0[k] = by[k].times_plus(c, across[1].0[k]);
+            across[2].0[k] = bz[k].times_plus(c, across[2].0[k]);
+        }
+        start += LANES;
+    }
+    (along.total(), across.map(Lanes::total))
+}
