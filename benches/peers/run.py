@@ -23,11 +23,14 @@ SIZES = {
 }
 
 
-def enter_venv():
+def enter_venv(more=()):
+    """Starts over in the virtual environment, which is made where it is missing; `more` are packages besides those of this script."""
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True)
+    if more:
+        subprocess.run([str(python), "-m", "pip", "install", "-q", *more], check=True)
     os.execv(str(python), [str(python), *sys.argv, "--inside"])
 
 

@@ -1,7 +1,9 @@
-//! f32 and f64 for loops that the compiler turns into vector instructions.
+//! f32 and f64 for loops that the compiler turns into vector instructions, and for kernels that name their registers.
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
+
+pub use pulp::{Simd, WithSimd};
 
 /// f32 or f64, with the functions that networks need.
 pub trait Number:
@@ -37,11 +39,97 @@ pub trait Number:
     fn sigmoid(self) -> Self;
     /// `ln(1 + eˣ)`.
     fn softplus(self) -> Self;
+
+    /// A vector register.
+    type Register<S: Simd>: bytemuck::Pod + Debug + Send + Sync;
+
+    /// As many whole registers as the slice holds.
+    fn registers<S: Simd>(slice: &[Self]) -> &[Self::Register<S>];
+    /// The same, to be written.
+    fn registers_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Register<S>];
+    /// The same number in each lane.
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Register<S>;
+    /// `a + b`
+    fn plus<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    /// `a · b`
+    fn times<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    /// `a · b + c`, rounded once.
+    fn fused<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>, c: Self::Register<S>) -> Self::Register<S>;
+    /// Sum of all lanes.
+    fn sum<S: Simd>(simd: S, a: Self::Register<S>) -> Self;
+}
+
+/// Numbers in a register of `T`.
+pub const fn lanes<T: Number, S: Simd>() -> usize {
+    size_of::<T::Register<S>>() / size_of::<T>()
+}
+
+/// The same for the registers that [`dispatch`] will choose.
+pub fn lanes_here<T: Number>() -> usize {
+    struct Ask<T>(std::marker::PhantomData<T>);
+    impl<T: Number> WithSimd for Ask<T> {
+        type Output = usize;
+
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            lanes::<T, S>()
+        }
+    }
+    dispatch(Ask::<T>(std::marker::PhantomData))
+}
+
+/// Runs a kernel with the widest registers of this machine.
+#[inline(always)]
+pub fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// What [`Number`] says of registers, by the names that `pulp` gives them.
+macro_rules! registers {
+    ($vector:ident, $view:ident, $view_mut:ident, $splat:ident, $add:ident, $mul:ident, $fused:ident, $sum:ident) => {
+        type Register<S: Simd> = S::$vector;
+
+        #[inline(always)]
+        fn registers<S: Simd>(slice: &[Self]) -> &[S::$vector] {
+            S::$view(slice).0
+        }
+
+        #[inline(always)]
+        fn registers_mut<S: Simd>(slice: &mut [Self]) -> &mut [S::$vector] {
+            S::$view_mut(slice).0
+        }
+
+        #[inline(always)]
+        fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+            simd.$splat(value)
+        }
+
+        #[inline(always)]
+        fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            simd.$add(a, b)
+        }
+
+        #[inline(always)]
+        fn times<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            simd.$mul(a, b)
+        }
+
+        #[inline(always)]
+        fn fused<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+            simd.$fused(a, b, c)
+        }
+
+        #[inline(always)]
+        fn sum<S: Simd>(simd: S, a: S::$vector) -> Self {
+            simd.$sum(a)
+        }
+    };
 }
 
 impl Number for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    registers!(f64s, as_simd_f64s, as_mut_simd_f64s, splat_f64s, add_f64s, mul_f64s, mul_add_f64s, reduce_sum_f64s);
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -77,6 +165,8 @@ impl Number for f64 {
 impl Number for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    registers!(f32s, as_simd_f32s, as_mut_simd_f32s, splat_f32s, add_f32s, mul_f32s, mul_add_f32s, reduce_sum_f32s);
 
     #[inline(always)]
     fn of(value: f64) -> Self {

@@ -16,3 +16,25 @@ pub fn log_binomials(m: usize) -> Vec<f64> {
     }
     values
 }
+/// `u(x) = 1 + a xᵖ + b xᵖ⁺¹ + c xᵖ⁺²` and its derivative: zero with two derivatives at `x = 1`, zero beyond (Gasteiger et al., DimeNet,
+/// arXiv 2003.03123, eq. 8). `p` is at least 1.
+pub fn polynomial_envelope(x: f64, p: u32) -> (f64, f64) {
+    if x >= 1.0 {
+        return (0.0, 0.0);
+    }
+    let power = x.powi(p as i32 - 1);
+    let p = f64::from(p);
+    let (a, b, c) = (-(p + 1.0) * (p + 2.0) / 2.0, p * (p + 2.0), -p * (p + 1.0) / 2.0);
+    let value = 1.0 + ((c * x + b) * x + a) * power * x;
+    (value, ((c * (p + 2.0) * x + b * (p + 1.0)) * x + a * p) * power)
+}
+
+/// `exp(−x² / (1 − x²))` and its derivative: zero with all derivatives at `x = 1`, zero beyond.
+pub fn exponential_envelope(x: f64) -> (f64, f64) {
+    if x >= 1.0 {
+        return (0.0, 0.0);
+    }
+    let rest = 1.0 - x * x;
+    let value = (-x * x / rest).exp();
+    (value, -2.0 * x * value / (rest * rest))
+}

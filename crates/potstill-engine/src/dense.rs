@@ -1,10 +1,15 @@
 //! Linear maps of rows, and their adjoints.
-#![allow(unsafe_code)] // The product's library takes pointers; lengths are checked before.
+//!
+//! A product `Y = X W` runs over panels of `W` two registers wide, which are stored side by side when the model is loaded, and
+//! over tiles of a few rows of `X`; the tile of `Y` stays in registers while the inner index runs. A panel (16 KB for 128 rows in
+//! f32) stays in the first cache for all rows. Libraries pack the panels at each call, which for a molecule, where `X` has twenty
+//! rows, takes as long as the product.
 
+use crate::aligned::Aligned;
 use crate::checkpoint::Weights;
 use crate::rows::LANES;
 use potstill_core::Result;
-use potstill_core::number::Number;
+use potstill_core::number::{Number, Simd, WithSimd, dispatch, lanes_here};
 
 /// Width of a row that holds `n` numbers.
 pub fn padded(n: usize) -> usize {
@@ -14,26 +19,41 @@ pub fn padded(n: usize) -> usize {
 /// `x W + b` with `W` of shape `[input, output]`, both widths padded with zeros.
 #[derive(Debug, Clone)]
 pub struct Dense<T> {
-    /// Row by row.
-    weight: Vec<T>,
+    weight: Panels<T>,
+    /// The same, transposed.
+    transposed: Panels<T>,
     bias: Vec<T>,
-    input: usize,
-    output: usize,
 }
 
-/// How the rows or columns of a matrix are made up: so many parts of that width, each padded by itself.
+/// How the rows or columns of a matrix are made up of parts of the same width, each padded by itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts(pub usize, pub usize);
+pub struct Parts {
+    n: usize,
+    width: usize,
+    /// Numbers of a part that lie side by side.
+    run: usize,
+}
 
 impl Parts {
+    /// `n` parts, one after the other.
+    pub fn of(n: usize, width: usize) -> Self {
+        Self { n, width, run: padded(width) }
+    }
+
+    /// `n` parts, of which a register of each lies beside one of the next.
+    pub fn interleaved<T: Number>(n: usize, width: usize) -> Self {
+        Self { n, width, run: lanes_here::<T>() }
+    }
+
     /// Width with padding.
     pub fn padded(self) -> usize {
-        self.0 * padded(self.1)
+        self.n * padded(self.width)
     }
 
     /// Where number `i` goes.
     fn place(self, i: usize) -> usize {
-        i / self.1 * padded(self.1) + i % self.1
+        let (part, k) = (i / self.width, i % self.width);
+        (k / self.run * self.n + part) * self.run + k % self.run
     }
 }
 
@@ -43,7 +63,7 @@ impl<T: Number> Dense<T> {
     /// # Errors
     /// Weights that are missing or of another shape.
     pub fn read(weights: &mut Weights, name: &str, input: Parts, output: Parts, bias: bool) -> Result<Self> {
-        let (n_in, n_out) = (input.0 * input.1, output.0 * output.1);
+        let (n_in, n_out) = (input.n * input.width, output.n * output.width);
         let raw = weights.take(&format!("{name}.weight"), &[n_out, n_in])?;
         let (wide_in, wide_out) = (input.padded(), output.padded());
         let mut weight = vec![T::ZERO; wide_in * wide_out];
@@ -58,66 +78,150 @@ impl<T: Number> Dense<T> {
                 padded_bias[output.place(o)] = T::of(value);
             }
         }
-        Ok(Self { weight, bias: padded_bias, input: wide_in, output: wide_out })
+        Ok(Self {
+            weight: Panels::new(wide_in, wide_out, |i, o| weight[i * wide_out + o]),
+            transposed: Panels::new(wide_out, wide_in, |o, i| weight[i * wide_out + o]),
+            bias: padded_bias,
+        })
     }
 
     /// Padded width of what comes out.
     pub fn output(&self) -> usize {
-        self.output
+        self.weight.n
     }
 
     /// Shapes: `[n, input]` to `[n, output]`.
     pub fn forward(&self, x: &[T], y: &mut [T]) {
-        for row in y.chunks_exact_mut(self.output) {
-            row.copy_from_slice(&self.bias);
-        }
-        let n = y.len() / self.output;
-        product(y, [n, self.input, self.output], x, (&self.weight, [self.output, 1]), true);
+        dispatch(Product { x, panels: &self.weight, bias: Some(&self.bias), y });
     }
 
     /// Gradient with respect to `x`. Shapes: `[n, output]` to `[n, input]`.
     pub fn adjoint(&self, y_bar: &[T], x_bar: &mut [T]) {
-        let n = x_bar.len() / self.input;
-        product(x_bar, [n, self.output, self.input], y_bar, (&self.weight, [1, self.output]), false);
+        dispatch(Product { x: y_bar, panels: &self.transposed, bias: None, y: x_bar });
     }
 }
 
-/// `out = a b`, or `out += a b`; sizes are rows of `a`, columns of `a`, columns of `b`, and `b` comes with its strides.
-fn product<T: Number>(
-    out: &mut [T],
-    [m, k, n]: [usize; 3],
-    a: &[T],
-    (b, [row, column]): (&[T], [usize; 2]),
-    add: bool,
-) {
-    assert!(out.len() == m * n && a.len() == m * k && b.len() == k * n, "sizes of a product");
-    if m == 0 || n == 0 {
-        return;
+/// Registers in a row of a panel.
+const PANEL: usize = 2;
+
+/// A matrix of shape `[k, n]` as panels of shape `[k, PANEL]` registers, the last one filled up with zeros.
+#[derive(Debug, Clone)]
+struct Panels<T> {
+    numbers: Aligned<T>,
+    k: usize,
+    n: usize,
+}
+
+impl<T: Number> Panels<T> {
+    fn new(k: usize, n: usize, at: impl Fn(usize, usize) -> T) -> Self {
+        let width = PANEL * lanes_here::<T>();
+        let mut numbers = vec![T::ZERO; n.div_ceil(width) * width * k];
+        for (p, panel) in numbers.chunks_exact_mut(width * k).enumerate() {
+            for (i, row) in panel.chunks_exact_mut(width).enumerate() {
+                for (o, number) in (p * width..n).zip(row) {
+                    *number = at(i, o);
+                }
+            }
+        }
+        Self { numbers: Aligned::new(&numbers), k, n }
     }
-    assert!((k - 1) * row + (n - 1) * column < b.len(), "strides of a product");
-    // SAFETY: the three slices have exactly the lengths that sizes and strides reach, as asserted; `out` is borrowed
-    // mutably, so it overlaps neither factor; `Number` is f32 or f64, which the library has kernels for.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            add,
-            a.as_ptr(),
-            1,
-            k as isize,
-            b.as_ptr(),
-            column as isize,
-            row as isize,
-            T::ONE,
-            T::ONE,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+}
+
+/// `y = x W + b`
+struct Product<'a, T> {
+    x: &'a [T],
+    panels: &'a Panels<T>,
+    bias: Option<&'a [T]>,
+    y: &'a mut [T],
+}
+
+impl<T: Number> WithSimd for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, panels: Panels { numbers, k, n }, bias, y } = self;
+        assert!(x.len() / k == y.len() / n, "rows of a product");
+        let y = T::registers_mut::<S>(y);
+        let bias = bias.map(T::registers::<S>);
+        let (numbers, _) = T::registers::<S>(numbers).as_chunks::<PANEL>();
+        for (p, panel) in numbers.chunks_exact(*k).enumerate() {
+            let mut sums =
+                Tiles { simd, x, panel, k: *k, y: &mut *y, bias, wide: y_width::<T, S>(*n), place: p * PANEL };
+            // Eight rows of two registers want eighteen registers.
+            match S::REGISTER_COUNT >= 32 {
+                true => sums.all::<8>(),
+                false => sums.all::<4>(),
+            }
+        }
+    }
+}
+
+/// Registers in a row.
+#[inline(always)]
+fn y_width<T: Number, S: Simd>(n: usize) -> usize {
+    n / potstill_core::number::lanes::<T, S>()
+}
+
+/// One panel against all rows.
+struct Tiles<'a, T: Number, S: Simd> {
+    simd: S,
+    x: &'a [T],
+    panel: &'a [[T::Register<S>; PANEL]],
+    k: usize,
+    y: &'a mut [T::Register<S>],
+    bias: Option<&'a [T::Register<S>]>,
+    /// Registers in a row of `y`, and which of them the panel makes first.
+    wide: usize,
+    place: usize,
+}
+
+impl<T: Number, S: Simd> Tiles<'_, T, S> {
+    #[inline(always)]
+    fn all<const M: usize>(&mut self) {
+        let n_rows = self.x.len() / self.k;
+        let mut row = 0;
+        while row + M <= n_rows {
+            self.tile::<M>(row);
+            row += M;
+        }
+        if row + 4 <= n_rows {
+            self.tile::<4>(row);
+            row += 4;
+        }
+        match n_rows - row {
+            1 => self.tile::<1>(row),
+            2 => self.tile::<2>(row),
+            3 => self.tile::<3>(row),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
+    fn tile<const M: usize>(&mut self, row: usize) {
+        let (simd, k) = (self.simd, self.k);
+        let mut start = [T::splat(simd, T::ZERO); PANEL];
+        if let Some(bias) = self.bias {
+            let own = PANEL.min(self.wide - self.place);
+            start[..own].copy_from_slice(&bias[self.place..self.place + own]);
+        }
+        let mut sums = [start; M];
+        let x: [&[T]; M] = std::array::from_fn(|i| &self.x[(row + i) * k..(row + i + 1) * k]);
+        let panel = &self.panel[..k];
+        // Indices, for the reason given in PaiNN's kernels.
+        for i in 0..k {
+            let weights = panel[i];
+            for m in 0..M {
+                let x = T::splat(simd, x[m][i]);
+                for r in 0..PANEL {
+                    sums[m][r] = T::fused(simd, x, weights[r], sums[m][r]);
+                }
+            }
+        }
+        for (i, sums) in sums.into_iter().enumerate() {
+            let out = &mut self.y[(row + i) * self.wide + self.place..(row + i + 1) * self.wide];
+            out.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum);
+        }
     }
 }

@@ -5,19 +5,22 @@ use std::sync::Mutex;
 
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::symbol;
-use potstill_core::graph::GraphRule;
+use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
 use potstill_core::system::Mat3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
 use crate::checkpoint::{self, Architecture, Forces};
+use crate::order::Order;
 use crate::painn::{self, PaiNN};
 use crate::pairs::Pairs;
 use crate::schnet::{self, SchNet};
 use crate::work::{EdgeBars, Scratch};
 use potstill_core::number::Number;
 
-/// Bytes that an edge takes whatever the numbers are: indices, lengths and displacements in f64.
-const BYTES_PER_EDGE: usize = 48;
+/// Bytes that an edge takes whatever the numbers are: as a candidate, while the list is drawn, and its source.
+const BYTES_PER_EDGE: usize = 64;
+/// Farther than the cutoff that candidates are listed, in Å; see [`Engine::skin`].
+const SKIN: f64 = 0.5;
 /// Atoms from which memory is looked at before it is taken.
 const CHECKED: usize = 10_000;
 
@@ -51,6 +54,7 @@ impl Default for FilterChoice {
 pub struct Engine<T> {
     network: Network<T>,
     rule: GraphRule,
+    skin: f64,
     elements: Vec<u8>,
     references: ElementEnergies,
     normalizer: Normalizer,
@@ -65,8 +69,12 @@ enum Network<T> {
     PaiNN(PaiNN<T>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory<T> {
+    neighbors: NeighborList,
+    order: Order,
+    /// In the engine's order.
+    atomic_numbers: Vec<u8>,
     pairs: Pairs<T>,
     scratch: Vec<Scratch<T>>,
     schnet: schnet::Memory<T>,
@@ -105,6 +113,7 @@ impl<T: Number> Engine<T> {
         Ok(Self {
             network,
             rule,
+            skin: SKIN,
             elements: header.atomic_numbers().map_err(|e| Error::file(path, e))?,
             references: header.reference_energies,
             normalizer: header.normalizer,
@@ -127,6 +136,15 @@ impl<T: Number> Engine<T> {
         if let Network::PaiNN(network) = &mut self.network {
             network.keep_at_most = bytes;
         }
+        self
+    }
+
+    /// Lists neighbours that far in Å beyond the cutoff (default: 0.5) from the second call on that is about the same atoms, so that
+    /// the list is drawn anew only when an atom has moved half of that. It changes no number, only how fast a call is.
+    #[must_use]
+    pub fn skin(mut self, skin: f64) -> Self {
+        self.skin = skin;
+        self.memory = Mutex::default();
         self
     }
 
@@ -173,51 +191,57 @@ impl<T: Number> Engine<T> {
 
     fn predict(&self, systems: &[&System], memory: &mut Memory<T>) -> Result<Prediction> {
         self.check(systems)?;
-        let graph = self.rule.build(systems)?;
-        if graph.n_atoms() > CHECKED {
-            self.check_memory(graph.n_atoms(), graph.n_edges())?;
+        let Memory { neighbors, order, atomic_numbers, pairs, scratch, schnet, painn, energies, bars } = memory;
+        neighbors.update(systems)?;
+        if neighbors.n_atoms() > CHECKED && energies.len() != neighbors.n_atoms() {
+            self.check_memory(neighbors.n_atoms(), neighbors.n_edges())?;
         }
-        let Memory { pairs, scratch, schnet, painn, energies, bars } = memory;
-        pairs.fill(&graph);
+        order.update(systems, neighbors, self.rule.cutoff);
+        pairs.fill(neighbors, order, self.rule.symmetric || self.rule.neighbors == Neighbors::All);
+        let given = neighbors.atomic_numbers();
+        atomic_numbers.clear();
+        atomic_numbers.extend((0..given.len()).map(|atom| given[order.of_caller(atom)]));
         // More tasks than threads only where there is enough to do, so that threads which are held up do not hold up all.
         let threads = rayon::current_num_threads();
-        let n_tasks = if threads == 1 { 1 } else { (graph.n_atoms() / 32).clamp(1, 4 * threads) };
+        let n_tasks = if threads == 1 { 1 } else { (neighbors.n_atoms() / 32).clamp(1, 4 * threads) };
         let tasks = pairs.tasks(n_tasks);
         scratch.resize_with(tasks.len().max(scratch.len()), Scratch::default);
         let direct = match &self.network {
             Network::SchNet(network) => {
-                network.evaluate(&graph.atomic_numbers, pairs, &tasks, scratch, schnet, energies, bars);
+                network.evaluate(atomic_numbers, pairs, &tasks, scratch, schnet, energies, bars);
                 None
             }
-            Network::PaiNN(network) => {
-                network.evaluate(&graph.atomic_numbers, pairs, &tasks, scratch, painn, energies, bars)
-            }
+            Network::PaiNN(network) => network.evaluate(atomic_numbers, pairs, &tasks, scratch, painn, energies, bars),
         };
-        let mut prediction = self.energies(systems, energies)?;
+        let own = |atom: u32| energies[order.of_engine(atom) as usize].to_f64();
+        let mut prediction = self.energies(systems, &(0..energies.len() as u32).map(own).collect::<Vec<f64>>())?;
         match direct {
             Some(forces) => {
-                let scale = |f: &[T; 3]| f.map(|c| self.normalizer.denormalize_force(c.to_f64()));
-                prediction.forces = forces.as_chunks::<3>().0.iter().map(scale).collect();
+                let (forces, _) = forces.as_chunks::<3>();
+                let scale = |atom: u32| {
+                    forces[order.of_engine(atom) as usize].map(|c| self.normalizer.denormalize_force(c.to_f64()))
+                };
+                prediction.forces = (0..forces.len() as u32).map(scale).collect();
             }
-            None => self.forces(&graph.system_index, graph.n_systems(), pairs, bars, &mut prediction),
+            None => self.forces(neighbors.system_index(), systems.len(), (pairs, order), bars, &mut prediction),
         }
         Ok(prediction)
     }
 
-    fn energies(&self, systems: &[&System], energies: &[T]) -> Result<Prediction> {
+    fn energies(&self, systems: &[&System], energies: &[f64]) -> Result<Prediction> {
         let Normalizer { energy_mean, energy_std, .. } = self.normalizer;
         let mut prediction = Prediction::default();
         let mut first = 0;
         for system in systems {
             let n = system.n_atoms();
             let own = &energies[first..first + n];
-            let raw: f64 = own.iter().map(|e| e.to_f64()).sum();
+            let raw: f64 = own.iter().sum();
             prediction.energy.push(raw * energy_std + energy_mean + self.references.total(&system.atomic_numbers)?);
             let share = energy_mean / n as f64;
             prediction.atomic_energies.extend(
                 own.iter()
                     .zip(&system.atomic_numbers)
-                    .map(|(e, &z)| e.to_f64() * energy_std + share + self.references.get(z).unwrap_or(0.0)),
+                    .map(|(e, &z)| e * energy_std + share + self.references.get(z).unwrap_or(0.0)),
             );
             first += n;
         }
@@ -230,27 +254,30 @@ impl<T: Number> Engine<T> {
         &self,
         system_index: &[u32],
         n_systems: usize,
-        pairs: &Pairs<T>,
+        (pairs, order): (&Pairs<T>, &Order),
         bars: &EdgeBars<T>,
         prediction: &mut Prediction,
     ) {
         let scale = self.normalizer.energy_std;
         let mut forces = vec![[0.0; 3]; system_index.len()];
         let mut virials: Vec<Mat3> = vec![[[0.0; 3]; 3]; n_systems];
-        for (source, &system) in system_index.iter().enumerate() {
-            let virial = &mut virials[system as usize];
-            for e in pairs.out_of.edges(source) {
-                let (displacement, length) = (pairs.displacement[e], pairs.lengths[e]);
-                let u = displacement.map(|c| c / length);
-                let across = bars.direction[e].map(Number::to_f64);
+        let fan = pairs.out_of();
+        for atom in 0..system_index.len() {
+            let source = order.of_caller(atom);
+            let virial = &mut virials[system_index[source] as usize];
+            for e in fan.edges(atom) {
+                let length = fan.distance[e].to_f64();
+                // The fan points from the source to the target.
+                let u = fan.direction[e].map(|c| -c.to_f64());
+                let across = bars.direction.get(e).map_or([0.0; 3], |d| d.map(Number::to_f64));
                 let along = bars.distance[e].to_f64() - (0..3).map(|c| u[c] * across[c]).sum::<f64>() / length;
                 let gradient: [f64; 3] = std::array::from_fn(|c| scale * (u[c] * along + across[c] / length));
-                let target = pairs.out_of.other[e] as usize;
+                let target = order.of_caller(fan.other[e] as usize);
                 for c in 0..3 {
                     forces[target][c] += gradient[c];
                     forces[source][c] -= gradient[c];
                     for k in 0..3 {
-                        virial[c][k] -= gradient[c] * displacement[k];
+                        virial[c][k] -= gradient[c] * length * u[k];
                     }
                 }
             }
@@ -271,7 +298,17 @@ impl<T: Number> Potential for Engine<T> {
 
     fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
         let kept = self.memory.lock().ok().and_then(|mut kept| kept.pop());
-        let mut memory = kept.unwrap_or_default();
+        let mut memory = kept.unwrap_or_else(|| Memory {
+            neighbors: NeighborList::new(self.rule, self.skin),
+            order: Order::default(),
+            atomic_numbers: Vec::new(),
+            pairs: Pairs::default(),
+            scratch: Vec::new(),
+            schnet: schnet::Memory::default(),
+            painn: painn::Memory::default(),
+            energies: Vec::new(),
+            bars: EdgeBars::default(),
+        });
         let prediction = self.predict(systems, &mut memory);
         if let Ok(mut kept) = self.memory.lock() {
             kept.push(memory);

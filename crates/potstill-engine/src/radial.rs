@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use potstill_core::radial::{linspace, log_binomials};
+use potstill_core::radial::{exponential_envelope, linspace, log_binomials, polynomial_envelope};
 
 use crate::checkpoint::{EnvelopeKind, RadialKind};
 
@@ -130,22 +130,9 @@ impl RadialBasis {
 
 impl Envelope {
     fn at(self, x: f64) -> Slope {
-        if x >= 1.0 {
-            return (0.0, 0.0);
-        }
         match self {
-            Self::Polynomial(exponent) => {
-                let p = f64::from(exponent);
-                let (a, b, c) = (-(p + 1.0) * (p + 2.0) / 2.0, p * (p + 2.0), -p * (p + 1.0) / 2.0);
-                let power = x.powi(exponent as i32 - 1);
-                let value = 1.0 + ((c * x + b) * x + a) * power * x;
-                (value, ((c * (p + 2.0) * x + b * (p + 1.0)) * x + a * p) * power)
-            }
-            Self::Exponential => {
-                let rest = 1.0 - x * x;
-                let value = (-x * x / rest).exp();
-                (value, -2.0 * x * value / (rest * rest))
-            }
+            Self::Polynomial(exponent) => polynomial_envelope(x, exponent),
+            Self::Exponential => exponential_envelope(x),
         }
     }
 }

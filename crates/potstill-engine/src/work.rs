@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::filters::RowWork;
 use crate::rows::cut;
 use potstill_core::number::Number;
 
@@ -14,6 +15,10 @@ pub fn resize<T: Number>(array: &mut Vec<T>, n: usize) {
 #[derive(Debug, Default)]
 pub struct Scratch<T> {
     buffer: Vec<T>,
+    /// Filters of the edges of a block of atoms.
+    pub rows: RowWork<T>,
+    /// Sums over edges that are not complete.
+    pub partial: Vec<T>,
     /// `x̄` of a block of atoms.
     pub sent_bar: Vec<T>,
     /// What is not kept of a block of atoms.
@@ -151,16 +156,16 @@ impl<T: Number> Scratch<T> {
 pub struct EdgeBars<T> {
     /// Shape: `[n_edges]`.
     pub distance: Vec<T>,
-    /// Shape: `[n_edges]`.
+    /// Shape: `[n_edges]`, or empty.
     pub direction: Vec<[T; 3]>,
 }
 
 impl<T: Number> EdgeBars<T> {
-    /// All zero.
-    pub fn clear(&mut self, n_edges: usize) {
+    /// All zero; no directions where lengths are all that the energy depends on.
+    pub fn clear(&mut self, n_edges: usize, has_directions: bool) {
         self.distance.clear();
         self.distance.resize(n_edges, T::ZERO);
         self.direction.clear();
-        self.direction.resize(n_edges, [T::ZERO; 3]);
+        self.direction.resize(if has_directions { n_edges } else { 0 }, [T::ZERO; 3]);
     }
 }

@@ -86,20 +86,23 @@ fn systems() -> Vec<System> {
     all
 }
 
-/// Largest deviations: energies of atoms in eV, forces and virials relative to their size.
-fn deviations(found: &Prediction, wanted: &Prediction) -> [f64; 3] {
+/// Largest deviations: energies in eV per atom (or as a part of an atom's where these are above 1 eV), forces and virials relative to their size.
+fn deviations(systems: &[System], found: &Prediction, wanted: &Prediction) -> [f64; 3] {
     let far = |a: &[f64], b: &[f64]| {
         assert_eq!(a.len(), b.len());
         let square = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>();
         (square(&mut a.iter().zip(b).map(|(a, b)| a - b)) / square(&mut b.iter().copied()).max(1e-300)).sqrt()
     };
-    let energies = found.atomic_energies.iter().zip(&wanted.atomic_energies).map(|(a, b)| (a - b).abs());
     let virial = match (&found.virial, &wanted.virial) {
         (Some(a), Some(b)) => far(a.as_flattened().as_flattened(), b.as_flattened().as_flattened()),
         (a, b) => f64::from(u8::from(a.is_some() != b.is_some())),
     };
-    let totals = found.energy.iter().zip(&wanted.energy).map(|(a, b)| (a - b).abs());
-    let worst = energies.chain(totals).fold(0.0, f64::max);
+    let energies = systems.iter().zip(found.energy.iter().zip(&wanted.energy));
+    let size = wanted.atomic_energies.iter().map(|e| e.abs()).sum::<f64>() / wanted.atomic_energies.len() as f64;
+    let worst =
+        energies.map(|(system, (a, b))| (a - b).abs() / system.n_atoms() as f64).fold(0.0, f64::max) / size.max(1.0);
+    let atomic = far(&found.atomic_energies, &wanted.atomic_energies);
+    assert!(atomic < 3e-6, "energies of atoms differ by {atomic:e} of their size");
     [worst, far(found.forces.as_flattened(), wanted.forces.as_flattened()), virial]
 }
 
@@ -114,7 +117,7 @@ fn compare<T: Number>(path: &Path, filters: FilterChoice, wanted: &Prediction, l
     assert_eq!(first, pool.install(|| engine.evaluate(&all).unwrap()), "{name}: the same bits with one thread");
     let lean = Engine::<T>::load(path, filters).unwrap().keep_at_most(0).evaluate(&all).unwrap();
     assert_eq!(first, lean, "{name}: the same bits in less memory");
-    let found = deviations(&first, wanted);
+    let found = deviations(&systems, &first, wanted);
     println!("{name:28} {filters:?}: {:.1e} {:.1e} {:.1e}", found[0], found[1], found[2]);
     for (found, limit) in found.into_iter().zip(limits) {
         assert!(found <= limit, "{name}: {found:e} above {limit:e}");
@@ -131,9 +134,9 @@ fn the_engine_agrees_with_the_networks() {
         let systems = systems();
         let wanted = model.evaluate(&systems.iter().collect::<Vec<_>>()).unwrap();
         compare::<f64>(&path, EXACT, &wanted, [1e-10; 3], name);
-        compare::<f64>(&path, FilterChoice::Table { accuracy: 1e-8 }, &wanted, [1e-6, 1e-6, 1e-6], name);
-        compare::<f32>(&path, EXACT, &wanted, [3e-5, 1e-5, 1e-5], name);
-        compare::<f32>(&path, FilterChoice::default(), &wanted, [3e-5, 1e-5, 1e-5], name);
+        compare::<f64>(&path, FilterChoice::Table { accuracy: 1e-8 }, &wanted, [1e-8, 1e-7, 1e-7], name);
+        compare::<f32>(&path, EXACT, &wanted, [1e-6, 1e-5, 1e-5], name);
+        compare::<f32>(&path, FilterChoice::default(), &wanted, [1e-6, 1e-5, 1e-5], name);
     }
 }
 
@@ -174,6 +177,101 @@ fn the_engine_keeps_the_laws() {
             };
             check(&format!("{name}, {filters:?}"), &engine, &exceptions, seed);
         }
+    }
+}
+
+/// Largest difference between the energy along a random line and the integral of the force, in eV per atom (Simpson's rule).
+fn work_along_a_line<T: Number>(path: &Path, filters: FilterChoice, seed: u64) -> f64 {
+    const STEPS: usize = 400;
+    let engine = Engine::<T>::load(path, filters).unwrap();
+    let start = molecule(21, seed);
+    let direction = molecule(21, seed + 1).positions;
+    let (mut energies, mut slopes) = (Vec::new(), Vec::new());
+    for step in 0..=STEPS {
+        let mut system = start.clone();
+        for (position, direction) in system.positions.iter_mut().zip(&direction) {
+            (0..3).for_each(|c| position[c] += 0.1 * step as f64 / STEPS as f64 * direction[c]);
+        }
+        let found = engine.evaluate(&[&system]).unwrap();
+        energies.push(found.energy[0]);
+        let forces = found.forces.iter().flatten();
+        slopes.push(-0.1 * forces.zip(direction.iter().flatten()).map(|(f, d)| f * d).sum::<f64>());
+    }
+    let mut integral = 0.0;
+    let mut worst = 0.0_f64;
+    for k in (0..STEPS).step_by(2) {
+        integral += (slopes[k] + 4.0 * slopes[k + 1] + slopes[k + 2]) / (3.0 * STEPS as f64);
+        worst = worst.max((energies[k + 2] - energies[0] - integral).abs() / 21.0);
+    }
+    let range = energies.iter().fold((f64::MAX, f64::MIN), |(low, high), &e| (low.min(e), high.max(e)));
+    assert!(range.1 - range.0 > 0.05, "the energy changes along the line");
+    worst
+}
+
+#[test]
+fn the_energy_is_the_integral_of_the_force() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.safetensors");
+    for (name, architecture) in [("SchNet", schnet(32, 16, Neighbors::All)), ("PaiNN", Architecture::PaiNN(painn(12)))]
+    {
+        save(&path, architecture, 0.0);
+        for seed in [11, 12, 13] {
+            let exact = work_along_a_line::<f64>(&path, EXACT, seed);
+            let table = work_along_a_line::<f64>(&path, FilterChoice::default(), seed);
+            let single = work_along_a_line::<f32>(&path, FilterChoice::default(), seed);
+            println!("{name} {seed}: {exact:.1e} {table:.1e} {single:.1e} eV per atom");
+            assert!(exact < 1e-9 && table < 1e-9 && single < 1e-6, "{name} {seed}: {exact:e} {table:e} {single:e}");
+        }
+    }
+}
+
+#[test]
+fn a_trajectory_gives_the_same_bits_with_and_without_a_skin() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.safetensors");
+    for (architecture, seed) in [
+        (Architecture::PaiNN(painn(12)), 3),
+        (schnet(12, 10, Neighbors::All), 4),
+        (schnet(12, 10, Neighbors::Nearest(5)), 5),
+    ] {
+        save(&path, architecture, 0.0);
+        let load = || Engine::<f64>::load(&path, FilterChoice::default()).unwrap();
+        let (with, without) = (load().skin(0.6), load().skin(0.0));
+        let mut system = crystal(9, [true; 3], seed);
+        for step in 0..12 {
+            for (k, x) in system.positions.iter_mut().flatten().enumerate() {
+                *x += 0.05 * (k as f64 + 0.3 * f64::from(step)).sin();
+            }
+            assert_eq!(with.evaluate(&[&system]).unwrap(), without.evaluate(&[&system]).unwrap(), "step {step}");
+        }
+    }
+}
+
+#[test]
+fn atoms_of_large_systems_keep_their_numbers() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.safetensors");
+    let one = molecule(21, 8);
+    // Far apart, and numbered so that every molecule's first atoms come first.
+    let n = 110;
+    let mut all = System::default();
+    for (z, position) in one.atomic_numbers.iter().zip(&one.positions) {
+        for k in 0..n {
+            all.atomic_numbers.push(*z);
+            all.positions.push([position[0] + 40.0 * f64::from(k * 37 % n), position[1], position[2]]);
+        }
+    }
+    let direct = PaiNNConfig { forces: Forces::Direct, ..painn(12) };
+    for architecture in [schnet(12, 10, Neighbors::All), Architecture::PaiNN(painn(12)), Architecture::PaiNN(direct)] {
+        save(&path, architecture, 0.0);
+        let engine = Engine::<f64>::load(&path, FilterChoice::default()).unwrap();
+        let (single, many) = (engine.evaluate(&[&one]).unwrap(), engine.evaluate(&[&all]).unwrap());
+        for (i, (energy, force)) in many.atomic_energies.iter().zip(&many.forces).enumerate() {
+            let own = i / n as usize;
+            assert!((energy - single.atomic_energies[own]).abs() < 1e-9, "atom {i}");
+            assert!((0..3).all(|c| (force[c] - single.forces[own][c]).abs() < 1e-9), "atom {i}");
+        }
+        assert!((many.energy[0] - f64::from(n) * single.energy[0]).abs() < 1e-6);
     }
 }
 

@@ -38,12 +38,23 @@ pub struct Batch {
     pub distance: Tensor<2>,
     /// Unit vector from target to source. Shape: `[n_edges, 3]`.
     pub direction: Tensor<2>,
+    /// Length and direction of each edge in f64, on the host; none where gradients with respect to geometry are recorded.
+    pub host: Option<HostGeometry>,
     /// Neighbours of neighbours, for GemNet-OC alone.
     pub gemnet: Option<Arc<GemNetTables>>,
     /// Device of all tensors.
     pub device: Device,
     /// Floating-point type of all tensors.
     pub dtype: DType,
+}
+
+/// Lengths in Å and unit vectors from target to source.
+#[derive(Debug, Clone)]
+pub struct HostGeometry {
+    /// Shape: `[n_edges]`.
+    pub distance: Arc<[f64]>,
+    /// Shape: `[n_edges, 3]`.
+    pub direction: Arc<[[f64; 3]]>,
 }
 
 impl Batch {
@@ -82,6 +93,10 @@ impl Batch {
             target: int(graph.target.iter().map(|&t| t as i32).collect()),
             ends: graph.source.iter().zip(&graph.target).map(|(&s, &t)| [s, t]).collect(),
             edge_system: int(edge_system),
+            host: Some(HostGeometry {
+                distance: distance.as_slice().into(),
+                direction: direction.as_chunks::<3>().0.into(),
+            }),
             displacement: float_tensor(displacement, [n_edges, 3], device, dtype),
             distance: float_tensor(distance, [n_edges, 1], device, dtype),
             direction: float_tensor(direction, [n_edges, 3], device, dtype),
@@ -99,7 +114,7 @@ impl Batch {
         let displacement = self.displacement.detach().require_grad();
         let distance = displacement.clone().powi_scalar(2).sum_dim(1).sqrt();
         let direction = displacement.clone() / distance.clone();
-        Self { displacement, distance, direction, ..self }
+        Self { displacement, distance, direction, host: None, ..self }
     }
 
     /// Derivatives with respect to positions from those with respect to the displacement of each edge, `∂L/∂r_source` being

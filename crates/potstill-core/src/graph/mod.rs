@@ -10,6 +10,7 @@
 //! | `search` | from candidates to edges of one system: exact distances, the rules, threads |
 //! | `edges` | the edge arrays of one system, symmetrisation |
 //! | `build` | batches: drawn from systems, joined from graphs |
+//! | `neighbor_list` | the same edges from call to call, with a skin |
 //! | `reverse` | reverse edges, edges of each target, distances |
 //! | `check` | what is refused before any work is done |
 //! | [`gemnet`] | the four graphs of GemNet-OC, its triplets and quadruplets |
@@ -28,6 +29,7 @@ mod check;
 mod edges;
 mod frame;
 pub mod gemnet;
+mod neighbor_list;
 mod reverse;
 mod search;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::neighbor_list::{Neighbor, NeighborList};
 use crate::system::Vec3;
 
 /// Which pairs within the cutoff become edges.

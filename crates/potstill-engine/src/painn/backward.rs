@@ -3,10 +3,11 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use potstill_core::number::{Number, vectorized};
+use potstill_core::number::{Number, dispatch, vectorized};
 
 use super::activation::{moments, silu_adjoint, two};
-use super::{BLOCK, Bars, EDGES, Kept, Layer, Memory, PaiNN};
+use super::message::Scatter;
+use super::{BLOCK, Bars, Kept, Layer, Memory, PaiNN};
 use crate::pairs::Pairs;
 use crate::rows::{LANES, Lanes, add, cut, cut_edges, run};
 use crate::work::{EdgeBars, MessageKept, Scratch, UpdateRead, resize};
@@ -27,7 +28,7 @@ impl<T: Number> PaiNN<T> {
             resize(&mut bars.scalar, n * w);
             resize(&mut bars.vector, 3 * n * w);
         }
-        bars.clear(pairs.len());
+        bars.clear(pairs.len(), true);
         let Memory { layers, energy_hidden, bars: [mine, others], .. } = memory;
         let (mut mine, mut others) = (mine, others);
         for layer in (0..layers.len()).rev() {
@@ -38,8 +39,8 @@ impl<T: Number> PaiNN<T> {
                 .zip(scratch.iter_mut())
                 .zip(cut(&mut mine.scalar, tasks, w))
                 .zip(cut(&mut mine.vector, tasks, 3 * w))
-                .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of.first))
-                .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of.first))
+                .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of().first))
+                .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of().first))
                 .collect();
             let (hidden, others_now) = (&*energy_hidden, &*others);
             run(parts, |(((((task, scratch), s_bar), v_bar), distance), direction)| {
@@ -53,8 +54,8 @@ impl<T: Number> PaiNN<T> {
                             v_bar.fill(T::ZERO);
                         }
                         Some(above) => {
-                            let edges = pairs.out_of.first[atoms.start]..pairs.out_of.first[atoms.end];
-                            let offset = pairs.out_of.first[task.start];
+                            let edges = pairs.out_of().edges_of(atoms.clone());
+                            let offset = pairs.out_of().first[task.start];
                             let own = edges.start - offset..edges.end - offset;
                             let weights = &self.layers[layer + 1];
                             self.message_adjoint(
@@ -79,24 +80,34 @@ impl<T: Number> PaiNN<T> {
         let parts: Vec<_> = tasks
             .iter()
             .zip(scratch.iter_mut())
-            .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of.first))
-            .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of.first))
+            .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of().first))
+            .zip(cut_edges(&mut bars.direction, tasks, &pairs.out_of().first))
             .collect();
         let (weights, others_now) = (&self.layers[0], &*others);
         run(parts, |(((task, scratch), distance), direction)| {
-            let offset = pairs.out_of.first[task.start];
-            let mut again = std::mem::take(&mut scratch.message);
+            let fan = pairs.out_of();
+            let (mut again, mut rows) = (std::mem::take(&mut scratch.message), std::mem::take(&mut scratch.rows));
             for start in task.clone().step_by(BLOCK) {
                 let atoms = start..(start + BLOCK).min(task.end);
                 let [_, sent] = self.message_of(weights, first, atoms.clone(), &mut again, scratch);
-                for (atom, x) in atoms.zip(sent.chunks_exact(3 * w)) {
-                    let own = pairs.out_of.edges(atom);
-                    let own = own.start - offset..own.end - offset;
-                    let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
-                    self.scatter(weights, (x, &[]), pairs, atom, others_now, scratch, None, distance, direction);
-                }
+                let edges = fan.edges_of(atoms.clone());
+                let own = edges.start - fan.first[task.start]..edges.end - fan.first[task.start];
+                dispatch(Scatter {
+                    filters: weights.filters.rows(&fan.distance[edges], &mut rows),
+                    fan,
+                    atoms,
+                    sent,
+                    vector: &[],
+                    bars: (&others_now.scalar, &others_now.vector),
+                    w,
+                    sent_bar: &mut [],
+                    vector_bar: &mut [],
+                    partial: &mut scratch.partial,
+                    distance: &mut distance[own.clone()],
+                    direction: &mut direction[own],
+                });
             }
-            scratch.message = again;
+            (scratch.message, scratch.rows) = (again, rows);
         });
     }
 
@@ -241,21 +252,28 @@ impl<T: Number> PaiNN<T> {
     ) {
         let w = self.wide;
         let m = atoms.len();
-        let first = pairs.out_of.first[atoms.start];
         let mut sent_bar = std::mem::take(&mut scratch.sent_bar);
         let mut again = std::mem::take(&mut scratch.message);
         resize(&mut sent_bar, 3 * m * w);
         let [hidden, sent] = self.message_of(weights, kept, atoms.clone(), &mut again, scratch);
-        let rows = sent_bar.chunks_exact_mut(3 * w).zip(v_bar.chunks_exact_mut(3 * w)).zip(sent.chunks_exact(3 * w));
-        for (atom, ((sent_bar, v_bar), x)) in atoms.clone().zip(rows) {
-            let v = &kept.vector[3 * atom * w..3 * (atom + 1) * w];
-            let own = pairs.out_of.edges(atom);
-            let own = own.start - first..own.end - first;
-            v_bar.copy_from_slice(&bars.vector[3 * atom * w..3 * (atom + 1) * w]);
-            sent_bar.fill(T::ZERO);
-            let (distance, direction) = (&mut distance[own.clone()], &mut direction[own]);
-            self.scatter(weights, (x, v), pairs, atom, bars, scratch, Some((sent_bar, v_bar)), distance, direction);
-        }
+        let fan = pairs.out_of();
+        let mut rows = std::mem::take(&mut scratch.rows);
+        let filters = weights.filters.rows(&fan.distance[fan.edges_of(atoms.clone())], &mut rows);
+        dispatch(Scatter {
+            filters,
+            fan,
+            atoms: atoms.clone(),
+            sent,
+            vector: &kept.vector[3 * atoms.start * w..3 * atoms.end * w],
+            bars: (&bars.scalar, &bars.vector),
+            w,
+            sent_bar: &mut sent_bar,
+            vector_bar: &mut *v_bar,
+            partial: &mut scratch.partial,
+            distance,
+            direction,
+        });
+        scratch.rows = rows;
         let [hidden_bar, normalized_bar] = scratch.pair(m * w, m * w);
         weights.scalar_out.adjoint(&sent_bar, hidden_bar);
         silu_adjoint(hidden, hidden_bar);
@@ -295,133 +313,4 @@ impl<T: Number> PaiNN<T> {
             },
         );
     }
-
-    /// The edges out of one atom: what they get, and what its `x̄` and `v̄` get from them where these are wanted.
-    pub(super) fn scatter(
-        &self,
-        weights: &Layer<T>,
-        (x, v): (&[T], &[T]),
-        pairs: &Pairs<T>,
-        atom: usize,
-        bars: &Bars<T>,
-        scratch: &mut Scratch<T>,
-        mut own: Option<(&mut [T], &mut [T])>,
-        distance: &mut [T],
-        direction: &mut [[T; 3]],
-    ) {
-        let w = self.wide;
-        let edges = pairs.out_of.edges(atom);
-        let [rows, slopes] = scratch.pair(EDGES * 3 * w, EDGES * 3 * w);
-        let mut start = edges.start;
-        while start < edges.end {
-            let end = (start + EDGES).min(edges.end);
-            let n = (end - start) * 3 * w;
-            let (rows, slopes) = (&mut rows[..n], &mut slopes[..n]);
-            weights.filters.values_and_slopes(&pairs.out_of.distance[start..end], rows, slopes);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((e, row), slope) in (start..end).zip(rows.chunks_exact(3 * w)).zip(slopes.chunks_exact(3 * w))
-                    {
-                        let target = pairs.out_of.other[e] as usize;
-                        let s_bar = &bars.scalar[target * w..(target + 1) * w];
-                        let v_bar = &bars.vector[3 * target * w..3 * (target + 1) * w];
-                        let u = pairs.out_of.direction[e];
-                        let edge = (row, slope, u);
-                        let (along, across) = match &mut own {
-                            Some((x_bar, own_v_bar)) => send_back(edge, x, v, (s_bar, v_bar), x_bar, own_v_bar, w),
-                            None => send_back_first(edge, x, (s_bar, v_bar), w),
-                        };
-                        distance[e - edges.start] += along;
-                        let d = &mut direction[e - edges.start];
-                        for c in 0..3 {
-                            d[c] += across[c];
-                        }
-                    }
-                },
-            );
-            start = end;
-        }
-    }
-}
-
-/// One edge on the way back; `d̄` and `ū`.
-#[inline(always)]
-fn send_back<T: Number>(
-    (row, slope, u): (&[T], &[T], [T; 3]),
-    x: &[T],
-    v: &[T],
-    (s_bar, v_bar): (&[T], &[T]),
-    x_bar: &mut [T],
-    own_v_bar: &mut [T],
-    w: usize,
-) -> (T, [T; 3]) {
-    let (mut along, mut across) = (Lanes::new(), [Lanes::new(); 3]);
-    let mut start = 0;
-    while start < w {
-        let part = |p: usize| p * w + start..p * w + start + LANES;
-        let (wa, wb, wc) = (&row[part(0)], &row[part(1)], &row[part(2)]);
-        let (da, db, dc) = (&slope[part(0)], &slope[part(1)], &slope[part(2)]);
-        let (xa, xb, xc) = (&x[part(0)], &x[part(1)], &x[part(2)]);
-        let (vx, vy, vz) = (&v[part(0)], &v[part(1)], &v[part(2)]);
-        let (bx, by, bz) = (&v_bar[part(0)], &v_bar[part(1)], &v_bar[part(2)]);
-        let s_bar = &s_bar[part(0)];
-        let (mut ga, mut gb, mut gc) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
-        let mut b = [T::ZERO; LANES];
-        for k in 0..LANES {
-            ga[k] = s_bar[k];
-            gb[k] = bx[k].times_plus(vx[k], by[k].times_plus(vy[k], bz[k] * vz[k]));
-            gc[k] = bx[k].times_plus(u[0], by[k].times_plus(u[1], bz[k] * u[2]));
-            let (ta, tb, tc) = (ga[k] * xa[k], gb[k] * xb[k], gc[k] * xc[k]);
-            along.0[k] = ta.times_plus(da[k], tb.times_plus(db[k], tc.times_plus(dc[k], along.0[k])));
-            let c = xc[k] * wc[k];
-            across[0].0[k] = bx[k].times_plus(c, across[0].0[k]);
-            across[1].0[k] = by[k].times_plus(c, across[1].0[k]);
-            across[2].0[k] = bz[k].times_plus(c, across[2].0[k]);
-            b[k] = xb[k] * wb[k];
-        }
-        for (p, (g, row)) in [(&ga, wa), (&gb, wb), (&gc, wc)].into_iter().enumerate() {
-            let out = &mut x_bar[part(p)];
-            for k in 0..LANES {
-                out[k] = g[k].times_plus(row[k], out[k]);
-            }
-        }
-        for (p, bar) in [bx, by, bz].into_iter().enumerate() {
-            let out = &mut own_v_bar[part(p)];
-            for k in 0..LANES {
-                out[k] = bar[k].times_plus(b[k], out[k]);
-            }
-        }
-        start += LANES;
-    }
-    (along.total(), across.map(Lanes::total))
-}
-
-/// The same for the first message, whose sources depend on nothing.
-#[inline(always)]
-fn send_back_first<T: Number>(
-    (row, slope, u): (&[T], &[T], [T; 3]),
-    x: &[T],
-    (s_bar, v_bar): (&[T], &[T]),
-    w: usize,
-) -> (T, [T; 3]) {
-    let (mut along, mut across) = (Lanes::new(), [Lanes::new(); 3]);
-    let mut start = 0;
-    while start < w {
-        let part = |p: usize| p * w + start..p * w + start + LANES;
-        let (wc, da, dc) = (&row[part(2)], &slope[part(0)], &slope[part(2)]);
-        let (xa, xc) = (&x[part(0)], &x[part(2)]);
-        let (bx, by, bz) = (&v_bar[part(0)], &v_bar[part(1)], &v_bar[part(2)]);
-        let s_bar = &s_bar[part(0)];
-        for k in 0..LANES {
-            let gc = bx[k].times_plus(u[0], by[k].times_plus(u[1], bz[k] * u[2]));
-            along.0[k] = (s_bar[k] * xa[k]).times_plus(da[k], (gc * xc[k]).times_plus(dc[k], along.0[k]));
-            let c = xc[k] * wc[k];
-            across[0].0[k] = bx[k].times_plus(c, across[0].0[k]);
-            across[1].0[k] = by[k].times_plus(c, across[1].0[k]);
-            across[2].0[k] = bz[k].times_plus(c, across[2].0[k]);
-        }
-        start += LANES;
-    }
-    (along.total(), across.map(Lanes::total))
 }

@@ -3,11 +3,11 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use potstill_core::number::{Number, vectorized};
+use potstill_core::number::{Number, dispatch, vectorized};
 
 use super::activation::{moments, silu, two};
-use super::{BLOCK, EDGES, Kept, Layer, Memory, NORM_EPSILON, PaiNN};
-use crate::filters::Filters;
+use super::message::Gather;
+use super::{BLOCK, Kept, Layer, Memory, NORM_EPSILON, PaiNN};
 use crate::pairs::Pairs;
 use crate::rows::{cut, run};
 use crate::work::{MessageKept, Scratch, UpdateView};
@@ -106,15 +106,14 @@ impl<T: Number> PaiNN<T> {
             .zip(update.cut(tasks, w))
             .collect();
         run(parts, |((((((task, scratch), s), v), middle_scalar), middle_vector), mut update)| {
-            let mut own = std::mem::take(&mut scratch.update);
+            let (mut own, mut rows) = (std::mem::take(&mut scratch.update), std::mem::take(&mut scratch.rows));
             let blocks = s.chunks_mut(BLOCK * w).zip(v.chunks_mut(3 * BLOCK * w));
             for (b, (s, v)) in blocks.enumerate() {
                 let start = task.start + b * BLOCK;
                 let m = s.len() / w;
-                let filters = scratch.first(EDGES * 3 * w);
-                for (k, (s, v)) in s.chunks_exact_mut(w).zip(v.chunks_exact_mut(3 * w)).enumerate() {
-                    self.gather(&weights.filters, start + k, pairs, scalar, vector, sent, filters, s, v);
-                }
+                let atoms = start..start + m;
+                let filters = weights.filters.rows(&pairs.into.distance[pairs.into.edges_of(atoms.clone())], &mut rows);
+                dispatch(Gather { filters, fan: &pairs.into, atoms, scalar, vector, sent, w, s: &mut *s, v: &mut *v });
                 let mut view = match is_lean {
                     true => {
                         middle_scalar[b * BLOCK * w..][..s.len()].copy_from_slice(s);
@@ -127,7 +126,7 @@ impl<T: Number> PaiNN<T> {
                 self.update_block(weights, s, v, &mut view, scratch);
                 self.update(weights.scale, view.mixed, view.gates, s, v);
             }
-            scratch.update = own;
+            (scratch.update, scratch.rows) = (own, rows);
         });
     }
 
@@ -146,53 +145,6 @@ impl<T: Number> PaiNN<T> {
         weights.gate_in.forward(input, view.hidden);
         silu(view.hidden, activated);
         weights.gate_out.forward(activated, view.gates);
-    }
-
-    /// `s̃` and `ṽ` of one atom.
-    pub(super) fn gather(
-        &self,
-        filters: &Filters<T>,
-        atom: usize,
-        pairs: &Pairs<T>,
-        scalar: &[T],
-        vector: &[T],
-        sent: &[T],
-        rows: &mut [T],
-        s: &mut [T],
-        v: &mut [T],
-    ) {
-        let w = self.wide;
-        s.copy_from_slice(&scalar[atom * w..(atom + 1) * w]);
-        match vector.is_empty() {
-            true => v.fill(T::ZERO),
-            false => v.copy_from_slice(&vector[3 * atom * w..3 * (atom + 1) * w]),
-        }
-        let edges = pairs.into.edges(atom);
-        let mut start = edges.start;
-        while start < edges.end {
-            let end = (start + EDGES).min(edges.end);
-            let rows = &mut rows[..(end - start) * 3 * w];
-            filters.values(&pairs.into.distance[start..end], rows);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (e, row) in (start..end).zip(rows.chunks_exact(3 * w)) {
-                        let source = pairs.into.other[e] as usize;
-                        let x = &sent[3 * source * w..3 * (source + 1) * w];
-                        let u = pairs.into.direction[e];
-                        match vector.is_empty() {
-                            true => receive_first(row, x, u, s, v, w),
-                            false => {
-                                receive_one(row, x, &vector[3 * source * w..3 * (source + 1) * w], u, s, v, w);
-                            }
-                        }
-                    }
-                },
-            );
-            start = end;
-        }
-        let half = T::of(FRAC_1_SQRT_2);
-        s.iter_mut().for_each(|s| *s *= half);
     }
 
     /// `‖q‖`, and the input of the gate: `[s̃, ‖q‖]`.
@@ -246,42 +198,5 @@ impl<T: Number> PaiNN<T> {
                 }
             },
         );
-    }
-}
-
-/// One edge of a message: `s̃ += gₐ`, `ṽ += v g_b + u g_c`.
-#[inline(always)]
-fn receive_one<T: Number>(row: &[T], x: &[T], v: &[T], u: [T; 3], s: &mut [T], out: &mut [T], w: usize) {
-    let (wa, wb, wc) = (&row[..w], &row[w..2 * w], &row[2 * w..3 * w]);
-    let (xa, xb, xc) = (&x[..w], &x[w..2 * w], &x[2 * w..3 * w]);
-    let (vx, vy, vz) = (&v[..w], &v[w..2 * w], &v[2 * w..3 * w]);
-    let s = &mut s[..w];
-    let (ox, rest) = out.split_at_mut(w);
-    let (oy, oz) = rest.split_at_mut(w);
-    let oz = &mut oz[..w];
-    for k in 0..w {
-        s[k] = xa[k].times_plus(wa[k], s[k]);
-        let (b, c) = (xb[k] * wb[k], xc[k] * wc[k]);
-        ox[k] = vx[k].times_plus(b, u[0].times_plus(c, ox[k]));
-        oy[k] = vy[k].times_plus(b, u[1].times_plus(c, oy[k]));
-        oz[k] = vz[k].times_plus(b, u[2].times_plus(c, oz[k]));
-    }
-}
-
-/// The same where there are no vectors yet.
-#[inline(always)]
-fn receive_first<T: Number>(row: &[T], x: &[T], u: [T; 3], s: &mut [T], out: &mut [T], w: usize) {
-    let (wa, wc) = (&row[..w], &row[2 * w..3 * w]);
-    let (xa, xc) = (&x[..w], &x[2 * w..3 * w]);
-    let s = &mut s[..w];
-    let (ox, rest) = out.split_at_mut(w);
-    let (oy, oz) = rest.split_at_mut(w);
-    let oz = &mut oz[..w];
-    for k in 0..w {
-        s[k] = xa[k].times_plus(wa[k], s[k]);
-        let c = xc[k] * wc[k];
-        ox[k] = u[0].times_plus(c, ox[k]);
-        oy[k] = u[1].times_plus(c, oy[k]);
-        oz[k] = u[2].times_plus(c, oz[k]);
     }
 }

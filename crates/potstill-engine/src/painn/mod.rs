@@ -37,6 +37,7 @@ mod backward;
 mod direct;
 mod filter;
 mod forward;
+mod message;
 
 use std::ops::Range;
 
@@ -44,7 +45,7 @@ use potstill_core::Result;
 use potstill_core::number::Number;
 
 use self::activation::silu;
-use self::direct::Gated;
+use self::direct::{Gated, GatedWork};
 use self::filter::Filter;
 use crate::checkpoint::{Forces, PaiNNSizes, RadialKind, Weights};
 use crate::dense::{Dense, Parts, padded};
@@ -64,8 +65,6 @@ const VARIANCE_EPSILON: f64 = 1e-5;
 const GAIN: f64 = 1.0 / 0.6;
 /// Atoms whose matrices are multiplied at a time.
 const BLOCK: usize = 64;
-/// Edges whose filters are looked up at a time.
-const EDGES: usize = 16;
 /// Default of what is kept.
 const KEEP_AT_MOST: usize = 1 << 30;
 
@@ -110,6 +109,7 @@ pub struct Memory<T> {
     energy_hidden: Vec<T>,
     /// `s̃̄ / √2` and `ṽ̄` of the layer above and of the one that is being worked on.
     bars: [Bars<T>; 2],
+    head: [GatedWork<T>; 2],
 }
 
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ impl<T: Number> PaiNN<T> {
     /// Weights that do not fit; filters that no table follows closely enough.
     pub fn new(sizes: &PaiNNSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, wide) = (sizes.hidden_channels, padded(sizes.hidden_channels));
-        let one = Parts(1, h);
+        let one = Parts::of(1, h);
         let widened = |raw: Vec<f64>| -> Vec<T> {
             let mut values = vec![T::ZERO; wide];
             values.iter_mut().zip(raw).for_each(|(to, from)| *to = T::of(from));
@@ -176,14 +176,14 @@ impl<T: Number> PaiNN<T> {
                 norm_weight: widened(weights.take(&message("norm.weight"), &[h])?),
                 norm_bias: widened(weights.take(&message("norm.bias"), &[h])?),
                 scalar_in: Dense::read(weights, &message("scalar_in"), one, one, true)?,
-                scalar_out: Dense::read(weights, &message("scalar_out"), one, Parts(3, h), true)?,
+                scalar_out: Dense::read(weights, &message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
                 filters: match accuracy {
-                    Some(accuracy) => Filters::table(&filter, sizes.cutoff, accuracy)?,
-                    None => Filters::Exact(Box::new(filter)),
+                    Some(accuracy) => Filters::table(&filter, 3, sizes.cutoff, accuracy)?,
+                    None => Filters::Exact(Box::new(filter), 3),
                 },
-                vector_mix: Dense::read(weights, &update("vector_mix"), one, Parts(2, h), false)?,
-                gate_in: Dense::read(weights, &update("gate_in"), Parts(2, h), one, true)?,
-                gate_out: Dense::read(weights, &update("gate_out"), one, Parts(3, h), true)?,
+                vector_mix: Dense::read(weights, &update("vector_mix"), one, Parts::of(2, h), false)?,
+                gate_in: Dense::read(weights, &update("gate_in"), Parts::of(2, h), one, true)?,
+                gate_out: Dense::read(weights, &update("gate_out"), one, Parts::of(3, h), true)?,
                 scale: T::of(sizes.update_scales.get(i).copied().unwrap_or(1.0)),
             });
         }
@@ -199,8 +199,8 @@ impl<T: Number> PaiNN<T> {
             wide,
             embedding,
             layers,
-            energy_in: Dense::read(weights, "energy_in", one, Parts(1, h / 2), true)?,
-            energy_out: Dense::read(weights, "energy_out", Parts(1, h / 2), Parts(1, 1), true)?,
+            energy_in: Dense::read(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: Dense::read(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
             direct,
             keep_at_most: KEEP_AT_MOST,
         })

@@ -14,6 +14,7 @@
 //! | `residual` | two dense layers and a skip connection |
 //! | `gate` | features times a linear map of a basis |
 //! | `join` | both ends of an edge and the edge itself through one dense layer |
+//! | `edge_message` | PaiNN's messages over edges |
 //! | `host_fan` | which inputs each row sums over |
 //! | `angular_sum` | sums over triplets |
 //! | `dihedral_sum` | sums over quadruplets |
@@ -21,6 +22,7 @@
 mod angular_sum;
 mod dense;
 mod dihedral_sum;
+mod edge_message;
 mod gate;
 mod host_fan;
 mod join;
@@ -34,8 +36,10 @@ pub(crate) mod testing;
 pub use self::angular_sum::angular_sum;
 pub use self::dense::{dense, dense_silu};
 pub use self::dihedral_sum::dihedral_sum;
+pub use self::edge_message::{EdgeRows, messages, messages_adjoint};
 pub use self::gate::gate;
 pub use self::host_fan::HostFan;
 pub use self::join::{Ends, join_silu};
+pub use self::operation::on_host;
 pub use self::product::{Factor, product_into};
 pub use self::residual::residual;

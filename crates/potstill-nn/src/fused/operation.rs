@@ -89,6 +89,11 @@ impl Primitive {
     }
 }
 
+/// Whether a tensor lies on the CPU backend, so that operations on it do not give `None`.
+pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+    Primitive::of(tensor).is_some()
+}
+
 /// Runs an operation; `None` where the inputs are not on the CPU backend.
 pub fn run<O: Operation<N>, const N: usize, const D: usize>(
     operation: O,

@@ -3,7 +3,7 @@
 //! Inputs are constants of the graph, so these run without recording anything for differentiation.
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::radial::linspace;
+use potstill_core::radial::{exponential_envelope, linspace, polynomial_envelope};
 
 use crate::batch::float_tensor;
 
@@ -88,6 +88,15 @@ impl Envelope {
         }
     }
 
+    /// Value and derivative with respect to `x` on the host.
+    pub fn at(self, x: f64) -> [f64; 2] {
+        match self {
+            Self::Polynomial(exponent) => polynomial_envelope(x, exponent),
+            Self::Exponential => exponential_envelope(x),
+        }
+        .into()
+    }
+
     /// Derivatives with respect to `x`. Shape kept.
     pub fn derivative(self, x: Tensor<2>) -> Tensor<2> {
         let inside = inside(x.clone());
@@ -138,6 +147,8 @@ mod tests {
                 let difference =
                     (to_host(&envelope.forward(at(x + h)))[0] - to_host(&envelope.forward(at(x - h)))[0]) / (2.0 * h);
                 assert!((difference - to_host(&envelope.derivative(at(x)))[0]).abs() < 1e-8, "{envelope:?} {x}");
+                let host = [envelope.forward(at(x)), envelope.derivative(at(x))].map(|t| to_host(&t)[0]);
+                assert!((0..2).all(|i| (host[i] - envelope.at(x)[i]).abs() < 1e-14), "{envelope:?} {x}");
             }
             for x in [1.0, 1.3] {
                 assert_eq!(to_host(&envelope.forward(at(x))), [0.0], "{envelope:?}");

@@ -1,12 +1,15 @@
 //! An envelope times a basis of the scaled distance `x = d / cutoff`, with values and slopes.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use potstill_core::radial::log_binomials;
 use serde::{Deserialize, Serialize};
 
 use super::radial::{Envelope, GaussianBasis};
-use crate::batch::float_tensor;
+use crate::batch::{HostGeometry, float_tensor};
+use crate::fused::EdgeRows;
 use crate::init::Initializer;
 
 /// Start of the trainable width of a Bernstein basis; `softplus` of it is 0.9448 (Unke et al., SpookyNet, 2021).
@@ -105,6 +108,42 @@ impl RadialBasis {
             None => values.zeros_like(),
         };
         (self.envelope.derivative(x) * values + inner).mul_scalar(1.0 / self.cutoff)
+    }
+
+    /// Entries of the rows of [`Self::forward`] on the host that do not vanish beside the largest of their row to the precision of
+    /// f32 or f64, followed by one more column: the envelope, or 1 where `smooth` is false. None for bases with trained numbers.
+    pub fn rows(
+        &self,
+        ends: &Arc<[[u32; 2]]>,
+        geometry: &HostGeometry,
+        dtype: DType,
+        smooth: bool,
+    ) -> Option<EdgeRows> {
+        if self.frequencies.is_some() || self.pregamma.is_some() {
+            return None;
+        }
+        let GaussianBasis { offsets, coefficient } = &self.gaussians;
+        let digits: f64 = if dtype == DType::F64 { 53.0 } else { 24.0 };
+        // Seven bits more, since many entries are left out.
+        let reach = ((digits + 7.0) * std::f64::consts::LN_2 / -coefficient).sqrt();
+        let n = geometry.distance.len();
+        let (mut first, mut column, mut value) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
+        first.push(0);
+        for d in &*geometry.distance {
+            let x = d / self.cutoff;
+            let [u, du] = self.envelope.at(x);
+            let start = offsets.partition_point(|offset| x - offset > reach);
+            for (k, offset) in (start..).zip(&offsets[start..]).take_while(|(_, offset)| **offset - x <= reach) {
+                let g = (coefficient * (x - offset) * (x - offset)).exp();
+                column.push(k as u32);
+                value.push([u * g, (du * g + u * 2.0 * coefficient * (x - offset) * g) / self.cutoff]);
+            }
+            column.push(offsets.len() as u32);
+            value.push(if smooth { [u, du / self.cutoff] } else { [1.0, 0.0] });
+            first.push(column.len());
+        }
+        let (ends, direction) = (ends.clone(), geometry.direction.clone());
+        Some(EdgeRows { ends, direction, n_radial: offsets.len() + 1, first, column, value })
     }
 
     /// The envelope alone. Shape kept.

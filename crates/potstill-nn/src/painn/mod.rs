@@ -19,6 +19,8 @@ mod direct_forces;
 mod message;
 mod update;
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::graph::Neighbors;
@@ -26,10 +28,11 @@ use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use self::direct_forces::DirectForces;
-use self::message::{Message, MessageSaved};
+use self::message::{Message, MessageSaved, Radial};
 use self::update::{Update, UpdateSaved};
 use crate::batch::Batch;
 use crate::features::{Features, Tap};
+use crate::fused::on_host;
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
 use crate::layers::radial::GaussianBasis;
@@ -134,7 +137,7 @@ impl PaiNNConfig {
         let h = self.hidden_channels;
         let xavier = Init::XavierUniform;
         let embedding = Embedding::new(EMBEDDING_ROWS, h, Init::Uniform(3.0_f64.sqrt()), rng);
-        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, self.smooth_cutoff, rng)).collect();
+        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, rng)).collect();
         let updates = (0..self.n_layers)
             .map(|i| Update::new(h, self.update_scales.get(i).copied().unwrap_or(1.0), rng))
             .collect();
@@ -216,30 +219,36 @@ impl PaiNN {
         output
     }
 
-    /// What the filters are linear functions of. Shape: `[n_edges, n_radial]`; with a smooth cutoff one column more, the
-    /// envelope, whose weight is the filter's bias.
-    fn radial(&self, batch: &Batch) -> Tensor<2> {
-        let radial = self.radial_basis.forward(batch.distance.clone());
-        if !self.smooth_cutoff {
-            return radial;
+    /// What the filters are linear functions of.
+    fn radial(&self, batch: &Batch) -> Radial {
+        if let Some(geometry) = batch.host.as_ref().filter(|_| on_host(&batch.distance))
+            && let Some(rows) = self.radial_basis.rows(&batch.ends, geometry, batch.dtype, self.smooth_cutoff)
+        {
+            return Radial::Rows(Arc::new(rows));
         }
-        Tensor::cat(vec![radial, self.radial_basis.envelope(batch.distance.clone())], 1)
+        let radial = self.radial_basis.forward(batch.distance.clone());
+        let last = match self.smooth_cutoff {
+            true => self.radial_basis.envelope(batch.distance.clone()),
+            false => batch.zeros([batch.n_edges, 1]).add_scalar(1.0),
+        };
+        Radial::Plain(Tensor::cat(vec![radial, last], 1))
     }
 
-    /// Derivative of [`Self::radial`] with respect to the distance. Same shape.
+    /// Derivative of the tensor of [`Self::radial`] with respect to the distance. Same shape.
     fn radial_slope(&self, batch: &Batch) -> Tensor<2> {
         let slope = self.radial_basis.slope(batch.distance.clone());
-        if !self.smooth_cutoff {
-            return slope;
-        }
-        Tensor::cat(vec![slope, self.radial_basis.envelope_slope(batch.distance.clone())], 1)
+        let last = match self.smooth_cutoff {
+            true => self.radial_basis.envelope_slope(batch.distance.clone()),
+            false => batch.zeros([batch.n_edges, 1]),
+        };
+        Tensor::cat(vec![slope, last], 1)
     }
 
     /// `∂E/∂displacement` of each edge, by running the layers backwards. Shape: `[n_edges, 3]`.
     fn edge_gradient(
         &self,
         batch: &Batch,
-        radial: &Tensor<2>,
+        radial: &Radial,
         hidden: Tensor<2>,
         saved: Vec<(MessageSaved, UpdateSaved)>,
     ) -> Tensor<2> {
@@ -250,18 +259,18 @@ impl PaiNN {
         let hidden_bar = self.energy_out.adjoint(ones) * scaled_silu_derivative(hidden);
         let mut scalar_bar = self.energy_in.adjoint(hidden_bar);
         let mut vector_bar = None;
-        let mut radial_bar = batch.zeros(radial.dims());
+        let slopes = matches!(radial, Radial::Plain(_)).then(|| self.radial_slope(batch));
+        let mut distance_bar = batch.zeros([batch.n_edges, 1]);
         let mut direction_bar = batch.zeros([batch.n_edges, 3]);
         let layers = self.messages.iter().zip(&self.updates);
         for ((message, update), (message_saved, update_saved)) in layers.zip(saved).rev() {
             let (s, v) = update.adjoint(update_saved, scalar_bar, vector_bar);
-            let adjoint = message.adjoint(batch, message_saved, s, v);
-            radial_bar = radial_bar + adjoint.radial;
+            let adjoint = message.adjoint(batch, radial, slopes.as_ref(), message_saved, s, v);
+            distance_bar = distance_bar + adjoint.distance;
             direction_bar = direction_bar + adjoint.direction;
             scalar_bar = adjoint.scalar;
             vector_bar = adjoint.vector;
         }
-        let distance_bar = (radial_bar * self.radial_slope(batch)).sum_dim(1);
         // direction = displacement / distance, whose derivative is (1 − direction ⊗ direction) / distance.
         let direction = batch.direction.clone();
         let along = (direction_bar.clone() * direction.clone()).sum_dim(1);
@@ -288,4 +297,79 @@ fn push_features(features: &mut Vec<Features>, taps: &[Tap], tap: Tap, state: &S
 /// Columns `[part·width, (part+1)·width)`.
 fn columns(x: &Tensor<2>, part: usize, width: usize) -> Tensor<2> {
     x.clone().narrow(1, part * width, width)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, TensorData};
+    use potstill_core::graph::{GraphRule, Neighbors};
+    use potstill_testkit::systems::{crystal, molecule};
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::batch::to_host;
+    use crate::parameters;
+
+    fn random(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let values: Vec<f64> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-1.0..1.0)).collect();
+        Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
+    }
+
+    /// Energies, forces and features, and the derivatives of a weighted sum of them with respect to all weights.
+    fn everything(network: &PaiNN, batch: &Batch) -> Vec<Vec<f64>> {
+        let taps = PaiNN::taps(network.messages.len());
+        let output = network.forward(batch, Forces::Gradient, &taps);
+        let forces = output.forces.expect("forces");
+        let mut all = vec![to_host(&output.energy), to_host(&forces)];
+        let weighted =
+            |values: Tensor<2>, seed: u64| (values.clone() * random(values.dims(), seed, &batch.device)).sum();
+        let mut sum = weighted(output.energy, 1) + weighted(forces, 2);
+        for (seed, features) in (3..).zip(output.features) {
+            all.push(to_host(&features.node));
+            let vector = features.vector.expect("vectors");
+            sum = sum + weighted(features.node, seed) + weighted(vector, seed + 100);
+        }
+        let mut gradient = Vec::new();
+        parameters::gradients_to_vector::<_, f64>(network, &mut sum.backward(), &mut gradient);
+        all.push(gradient);
+        all
+    }
+
+    #[test]
+    fn fused_messages_and_their_derivatives_are_those_of_tensor_operations() {
+        let device = Device::flex().autodiff();
+        let systems = [molecule(9, 1), crystal(3, [true; 3], 2), molecule(1, 3), molecule(6, 4)];
+        for (hidden_channels, smooth_cutoff, envelope, n_radial) in [
+            (12, true, EnvelopeKind::Polynomial, 40),
+            (16, true, EnvelopeKind::Exponential, 5),
+            (34, false, EnvelopeKind::Polynomial, 40),
+        ] {
+            let config = PaiNNConfig {
+                hidden_channels,
+                n_layers: 3,
+                n_radial,
+                cutoff: 3.5,
+                smooth_cutoff,
+                envelope,
+                ..PaiNNConfig::default()
+            };
+            let network = config.init(&mut Initializer::new(5, &device, DType::F64));
+            let values: Vec<f64> = parameters::to_vector(&network);
+            // Fresh biases are zero and would hide what they do.
+            let values: Vec<f64> = values.iter().enumerate().map(|(i, v)| v + 0.1 * (1.7 * i as f64).sin()).collect();
+            let network = parameters::with_vector(network, &values, &device);
+            let rule = GraphRule { cutoff: config.cutoff, neighbors: Neighbors::All, symmetric: true };
+            let graph = rule.build(&systems.iter().collect::<Vec<_>>()).unwrap();
+            let fused = Batch::new(&graph, &device, DType::F64);
+            assert!(matches!(network.radial(&fused), Radial::Rows(_)), "the fused path is taken");
+            let plain = Batch { host: None, ..fused.clone() };
+            for (which, (a, b)) in everything(&network, &fused).iter().zip(everything(&network, &plain)).enumerate() {
+                assert_eq!(a.len(), b.len());
+                let size = b.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+                let far = a.iter().zip(&b).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
+                assert!(far <= 1e-12 * size, "array {which} of {hidden_channels} channels: {far:e} of {size:e}");
+            }
+        }
+    }
 }

@@ -16,28 +16,28 @@
 //! x̄_j ← x̄_j + W_xᵀ ȳ_j
 //! ```
 
+mod filter;
+mod message;
+
 use std::ops::Range;
 
 use potstill_core::Result;
+use potstill_core::number::{Number, dispatch, vectorized};
 
+use self::filter::{Filter, SHIFT};
+use self::message::{Gather, Scatter};
 use crate::checkpoint::{SchNetSizes, Weights};
 use crate::dense::{Dense, Parts, padded};
-use crate::filters::{FilterNetwork, Filters};
+use crate::filters::Filters;
 use crate::pairs::Pairs;
-use crate::radial::{Gaussians, Slope, cosine_cutoff};
-use crate::rows::LANES;
-use crate::rows::{Lanes, add, cut, cut_edges, run};
+use crate::radial::Gaussians;
+use crate::rows::{add, cut, cut_edges, run};
 use crate::work::{EdgeBars, Scratch, resize};
-use potstill_core::number::{Number, vectorized};
 
 /// Rows of the embedding: atomic numbers 0 to 99.
 const EMBEDDING_ROWS: usize = 100;
-/// ln 2 rounded to f32, with which published networks were trained.
-const SHIFT: f64 = std::f32::consts::LN_2 as f64;
 /// Atoms whose matrices are multiplied at a time.
 const BLOCK: usize = 64;
-/// Edges whose filters are looked up at a time.
-const EDGES: usize = 32;
 
 /// The network.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct SchNet<T> {
     /// Padded widths of features and filters.
     wide: usize,
     filter_wide: usize,
+    /// Registers of a row that kernels work on together.
+    parts: usize,
     embedding: Vec<T>,
     blocks: Vec<Block<T>>,
     energy_in: Dense<T>,
@@ -57,45 +59,6 @@ struct Block<T> {
     source: Dense<T>,
     message: Dense<T>,
     output: Dense<T>,
-}
-
-/// Filters of one block: two dense layers of Gaussians, times the cutoff.
-#[derive(Debug)]
-struct Filter {
-    gaussians: Gaussians,
-    cutoff: f64,
-    n_gaussians: usize,
-    n_filters: usize,
-    weight_in: Vec<f64>,
-    bias_in: Vec<f64>,
-    weight_out: Vec<f64>,
-    bias_out: Vec<f64>,
-}
-
-impl FilterNetwork for Filter {
-    fn width(&self) -> usize {
-        padded(self.n_filters)
-    }
-
-    fn at(&self, distance: f64, work: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]) {
-        work.resize(self.n_gaussians + self.n_filters, (0.0, 0.0));
-        let (basis, hidden) = work.split_at_mut(self.n_gaussians);
-        self.gaussians.at(distance, basis);
-        let row = |weights: &[f64], bias: f64, input: &[Slope]| {
-            weights.iter().zip(input).fold((bias, 0.0), |(v, s), (w, x)| (v + w * x.0, s + w * x.1))
-        };
-        let first = self.weight_in.chunks_exact(self.n_gaussians).zip(&self.bias_in);
-        for (hidden, (weights, &bias)) in hidden.iter_mut().zip(first) {
-            let (value, slope) = row(weights, bias, basis);
-            *hidden = (value.softplus() - SHIFT, slope * value.sigmoid());
-        }
-        let (u, du) = cosine_cutoff(distance, self.cutoff);
-        let second = self.weight_out.chunks_exact(self.n_filters).zip(&self.bias_out);
-        for (k, (weights, &bias)) in second.enumerate() {
-            let (value, slope) = row(weights, bias, hidden);
-            (values[k], slopes[k]) = (u * value, du * value + u * slope);
-        }
-    }
 }
 
 /// What one call keeps.
@@ -117,13 +80,14 @@ impl<T: Number> SchNet<T> {
     /// Weights that do not fit; filters that no table follows closely enough.
     pub fn new(sizes: &SchNetSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, f, g) = (sizes.hidden_channels, sizes.n_filters, sizes.n_gaussians);
-        let (one, filters) = (Parts(1, h), Parts(1, f));
+        let (one, filters) = (Parts::of(1, h), Parts::of(1, f));
         let wide = padded(h);
         let raw = weights.take("embedding.weight", &[EMBEDDING_ROWS, h])?;
         let mut embedding = vec![T::ZERO; EMBEDDING_ROWS * wide];
         for (to, from) in embedding.chunks_exact_mut(wide).zip(raw.chunks_exact(h)) {
             to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(from));
         }
+        let parts = message::parts::<T>(padded(f));
         let mut blocks = Vec::new();
         for i in 0..sizes.n_interactions {
             let name = |name: &str| format!("interactions.{i}.{name}");
@@ -139,8 +103,8 @@ impl<T: Number> SchNet<T> {
             };
             blocks.push(Block {
                 filters: match accuracy {
-                    Some(accuracy) => Filters::table(&filter, sizes.cutoff, accuracy)?,
-                    None => Filters::Exact(Box::new(filter)),
+                    Some(accuracy) => Filters::table(&filter, parts, sizes.cutoff, accuracy)?,
+                    None => Filters::Exact(Box::new(filter), parts),
                 },
                 source: Dense::read(weights, &name("source"), one, filters, false)?,
                 message: Dense::read(weights, &name("message"), filters, one, true)?,
@@ -150,10 +114,11 @@ impl<T: Number> SchNet<T> {
         Ok(Self {
             wide,
             filter_wide: padded(f),
+            parts,
             embedding,
             blocks,
-            energy_in: Dense::read(weights, "energy_in", one, Parts(1, h / 2), true)?,
-            energy_out: Dense::read(weights, "energy_out", Parts(1, h / 2), Parts(1, 1), true)?,
+            energy_in: Dense::read(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: Dense::read(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
         })
     }
 
@@ -202,7 +167,7 @@ impl<T: Number> SchNet<T> {
             self.receive(block, pairs, tasks, scratch, memory);
         }
         self.energies(tasks, scratch, memory, energies);
-        bars.clear(pairs.len());
+        bars.clear(pairs.len(), false);
         for block in (0..self.blocks.len()).rev() {
             self.receive_adjoint(block, tasks, scratch, memory);
             self.send_adjoint(block, pairs, tasks, scratch, memory, bars);
@@ -234,19 +199,29 @@ impl<T: Number> SchNet<T> {
             .zip(cut(&mut memory.messages[block], tasks, w))
             .collect();
         run(parts, |(((task, scratch), features), messages)| {
+            let mut rows = std::mem::take(&mut scratch.rows);
             let blocks = features.chunks_mut(BLOCK * w).zip(messages.chunks_mut(BLOCK * w));
             for (b, (features, messages)) in blocks.enumerate() {
                 let start = task.start + b * BLOCK;
                 let m = features.len() / w;
-                let [rows, sums, activated, update] = scratch.four([EDGES * f, m * f, m * w, m * w]);
-                for (atom, sum) in (start..start + m).zip(sums.chunks_exact_mut(f)) {
-                    gather(&weights.filters, pairs, atom, sent, rows, sum);
-                }
+                let [sums, activated, update] = scratch.three([m * f, m * w, m * w]);
+                let atoms = start..start + m;
+                let filters = weights.filters.rows(&pairs.into.distance[pairs.into.edges_of(atoms.clone())], &mut rows);
+                dispatch(Gather {
+                    filters,
+                    fan: &pairs.into,
+                    atoms,
+                    parts: self.parts,
+                    sent,
+                    wide: f,
+                    sums: &mut *sums,
+                });
                 weights.message.forward(sums, messages);
                 activate(messages, activated);
                 weights.output.forward(activated, update);
                 add(features, update);
             }
+            scratch.rows = rows;
         });
     }
 
@@ -319,96 +294,39 @@ impl<T: Number> SchNet<T> {
             .iter()
             .zip(scratch)
             .zip(cut(&mut memory.features_bar, tasks, w))
-            .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of.first))
+            .zip(cut_edges(&mut bars.distance, tasks, &pairs.out_of().first))
             .collect();
         run(parts, |(((task, scratch), features_bar), distance)| {
-            let offset = pairs.out_of.first[task.start];
+            let fan = pairs.out_of();
+            let mut rows = std::mem::take(&mut scratch.rows);
+            let mut partial = std::mem::take(&mut scratch.partial);
             for (b, x_bar) in features_bar.chunks_mut(BLOCK * w).enumerate() {
                 let start = task.start + b * BLOCK;
                 let m = x_bar.len() / w;
-                let [rows, slopes, sent_bar, update] = scratch.four([EDGES * f, EDGES * f, m * f, m * w]);
-                sent_bar.fill(T::ZERO);
-                for (atom, sent_bar) in (start..start + m).zip(sent_bar.chunks_exact_mut(f)) {
-                    let own = pairs.out_of.edges(atom);
-                    let distance = &mut distance[own.start - offset..own.end - offset];
-                    let y = &sent[atom * f..(atom + 1) * f];
-                    scatter(&weights.filters, pairs, atom, y, summed_bar, [rows, slopes], sent_bar, distance);
-                }
+                let [sent_bar, update] = scratch.pair(m * f, m * w);
+                let atoms = start..start + m;
+                let edges = fan.edges_of(atoms.clone());
+                let own = edges.start - fan.first[task.start]..edges.end - fan.first[task.start];
+                dispatch(Scatter {
+                    filters: weights.filters.rows(&fan.distance[edges], &mut rows),
+                    fan,
+                    atoms,
+                    parts: self.parts,
+                    sent: &sent[start * f..(start + m) * f],
+                    summed_bar,
+                    wide: f,
+                    sent_bar: &mut *sent_bar,
+                    partial: &mut partial,
+                    distance: &mut distance[own],
+                });
                 // The embedding does not depend on positions.
                 if block > 0 {
                     weights.source.adjoint(sent_bar, update);
                     add(x_bar, update);
                 }
             }
+            (scratch.rows, scratch.partial) = (rows, partial);
         });
-    }
-}
-
-/// `Σ_j y_j ∘ w(d)` of one atom.
-fn gather<T: Number>(filters: &Filters<T>, pairs: &Pairs<T>, atom: usize, sent: &[T], rows: &mut [T], sum: &mut [T]) {
-    let f = sum.len();
-    sum.fill(T::ZERO);
-    let edges = pairs.into.edges(atom);
-    let mut start = edges.start;
-    while start < edges.end {
-        let end = (start + EDGES).min(edges.end);
-        let rows = &mut rows[..(end - start) * f];
-        filters.values(&pairs.into.distance[start..end], rows);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (e, row) in (start..end).zip(rows.chunks_exact(f)) {
-                    let source = pairs.into.other[e] as usize;
-                    let y = &sent[source * f..(source + 1) * f];
-                    for ((sum, &y), &w) in sum.iter_mut().zip(y).zip(row) {
-                        *sum = y.times_plus(w, *sum);
-                    }
-                }
-            },
-        );
-        start = end;
-    }
-}
-
-/// The edges out of one atom.
-fn scatter<T: Number>(
-    filters: &Filters<T>,
-    pairs: &Pairs<T>,
-    atom: usize,
-    y: &[T],
-    summed_bar: &[T],
-    [rows, slopes]: [&mut [T]; 2],
-    sent_bar: &mut [T],
-    distance: &mut [T],
-) {
-    let f = y.len();
-    let edges = pairs.out_of.edges(atom);
-    let mut start = edges.start;
-    while start < edges.end {
-        let end = (start + EDGES).min(edges.end);
-        let n = (end - start) * f;
-        let (rows, slopes) = (&mut rows[..n], &mut slopes[..n]);
-        filters.values_and_slopes(&pairs.out_of.distance[start..end], rows, slopes);
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((e, row), slope) in (start..end).zip(rows.chunks_exact(f)).zip(slopes.chunks_exact(f)) {
-                    let target = pairs.out_of.other[e] as usize;
-                    let bar = &summed_bar[target * f..(target + 1) * f];
-                    let mut along = Lanes::new();
-                    let chunks = bar.chunks_exact(LANES).zip(y.chunks_exact(LANES));
-                    let filters = row.chunks_exact(LANES).zip(slope.chunks_exact(LANES));
-                    for (((bar, y), (row, slope)), out) in chunks.zip(filters).zip(sent_bar.chunks_exact_mut(LANES)) {
-                        for k in 0..LANES {
-                            out[k] = bar[k].times_plus(row[k], out[k]);
-                            along.0[k] = (bar[k] * y[k]).times_plus(slope[k], along.0[k]);
-                        }
-                    }
-                    distance[e - edges.start] += along.total();
-                }
-            },
-        );
-        start = end;
     }
 }
 
