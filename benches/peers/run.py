@@ -49,7 +49,7 @@ def arguments():
 
 
 def systems(work):
-    """ASE systems of a kind of work: `molecule`, `batch` or `boxN`."""
+    """ASE systems of a kind of work: `molecule`, `batch`, `boxN`, or `labelled`, all systems of the test split."""
     import lzma
 
     import ase.io
@@ -69,6 +69,8 @@ def systems(work):
         return [Atoms(numbers, positions, cell=spacing * np.array([layers, side, side]), pbc=True)]
     with lzma.open(ROOT / "data/xcoll-demo/test.extxyz.xz", "rt") as file:
         all_systems = ase.io.read(file, ":", format="extxyz")
+    if work == "labelled":
+        return all_systems
     if work == "batch":
         return all_systems[:32]
     return [next(s for s in all_systems if len(s) == 21)]
@@ -157,6 +159,11 @@ class PackPaiNN(Peer):
     def __init__(self, model, all_systems, cutoff, hidden=128, layers=4):
         super().__init__(all_systems, cutoff)
         import torch
+        from torch.utils.data import dataloader
+
+        # SchNetPack asks for a name of a type that newer PyTorch no longer has.
+        if not hasattr(dataloader, "T_co"):
+            dataloader.T_co = dataloader._T_co
         from schnetpack import properties
         from schnetpack.nn.cutoff import CosineCutoff
         from schnetpack.nn.radial import GaussianRBF

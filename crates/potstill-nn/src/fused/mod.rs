@@ -14,14 +14,18 @@
 //! | `residual` | two dense layers and a skip connection |
 //! | `gate` | features times a linear map of a basis |
 //! | `join` | both ends of an edge and the edge itself through one dense layer |
+//! | `edge_filter` | SchNet's filters at many lengths |
+//! | `convolution` | SchNet's convolutions over edges |
 //! | `edge_message` | PaiNN's messages over edges |
 //! | `host_fan` | which inputs each row sums over |
 //! | `angular_sum` | sums over triplets |
 //! | `dihedral_sum` | sums over quadruplets |
 
 mod angular_sum;
+mod convolution;
 mod dense;
 mod dihedral_sum;
+mod edge_filter;
 mod edge_message;
 mod gate;
 mod host_fan;
@@ -34,8 +38,10 @@ mod residual;
 pub(crate) mod testing;
 
 pub use self::angular_sum::angular_sum;
+pub use self::convolution::{FilteredEdges, convolve, convolve_adjoint};
 pub use self::dense::{dense, dense_silu};
 pub use self::dihedral_sum::dihedral_sum;
+pub use self::edge_filter::{LengthBasis, edge_filters};
 pub use self::edge_message::{EdgeRows, messages, messages_adjoint};
 pub use self::gate::gate;
 pub use self::host_fan::HostFan;

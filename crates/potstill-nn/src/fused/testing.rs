@@ -1,9 +1,12 @@
 //! Compares an operation with the same in plain tensor operations.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 
 use crate::batch::to_host;
+use crate::network::Output;
+use crate::parameters;
 
 /// Random numbers in [−2, 2), always the same for a seed.
 fn random(shape: [usize; 2], seed: u64) -> Tensor<2> {
@@ -44,4 +47,37 @@ pub fn same_derivatives<const N: usize>(
             assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "array {which}: {a} and {b}");
         }
     }
+}
+
+/// Everything that a network gives, and the derivatives of a weighted sum of it with respect to all weights.
+pub fn everything<M: Module>(network: &M, output: Output) -> Vec<Vec<f64>> {
+    let mut all = Vec::new();
+    let mut sum: Option<Tensor<1>> = None;
+    let mut add = |values: Tensor<2>| {
+        let weights = random(values.dims(), all.len() as u64);
+        all.push(to_host(&values));
+        let part = (values * weights).sum();
+        sum = Some(match sum.take() {
+            Some(sum) => sum + part,
+            None => part,
+        });
+    };
+    add(output.energy);
+    output.forces.into_iter().for_each(&mut add);
+    for features in output.features {
+        add(features.node);
+        features.vector.into_iter().for_each(&mut add);
+    }
+    let mut gradient = Vec::new();
+    let mut gradients = sum.expect("energies").backward();
+    parameters::gradients_to_vector::<_, f64>(network, &mut gradients, &mut gradient);
+    all.push(gradient);
+    all
+}
+
+/// Largest difference of two arrays, in parts of the largest number of the second.
+pub fn far(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let size = b.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    a.iter().zip(b).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs())) / size
 }

@@ -21,7 +21,7 @@ pub fn scaled_silu_derivative<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// ln 2 rounded to f32, as PyTorch Geometric computes it: published SchNets were trained with this number.
-const SOFTPLUS_SHIFT: f64 = std::f32::consts::LN_2 as f64;
+pub(crate) const SOFTPLUS_SHIFT: f64 = std::f32::consts::LN_2 as f64;
 
 /// `ln(½ eˣ + ½)`, zero at zero (Schütt et al., SchNet, arXiv 1706.08566).
 pub fn shifted_softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {

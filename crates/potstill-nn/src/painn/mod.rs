@@ -301,40 +301,13 @@ fn columns(x: &Tensor<2>, part: usize, width: usize) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{DType, Device, TensorData};
+    use burn::tensor::{DType, Device};
     use potstill_core::graph::{GraphRule, Neighbors};
     use potstill_testkit::systems::{crystal, molecule};
-    use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::batch::to_host;
+    use crate::fused::testing::{everything, far};
     use crate::parameters;
-
-    fn random(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let values: Vec<f64> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-1.0..1.0)).collect();
-        Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
-    }
-
-    /// Energies, forces and features, and the derivatives of a weighted sum of them with respect to all weights.
-    fn everything(network: &PaiNN, batch: &Batch) -> Vec<Vec<f64>> {
-        let taps = PaiNN::taps(network.messages.len());
-        let output = network.forward(batch, Forces::Gradient, &taps);
-        let forces = output.forces.expect("forces");
-        let mut all = vec![to_host(&output.energy), to_host(&forces)];
-        let weighted =
-            |values: Tensor<2>, seed: u64| (values.clone() * random(values.dims(), seed, &batch.device)).sum();
-        let mut sum = weighted(output.energy, 1) + weighted(forces, 2);
-        for (seed, features) in (3..).zip(output.features) {
-            all.push(to_host(&features.node));
-            let vector = features.vector.expect("vectors");
-            sum = sum + weighted(features.node, seed) + weighted(vector, seed + 100);
-        }
-        let mut gradient = Vec::new();
-        parameters::gradients_to_vector::<_, f64>(network, &mut sum.backward(), &mut gradient);
-        all.push(gradient);
-        all
-    }
 
     #[test]
     fn fused_messages_and_their_derivatives_are_those_of_tensor_operations() {
@@ -364,11 +337,10 @@ mod tests {
             let fused = Batch::new(&graph, &device, DType::F64);
             assert!(matches!(network.radial(&fused), Radial::Rows(_)), "the fused path is taken");
             let plain = Batch { host: None, ..fused.clone() };
-            for (which, (a, b)) in everything(&network, &fused).iter().zip(everything(&network, &plain)).enumerate() {
-                assert_eq!(a.len(), b.len());
-                let size = b.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
-                let far = a.iter().zip(&b).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
-                assert!(far <= 1e-12 * size, "array {which} of {hidden_channels} channels: {far:e} of {size:e}");
+            let of = |batch: &Batch| everything(&network, network.forward(batch, Forces::Gradient, &PaiNN::taps(3)));
+            for (which, (a, b)) in of(&fused).iter().zip(of(&plain)).enumerate() {
+                let far = far(a, &b);
+                assert!(far <= 1e-12, "array {which} of {hidden_channels} channels: {far:e}");
             }
         }
     }

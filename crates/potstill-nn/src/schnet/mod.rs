@@ -10,7 +10,11 @@
 //! | `gaussians` | e_k(r_i − r_j) | `[n_edges, n_gaussians]` |
 //!
 //! Departures: layer order and sizes follow PyTorch Geometric (filters end in a cosine cutoff), as the published
-//! distillation checkpoints do. Forces are `−∂E/∂r` by the explicit adjoint at the end of this file.
+//! distillation checkpoints do. Forces are `−∂E/∂r` by explicit adjoints.
+
+mod interaction;
+
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -18,12 +22,14 @@ use potstill_core::graph::Neighbors;
 use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
+pub use self::interaction::Interaction;
+use self::interaction::{Expansion, Saved, Slopes};
+use crate::batch::{Batch, float_tensor};
 use crate::features::{Features, Tap};
+use crate::fused::{FilteredEdges, LengthBasis, on_host};
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
 use crate::layers::radial::{GaussianBasis, cosine_cutoff, cosine_cutoff_derivative};
-use crate::layers::scatter::{gather_rows, sum_rows};
 use crate::layers::{Dense, Embedding};
 use crate::network::{Forces, Output};
 
@@ -130,35 +136,6 @@ pub struct SchNet {
     basis: GaussianBasis,
 }
 
-/// One interaction block.
-#[derive(Module, Debug)]
-pub struct Interaction {
-    /// First layer of the filter network, `n_gaussians → n_filters`.
-    pub filter_in: Dense,
-    /// Second layer of the filter network.
-    pub filter_out: Dense,
-    /// Atom features to filter space, no bias.
-    pub source: Dense,
-    /// Summed messages back to `hidden_channels`.
-    pub message: Dense,
-    /// Last map of the block.
-    pub output: Dense,
-}
-
-/// Distances expanded once for all blocks.
-struct Expansion {
-    gaussians: Tensor<2>,
-    cutoff: Tensor<2>,
-}
-
-/// What the adjoint of one block needs of its forward pass.
-struct Saved {
-    filter_hidden: Tensor<2>,
-    raw_filters: Tensor<2>,
-    source_rows: Tensor<2>,
-    message: Tensor<2>,
-}
-
 impl SchNet {
     /// Taps of a network with that many blocks, first to last.
     pub fn taps(n_interactions: usize) -> Vec<Tap> {
@@ -167,7 +144,7 @@ impl SchNet {
 
     /// Energies, forces when asked, and the features at `taps`, in normalised units.
     pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
-        let expansion = self.expand(batch);
+        let expansion = self.expand(batch, forces == Forces::Gradient);
         let mut node = self.embedding.forward(batch.atomic_numbers.clone());
         let mut features = Vec::new();
         let mut saved = Vec::new();
@@ -189,76 +166,97 @@ impl SchNet {
         output
     }
 
-    fn expand(&self, batch: &Batch) -> Expansion {
-        Expansion {
-            gaussians: self.basis.forward(batch.distance.clone()),
-            cutoff: cosine_cutoff(batch.distance.clone(), self.cutoff),
+    /// What filters are functions of, with derivatives where `slopes`.
+    fn expand(&self, batch: &Batch, slopes: bool) -> Expansion {
+        let geometry = batch.host.as_ref().filter(|_| on_host(&batch.distance) && batch.n_edges > 0);
+        let Some(geometry) = geometry else {
+            let distance = || batch.distance.clone();
+            let gaussians = self.basis.forward(distance());
+            let slopes = slopes.then(|| Slopes {
+                gaussians: self.basis.derivative(distance(), gaussians.clone()),
+                cutoff: cosine_cutoff_derivative(distance(), self.cutoff),
+            });
+            return Expansion::Edges { gaussians, cutoff: cosine_cutoff(distance(), self.cutoff), slopes };
+        };
+        let edges = FilteredEdges::new(batch.ends.clone(), &geometry.distance);
+        let n_lengths = edges.lengths().len();
+        let length = float_tensor(edges.lengths().to_vec(), [n_lengths, 1], &batch.device, batch.dtype);
+        let mut gaussians = self.basis.forward(length.clone());
+        let mut cutoff = cosine_cutoff(length.clone(), self.cutoff);
+        if slopes {
+            let slope = self.basis.derivative(length.clone(), gaussians.clone());
+            gaussians = Tensor::cat(vec![gaussians, slope], 0);
+            cutoff = Tensor::cat(vec![cutoff, cosine_cutoff_derivative(length, self.cutoff)], 0);
         }
+        Expansion::Lengths { edges: Arc::new(edges), basis: LengthBasis { gaussians, cutoff, n_lengths } }
     }
 
     /// `∂E/∂displacement` of each edge, by running the blocks backwards. Shape: `[n_edges, 3]`.
     fn edge_gradient(&self, batch: &Batch, expansion: &Expansion, hidden: Tensor<2>, saved: Vec<Saved>) -> Tensor<2> {
-        let ones = batch.zeros([batch.n_atoms, 1]).add_scalar(1.0);
-        let hidden_bar = self.energy_out.adjoint(ones) * shifted_softplus_derivative(hidden);
-        let mut node_bar = self.energy_in.adjoint(hidden_bar);
         if batch.n_edges == 0 {
             return batch.zeros([0, 3]);
         }
-        let basis_slope = self.basis.derivative(batch.distance.clone(), expansion.gaussians.clone());
-        let cutoff_slope = cosine_cutoff_derivative(batch.distance.clone(), self.cutoff);
+        let ones = batch.zeros([batch.n_atoms, 1]).add_scalar(1.0);
+        let hidden_bar = self.energy_out.adjoint(ones) * shifted_softplus_derivative(hidden);
+        let mut node_bar = self.energy_in.adjoint(hidden_bar);
         let mut distance_bar = batch.zeros([batch.n_edges, 1]);
         for (i, (block, saved)) in self.interactions.iter().zip(saved).enumerate().rev() {
-            let adjoint = block.adjoint(batch, expansion, saved, node_bar.clone());
-            let along_basis = (adjoint.gaussians * basis_slope.clone()).sum_dim(1);
-            distance_bar = distance_bar + along_basis + adjoint.cutoff * cutoff_slope.clone();
+            let Some(adjoint) = block.adjoint(batch, expansion, saved, node_bar.clone()) else { continue };
+            distance_bar = distance_bar + adjoint.distance;
             // The embedding does not depend on positions.
             if i > 0 {
-                let source_bar = sum_rows(adjoint.source_rows, batch.source.clone(), batch.n_atoms);
-                node_bar = node_bar + block.source.adjoint(source_bar);
+                node_bar = node_bar + block.source.adjoint(adjoint.sent);
             }
         }
         batch.direction.clone() * distance_bar
     }
 }
 
-/// Gradients that a block hands back.
-struct BlockAdjoint {
-    gaussians: Tensor<2>,
-    cutoff: Tensor<2>,
-    source_rows: Tensor<2>,
-}
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device};
+    use potstill_core::graph::GraphRule;
+    use potstill_testkit::systems::{crystal, molecule};
 
-impl Interaction {
-    /// The block's change of `node`, and what its adjoint needs.
-    fn forward(&self, batch: &Batch, expansion: &Expansion, node: &Tensor<2>) -> (Tensor<2>, Saved) {
-        let channels = self.source.weight.val().dims()[0];
-        if batch.n_edges == 0 {
-            let empty = batch.zeros([0, channels]);
-            let message = self.message.forward(batch.zeros([batch.n_atoms, channels]));
-            let update = self.output.forward(shifted_softplus(message.clone()));
-            let saved = Saved { filter_hidden: empty.clone(), raw_filters: empty.clone(), source_rows: empty, message };
-            return (update, saved);
+    use super::*;
+    use crate::fused::testing::{everything, far};
+    use crate::parameters;
+
+    #[test]
+    fn fused_convolutions_and_their_derivatives_are_those_of_tensor_operations() {
+        let device = Device::flex().autodiff();
+        let systems = [molecule(9, 1), crystal(3, [true; 3], 2), molecule(1, 3), molecule(6, 4)];
+        for (hidden_channels, n_filters, neighbors) in
+            [(12, 20, Neighbors::All), (8, 34, Neighbors::All), (16, 16, Neighbors::Nearest(5))]
+        {
+            let config =
+                SchNetConfig { hidden_channels, n_filters, n_interactions: 3, n_gaussians: 12, cutoff: 4.0, neighbors };
+            let network = config.init(&mut Initializer::new(5, &device, DType::F64));
+            let values: Vec<f64> = parameters::to_vector(&network);
+            // Fresh biases are zero and would hide what they do.
+            let values: Vec<f64> = values.iter().enumerate().map(|(i, v)| v + 0.1 * (1.7 * i as f64).sin()).collect();
+            let network = parameters::with_vector(network, &values, &device);
+            let rule = GraphRule { cutoff: config.cutoff, neighbors, symmetric: false };
+            let graph = rule.build(&systems.iter().collect::<Vec<_>>()).unwrap();
+            let fused = Batch::new(&graph, &device, DType::F64);
+            assert!(matches!(network.expand(&fused, true), Expansion::Lengths { .. }), "the fused path is taken");
+            let plain = Batch { host: None, ..fused.clone() };
+            for forces in [Forces::Gradient, Forces::None] {
+                let of = |batch: &Batch| everything(&network, network.forward(batch, forces, &SchNet::taps(3)));
+                for (which, (a, b)) in of(&fused).iter().zip(of(&plain)).enumerate() {
+                    let far = far(a, &b);
+                    assert!(far <= 1e-12, "array {which} of {hidden_channels} channels, {forces:?}: {far:e}");
+                }
+            }
         }
-        let filter_hidden = self.filter_in.forward(expansion.gaussians.clone());
-        let raw_filters = self.filter_out.forward(shifted_softplus(filter_hidden.clone()));
-        let filters = raw_filters.clone() * expansion.cutoff.clone();
-        let source_rows = gather_rows(self.source.forward(node.clone()), batch.source.clone());
-        let summed = sum_rows(source_rows.clone() * filters, batch.target.clone(), batch.n_atoms);
-        let message = self.message.forward(summed);
-        let update = self.output.forward(shifted_softplus(message.clone()));
-        (update, Saved { filter_hidden, raw_filters, source_rows, message })
     }
 
-    /// Gradients with respect to everything that depends on distances, given that of the block's output.
-    fn adjoint(&self, batch: &Batch, expansion: &Expansion, saved: Saved, output_bar: Tensor<2>) -> BlockAdjoint {
-        let message_bar = self.output.adjoint(output_bar) * shifted_softplus_derivative(saved.message);
-        let summed_bar = self.message.adjoint(message_bar);
-        let edge_bar = gather_rows(summed_bar, batch.target.clone());
-        let filters_bar = edge_bar.clone() * saved.source_rows;
-        let source_rows = edge_bar * saved.raw_filters.clone() * expansion.cutoff.clone();
-        let cutoff = (filters_bar.clone() * saved.raw_filters).sum_dim(1);
-        let raw_bar = filters_bar * expansion.cutoff.clone();
-        let hidden_bar = self.filter_out.adjoint(raw_bar) * shifted_softplus_derivative(saved.filter_hidden);
-        BlockAdjoint { gaussians: self.filter_in.adjoint(hidden_bar), cutoff, source_rows }
+    #[test]
+    fn an_edge_and_its_reverse_share_a_filter() {
+        let systems = [molecule(9, 1), crystal(3, [true; 3], 2)];
+        let rule = GraphRule { cutoff: 4.0, neighbors: Neighbors::All, symmetric: false };
+        let graph = rule.build(&systems.iter().collect::<Vec<_>>()).unwrap();
+        let edges = FilteredEdges::new(Arc::new([]), &graph.distances());
+        assert!(2 * edges.lengths().len() <= graph.n_edges(), "{} of {}", edges.lengths().len(), graph.n_edges());
     }
 }
