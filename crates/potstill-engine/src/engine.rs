@@ -69,6 +69,16 @@ enum Network<T> {
     PaiNN(PaiNN<T>),
 }
 
+impl<T> Network<T> {
+    /// Atoms that a task has at least: below, waking another thread takes longer than it saves.
+    fn atoms_per_task(&self) -> usize {
+        match self {
+            Self::SchNet(_) => 32,
+            Self::PaiNN(_) => 8,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Memory<T> {
     neighbors: NeighborList,
@@ -203,7 +213,8 @@ impl<T: Number> Engine<T> {
         atomic_numbers.extend((0..given.len()).map(|atom| given[order.of_caller(atom)]));
         // More tasks than threads only where there is enough to do, so that threads which are held up do not hold up all.
         let threads = rayon::current_num_threads();
-        let n_tasks = if threads == 1 { 1 } else { (neighbors.n_atoms() / 32).clamp(1, 4 * threads) };
+        let n_tasks =
+            if threads == 1 { 1 } else { (neighbors.n_atoms() / self.network.atoms_per_task()).clamp(1, 4 * threads) };
         let tasks = pairs.tasks(n_tasks);
         scratch.resize_with(tasks.len().max(scratch.len()), Scratch::default);
         let direct = match &self.network {
@@ -213,8 +224,8 @@ impl<T: Number> Engine<T> {
             }
             Network::PaiNN(network) => network.evaluate(atomic_numbers, pairs, &tasks, scratch, painn, energies, bars),
         };
-        let own = |atom: u32| energies[order.of_engine(atom) as usize].to_f64();
-        let mut prediction = self.energies(systems, &(0..energies.len() as u32).map(own).collect::<Vec<f64>>())?;
+        let own = |atom: usize| energies[order.of_engine(atom as u32) as usize].to_f64();
+        let mut prediction = self.energies(systems, own)?;
         match direct {
             Some(forces) => {
                 let (forces, _) = forces.as_chunks::<3>();
@@ -228,20 +239,20 @@ impl<T: Number> Engine<T> {
         Ok(prediction)
     }
 
-    fn energies(&self, systems: &[&System], energies: &[f64]) -> Result<Prediction> {
+    /// Energies in eV from normalised ones of the atoms of all systems.
+    fn energies(&self, systems: &[&System], own: impl Fn(usize) -> f64) -> Result<Prediction> {
         let Normalizer { energy_mean, energy_std, .. } = self.normalizer;
         let mut prediction = Prediction::default();
         let mut first = 0;
         for system in systems {
             let n = system.n_atoms();
-            let own = &energies[first..first + n];
-            let raw: f64 = own.iter().sum();
+            let raw: f64 = (first..first + n).map(&own).sum();
             prediction.energy.push(raw * energy_std + energy_mean + self.references.total(&system.atomic_numbers)?);
             let share = energy_mean / n as f64;
             prediction.atomic_energies.extend(
-                own.iter()
+                (first..)
                     .zip(&system.atomic_numbers)
-                    .map(|(e, &z)| e * energy_std + share + self.references.get(z).unwrap_or(0.0)),
+                    .map(|(atom, &z)| own(atom) * energy_std + share + self.references.get(z).unwrap_or(0.0)),
             );
             first += n;
         }

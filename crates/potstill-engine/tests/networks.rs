@@ -1,45 +1,26 @@
 //! The engine says what the networks say, and keeps the same laws.
 
+mod support;
+
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
 use potstill_core::{Potential, Prediction, System};
 use potstill_engine::{Engine, FilterChoice, Number};
-use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
 use potstill_nn::network::Forces;
 use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model, parameters};
+use potstill_nn::{Architecture, Model};
 use potstill_testkit::conformance::{Exception, Law, check};
 use potstill_testkit::systems::{crystal, molecule};
 
+use self::support::save;
+
 const CUTOFF: f64 = 4.0;
 const EXACT: FilterChoice = FilterChoice::Exact;
-
-/// Saves a model whose weights are all random, biases too: fresh ones are zero and would hide what they do.
-fn save(path: &Path, architecture: Architecture, energy_mean: f64) {
-    let device = Device::flex();
-    let network = architecture.init(7, &device, DType::F64);
-    let mut values: Vec<f64> = parameters::to_vector(&network);
-    for (i, value) in values.iter_mut().enumerate() {
-        *value += 0.1 * (1.7 * i as f64).sin();
-    }
-    let network = parameters::with_vector(network, &values, &device);
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        model: architecture,
-        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
-        reference_energies: ElementEnergies::new([(1, -0.3), (6, 1.1), (7, 0.2), (8, -2.0)]),
-        normalizer: Normalizer { energy_mean, energy_std: 1.7, force_std: 1.7 },
-        units: Units::default(),
-        training: serde_json::Value::Null,
-    };
-    checkpoint::save(path, &header, &network, DType::F64).unwrap();
-}
 
 fn schnet(hidden_channels: usize, n_filters: usize, neighbors: Neighbors) -> Architecture {
     Architecture::SchNet(SchNetConfig {

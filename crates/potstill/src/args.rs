@@ -465,9 +465,9 @@ pub struct BenchArgs {
     /// Engines that are timed in turn.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [EngineKind::Fast, EngineKind::Network])]
     pub engine: Vec<EngineKind>,
-    /// Where the fast engine's filters come from; default: a table for f32, exact for f64.
-    #[arg(long, value_enum)]
-    pub filters: Option<FilterKind>,
+    /// Its filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
     /// Seconds for each engine and size.
     #[arg(long, default_value_t = 5.0, value_name = "S")]
     pub seconds: f64,
@@ -497,15 +497,26 @@ pub enum FilterKind {
     Exact,
 }
 
+/// How the fast engine computes filters.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct FilterArgs {
+    /// Where the fast engine's filters come from; default: a table for f32, exact for f64.
+    #[arg(long, value_enum)]
+    pub filters: Option<FilterKind>,
+    /// Largest error of the tables' values and derivatives, as a part of the largest value; default: 1e-6.
+    #[arg(long, value_name = "ERROR")]
+    pub table_accuracy: Option<f64>,
+}
+
 /// How a network is run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EngineArgs {
     /// What runs it; default: fast for SchNet and PaiNN, else network.
     #[arg(long, value_enum)]
     pub engine: Option<EngineKind>,
-    /// Where the fast engine's filters come from; default: a table for f32, exact for f64.
-    #[arg(long, value_enum)]
-    pub filters: Option<FilterKind>,
+    /// Its filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
 }
 
 /// `info`

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use potstill_core::Potential;
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::checkpoint::load_header;
 use potstill_nn::{Architecture, Model};
 
-use crate::args::{EngineArgs, EngineKind, FilterKind, Precision};
+use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind, Precision};
 
 /// A network with what runs it.
 pub struct Chosen {
@@ -47,14 +47,7 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
             Architecture::GemNetOC(_) => EngineKind::Network,
         },
     };
-    let kind = args.filters.unwrap_or(match dtype {
-        Precision::F32 => FilterKind::Table,
-        Precision::F64 => FilterKind::Exact,
-    });
-    let filters = match kind {
-        FilterKind::Table => FilterChoice::default(),
-        FilterKind::Exact => FilterChoice::Exact,
-    };
+    let filters = filters(&args.filters, dtype)?;
     let name = if dtype == Precision::F32 { "f32" } else { "f64" };
     let of = |n_segments: Option<usize>| match n_segments {
         Some(n) => format!(" ({name}, filters from tables of {n} segments)"),
@@ -76,4 +69,20 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
         }
     };
     Ok(Chosen { potential, engine, details })
+}
+
+fn filters(args: &FilterArgs, dtype: Precision) -> Result<FilterChoice> {
+    match (args.filters, args.table_accuracy) {
+        (Some(FilterKind::Exact), Some(_)) => {
+            bail!("--table-accuracy: exact filters have no table; leave it out, or ask for --filters table")
+        }
+        (_, Some(accuracy)) if !(accuracy > 0.0 && accuracy < 1.0) => {
+            bail!("--table-accuracy {accuracy}: must lie between 0 and 1, as 1e-6")
+        }
+        (_, Some(accuracy)) => Ok(FilterChoice::Table { accuracy }),
+        (Some(FilterKind::Table), None) => Ok(FilterChoice::default()),
+        (Some(FilterKind::Exact), None) => Ok(FilterChoice::Exact),
+        (None, None) if dtype == Precision::F64 => Ok(FilterChoice::Exact),
+        (None, None) => Ok(FilterChoice::default()),
+    }
 }

@@ -122,6 +122,21 @@ fn engines_agree_and_are_timed() {
     }
     let said = bench.run(&base).success().get_output().stderr.clone();
     assert!(String::from_utf8(said).unwrap().contains("engine: fast (f32, filters from tables of"));
+    let segments = |accuracy: &str| -> usize {
+        let said =
+            bench.run(&[&base[..], &["--table-accuracy", accuracy]].concat()).success().get_output().stderr.clone();
+        let said = String::from_utf8(said).unwrap();
+        let (_, rest) = said.split_once("filters from tables of ").unwrap();
+        rest.split_once(' ').unwrap().0.parse().unwrap()
+    };
+    assert!(segments("1e-3") < segments("1e-7"));
+    for (more, wanted) in [
+        (&["--table-accuracy", "2"][..], "--table-accuracy 2: must lie between 0 and 1"),
+        (&["--filters", "exact", "--table-accuracy", "1e-6"], "exact filters have no table"),
+    ] {
+        let said = bench.run(&[&base[..], more].concat()).failure().get_output().stderr.clone();
+        assert!(String::from_utf8(said).unwrap().contains(wanted), "{wanted}");
+    }
     let time = ["bench", "--model", "run/model.safetensors", "--seconds", "0.05", "--json"];
     let boxes = bench.json(&[&time[..], &["--atoms", "20,150"]].concat());
     let timings = boxes["timings"].as_array().unwrap();

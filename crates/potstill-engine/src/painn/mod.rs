@@ -75,6 +75,8 @@ pub struct PaiNN<T> {
     h: usize,
     wide: usize,
     embedding: Vec<T>,
+    /// `x` of the first layer, which depends on the element alone. Shape: `[83, 3h]`.
+    first_sent: Vec<T>,
     layers: Vec<Layer<T>>,
     energy_in: Dense<T>,
     energy_out: Dense<T>,
@@ -194,16 +196,25 @@ impl<T: Number> PaiNN<T> {
             ]),
             _ => None,
         };
-        Ok(Self {
+        let mut network = Self {
             h,
             wide,
             embedding,
+            first_sent: vec![T::ZERO; EMBEDDING_ROWS * 3 * wide],
             layers,
             energy_in: Dense::read(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
             energy_out: Dense::read(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
             direct,
             keep_at_most: KEEP_AT_MOST,
-        })
+        };
+        let mut sent = std::mem::take(&mut network.first_sent);
+        if let Some(first) = network.layers.first() {
+            let [mut hidden, mut normalized, mut activated] = [(); 3].map(|()| network.embedding.clone());
+            let work = [&mut normalized[..], &mut activated[..]];
+            network.send_block(first, &network.embedding, &mut hidden, &mut sent, work);
+        }
+        network.first_sent = sent;
+        Ok(network)
     }
 
     /// Largest number of segments of a table.
@@ -255,11 +266,13 @@ impl<T: Number> PaiNN<T> {
         resize(&mut memory.energy_hidden, n * self.energy_in.output());
         resize(energies, n);
         let first = memory.layers.first_mut()?;
-        for (row, &z) in first.scalar.chunks_exact_mut(w).zip(atomic_numbers) {
+        let sent = if lean { &mut memory.sent } else { &mut first.message.sent };
+        let rows = first.scalar.chunks_exact_mut(w).zip(sent.chunks_exact_mut(3 * w));
+        for ((scalar, sent), &z) in rows.zip(atomic_numbers) {
             let z = usize::from(z).saturating_sub(1);
-            row.copy_from_slice(&self.embedding[z * w..(z + 1) * w]);
+            scalar.copy_from_slice(&self.embedding[z * w..(z + 1) * w]);
+            sent.copy_from_slice(&self.first_sent[3 * z * w..3 * (z + 1) * w]);
         }
-        self.send(0, tasks, scratch, memory);
         for layer in 0..self.layers.len() {
             self.receive(layer, pairs, tasks, scratch, memory);
             if layer + 1 < self.layers.len() {
