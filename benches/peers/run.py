@@ -197,6 +197,29 @@ def model_file(potstill, folder, size, cutoff):
     return run / "model.safetensors"
 
 
+def products(size, n_atoms):
+    """Floating-point operations of the engine's matrix products for energies and forces, and bytes of the weights they read."""
+    hidden, layers = (int(n) for n in size.split("-")[1].split("x"))
+    # In units of hidden²: PaiNN's message takes 4 (none in the first layer, where it depends on the element alone, and none back
+    # from it), its update 11; SchNet's block takes 3, of which the first has 2 on the way back.
+    each, saved = (3, 1) if size.startswith("schnet") else (15, 8)
+    weights = (2 * layers * each - saved + 1) * hidden**2
+    return 2 * n_atoms * weights, 4 * weights
+
+
+def peak():
+    """Operations per second of PyTorch's product of large matrices, in f32 with as many threads."""
+    import torch
+
+    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
+    times = []
+    for _ in range(10):
+        begin = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - begin)
+    return 2 * 1024**3 / statistics.median(times)
+
+
 def time_engine(options, model, data, n_systems):
     command = [options.potstill, "bench", "--model", model, "--data", data, "--batch", n_systems, "--engine", "fast"]
     command += ["--seconds", options.seconds, "--threads", options.threads, "--json"]
@@ -262,18 +285,24 @@ def main():
                         hidden, layers = (int(n) for n in size.split("-")[1].split("x"))
                         peer = PackPaiNN(model, all_systems, cutoff, hidden, layers)
                         print(f"{size}, {cutoff} A, {work}: {peer.name}")
-                    rounds = []
+                    rounds, peaks = [], []
                     for _ in range(options.rounds):
+                        peaks.append(peak())
                         ours = time_engine(options, model, data, len(all_systems))
                         rounds.append((ours, time_peer(peer, options.seconds)))
                     ours, theirs = (statistics.median(r[k] for r in rounds) for k in (0, 1))
                     ratio = statistics.median(r[1] / r[0] for r in rounds)
                     n_atoms = sum(len(s) for s in all_systems)
+                    flops, weights = products(size, n_atoms)
+                    rate, best = flops / ours * 1e-6, statistics.median(peaks) * 1e-9
                     rows.append(
                         dict(size=size, cutoff=cutoff, work=work, atoms=n_atoms, edges=len(peer.source),
-                             engine_ms=ours, peer_ms=theirs, ratio=ratio, peer=peer.name, threads=options.threads)
+                             engine_ms=ours, peer_ms=theirs, ratio=ratio, peer=peer.name, threads=options.threads,
+                             products_gflop=flops * 1e-9, weights_mb=weights * 1e-6, peak_gflop_per_s=best)
                     )
                     print(f"    engine {ours:.3f} ms, peer {theirs:.3f} ms: {ratio:.1f} times as fast", flush=True)
+                    print(f"    products {flops * 1e-6:.0f} MFLOP, {weights * 1e-6:.1f} MB of weights: {rate:.0f} GFLOP/s over the "
+                          f"whole call, {rate / best:.0%} of the {best:.0f} that products of large matrices reach", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
 

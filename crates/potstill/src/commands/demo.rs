@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device};
 use potstill_core::dataset::Systems;
 use potstill_core::io::{LabelKeys, write_atomically};
 use potstill_core::{Prediction, System};
-use potstill_nn::{Model, parameters};
+use potstill_nn::Model;
 use potstill_train::config::Config;
 use potstill_train::observer::Ending;
 use potstill_train::run::Data;
@@ -18,10 +18,12 @@ use serde_json::Value;
 use super::train::{interrupt_flag, load_data, run_config, save_config};
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, EngineArgs, Precision};
 use crate::evaluation::{Evaluation, measure};
 use crate::parity::{Pairs, Thinned};
+use crate::potential;
 use crate::report::{Curve, ModelRow, Parity, Plot, Report, table};
+use crate::study::bench::n_parameters;
 use crate::{config_file, load};
 
 /// One of the three models with its measurements.
@@ -46,7 +48,7 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let [teacher] = distill.teacher.paths() else {
         bail!("{}: distill.teacher names several files; the demo judges one", config_path.display());
     };
-    let teacher = Model::load(teacher, &Device::flex(), DType::F32)?;
+    let teacher = teacher.clone();
     let split = if args.judge_on_validation { "val" } else { "test" };
     let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &LabelKeys::default(), Some(true), None)?;
     let data = load_data(&config.data)?;
@@ -64,22 +66,30 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     finish(args, &config, &judged, &test, split)
 }
 
-/// Trains a student and loads its best weights; `None` when the user interrupted.
-fn train_one(config: &Config, data: Data, folder: &Path, interrupt: &AtomicBool, name: &str) -> Result<Option<Model>> {
+/// Trains a student, whose best weights are in the file; `None` when the user interrupted.
+fn train_one(
+    config: &Config,
+    data: Data,
+    folder: &Path,
+    interrupt: &AtomicBool,
+    name: &str,
+) -> Result<Option<PathBuf>> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
     save_config(folder, config)?;
     let summary = run_config(config, data, folder, false, interrupt, name)?;
     if summary.ending == Ending::Interrupted {
         return Ok(None);
     }
-    Ok(Some(Model::load(&summary.model, &Device::flex(), DType::F32)?))
+    Ok(Some(summary.model))
 }
 
-fn judge(name: &'static str, model: &Model, test: &Systems) -> Result<Judged> {
+/// Measures a model with what runs it best.
+fn judge(name: &'static str, model: &Path, test: &Systems) -> Result<Judged> {
+    let chosen = potential::open(model, &EngineArgs::default(), Precision::F32)?;
     let mut pairs = Pairs::default();
     let mut keep = |systems: &[Cow<'_, System>], prediction: &Prediction| pairs.add(systems, prediction);
-    let evaluation = measure(model, test, None, &format!("evaluating {name}"), &mut keep)?;
-    let n_parameters = parameters::describe(model.network()).iter().map(|p| p.len()).sum();
+    let evaluation = measure(chosen.potential.as_ref(), test, None, &format!("evaluating {name}"), &mut keep)?;
+    let n_parameters = n_parameters(&Model::load(model, &Device::flex(), DType::F32)?);
     Ok(Judged { name, n_parameters, evaluation, pairs })
 }
 

@@ -1,20 +1,20 @@
 //! `potstill data generate`: structures made and labelled by a teacher.
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::Device;
 use potstill_core::io::{LabelKeys, write};
-use potstill_nn::Model;
 use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::{GenerateArgs, GenerateMethod};
+use crate::args::{EngineArgs, GenerateArgs, GenerateMethod};
 use crate::load;
+use crate::potential;
 use crate::progress::Progress;
 
 /// Makes structures from seeds and writes those that pass the limits.
 pub fn run(args: &GenerateArgs) -> Result<Outcome> {
-    let teacher = Model::load(&args.teacher, &Device::flex(), args.dtype.into())?;
+    let teacher = potential::open(&args.teacher, &EngineArgs::default(), args.dtype)?;
+    eprintln!("{}", teacher.describe());
     let mut seeds = load::systems(&args.seeds, &LabelKeys::default())?;
     if let Some(limit) = args.max_seeds {
         seeds.truncate(limit);
@@ -23,8 +23,9 @@ pub fn run(args: &GenerateArgs) -> Result<Outcome> {
         Limits { min_distance: args.min_distance, max_force: args.max_force, max_energy_rise: args.max_energy_rise };
     let progress = Progress::new("generating from seeds", seeds.len() as u64);
     let tell = |done: usize| progress.set(done as u64);
-    let (systems, rejected) = generate(&teacher, &seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
-        .with_context(|| args.teacher.display().to_string())?;
+    let (systems, rejected) =
+        generate(teacher.potential.as_ref(), &seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
+            .with_context(|| args.teacher.display().to_string())?;
     progress.finish();
     if systems.is_empty() {
         bail!(

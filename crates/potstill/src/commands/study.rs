@@ -7,8 +7,9 @@ use potstill_nn::Model;
 use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::StudyArgs;
+use crate::args::{EngineArgs, Precision, StudyArgs};
 use crate::evaluation::measure;
+use crate::potential;
 use crate::study::bench::Bench;
 use crate::study::plan::Study;
 use crate::study::table::markdown;
@@ -39,7 +40,8 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         eprintln!("interrupted; the same command goes on");
         return Ok(Outcome::Interrupted);
     }
-    let judged = measure(&teacher, &bench.test, None, "evaluating the teacher", &mut |_, _| {})?;
+    let chosen = potential::open(&study.teacher, &EngineArgs::default(), Precision::F32)?;
+    let judged = measure(chosen.potential.as_ref(), &bench.test, None, "evaluating the teacher", &mut |_, _| {})?;
     bench.compare_features(&cells)?;
     let rows = bench.rows(&cells, &judged)?;
     bench.write(&cells, &rows)?;

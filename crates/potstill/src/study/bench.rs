@@ -1,5 +1,6 @@
 //! Running the cells of a study: each once, several at a time, and again after an interruption.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, Device};
 use potstill_core::dataset::{Survey, Systems};
 use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_core::{Prediction, System};
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
 use potstill_train::distill::TeacherFiles;
@@ -17,11 +19,12 @@ use potstill_train::run::{Data, Prelude, make_cache, train};
 
 use super::plan::{Cell, Study};
 use super::table::CellResult;
-use crate::args::StudyArgs;
+use crate::args::{EngineArgs, Precision, StudyArgs};
 use crate::commands::train::{load_data, remove, run_config, save_config};
 use crate::evaluation::measure;
 use crate::load;
 use crate::parity::Pairs;
+use crate::potential;
 use crate::progress::Progress;
 
 /// What of a cell is gone when it is another one. Not its teacher's cache, which knows by itself whether it still fits.
@@ -195,9 +198,10 @@ impl<'a> Bench<'a> {
         let evaluation = match cell.is_trial {
             true => None,
             false => {
-                Some(measure(&model, &self.test, None, &format!("{name}: evaluating"), &mut |systems, prediction| {
-                    pairs.add(systems, prediction);
-                })?)
+                let chosen = potential::open(&summary.model, &EngineArgs::default(), Precision::F32)?;
+                let mut keep = |systems: &[Cow<'_, System>], prediction: &Prediction| pairs.add(systems, prediction);
+                let name = format!("{name}: evaluating");
+                Some(measure(chosen.potential.as_ref(), &self.test, None, &name, &mut keep)?)
             }
         };
         let result = CellResult {
