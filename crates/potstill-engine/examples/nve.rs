@@ -38,6 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut velocities = velocities(&masses, kelvin);
 
     let mut now = engine.evaluate(&[&system])?;
+    if now.virial.is_none() {
+        eprintln!(
+            "forces of this model are direct, not derivatives of its energy: the total energy will not stay where it was"
+        );
+    }
     let mut energies = Vec::with_capacity(n_steps);
     let start = Instant::now();
     for step in 0..n_steps {

@@ -110,12 +110,12 @@ impl Architecture {
         }
     }
 
-    /// About the bytes that a training step in f32 keeps for each edge between its two passes; measured on batches of small
-    /// molecules, and used to pass large batches through the network in parts.
+    /// About the bytes that a training step in f32 keeps for each edge between its two passes, rather more than less; measured on
+    /// batches of small molecules, and used to pass large batches through the network in parts.
     pub fn training_bytes_per_edge(&self) -> usize {
         let floats = match self {
-            Self::SchNet(config) => 16 * config.n_interactions * config.n_filters * self.passes(),
-            Self::PaiNN(config) => 16 * config.n_layers * config.hidden_channels * self.passes(),
+            Self::SchNet(config) => 6 * config.n_interactions * config.n_filters,
+            Self::PaiNN(config) => 4 * config.n_layers * config.hidden_channels * self.passes(),
             Self::GemNetOC(config) => 100 * (config.n_blocks + 1) * config.edge_channels,
         };
         4 * floats.max(1)

@@ -168,7 +168,8 @@ impl StepContext<'_> {
     pub fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
         let has_probes = self.terms.is_some_and(|terms| terms.probes().is_some());
-        let passes = 1 + usize::from(self.augmentation().is_some()) + 2 * usize::from(has_probes);
+        // An attack records gradients of positions: whatever is fused elsewhere is then an array for each edge.
+        let passes = 1 + 4 * usize::from(self.augmentation().is_some()) + 2 * usize::from(has_probes);
         let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
         let parts = (bytes / (self.training.activation_gib * 1024.0_f64.powi(3))).ceil() as usize;
         parts.clamp(1, batch.len().div_ceil(threads).max(1))

@@ -17,9 +17,9 @@
 //! W̄₁ = Σ h̄ gᵀ + h̄′ g′ᵀ    β̄₁ = Σ h̄
 //! ```
 //!
-//! Forces need `f′` alone: a force is `f′` times features. So an explicit adjoint through the filter network, and its
-//! derivative, which would take three times as many products for each edge, are not needed; and since a filter is a function of
-//! the length, edges of the same length (an edge and its reverse) share it.
+//! Forces need `f′` alone: a force is `f′` times features. So the adjoint of the filter network, for which every edge has a bar of its
+//! own, is not needed, and since a filter is a function of the length, edges of the same length (an edge and its reverse at least)
+//! share it: half as many rows in all products.
 
 use burn::tensor::Tensor;
 

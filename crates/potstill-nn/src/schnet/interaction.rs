@@ -107,24 +107,25 @@ impl Interaction {
         edge_filters(basis, weights.each_ref(), biases.each_ref()).unwrap_or_else(|| unreachable!("made for the CPU"))
     }
 
-    /// Gradients with respect to distances and to what was sent, given that of the block's output; `None` where there are no edges
-    /// or `expansion` has no derivatives.
+    /// Gradients with respect to distances and to what was sent, given that of the block's output. There must be edges, and the
+    /// expansion must have derivatives.
     pub(super) fn adjoint(
         &self,
         batch: &Batch,
         expansion: &Expansion,
         saved: Saved,
         output_bar: Tensor<2>,
-    ) -> Option<BlockAdjoint> {
+    ) -> BlockAdjoint {
         let message_bar = self.output.adjoint(output_bar) * shifted_softplus_derivative(saved.message);
         let summed_bar = self.message.adjoint(message_bar);
-        match (saved.sent?, expansion) {
-            (Sent::Fused { sent, filters }, Expansion::Lengths { edges, .. }) => {
-                let (sent, distance) = convolve_adjoint([&summed_bar, &sent, &filters], edges)?;
-                Some(BlockAdjoint { distance, sent })
+        match (saved.sent, expansion) {
+            (Some(Sent::Fused { sent, filters }), Expansion::Lengths { edges, .. }) => {
+                let (sent, distance) = convolve_adjoint([&summed_bar, &sent, &filters], edges)
+                    .unwrap_or_else(|| unreachable!("made for the CPU"));
+                BlockAdjoint { distance, sent }
             }
             (
-                Sent::Plain { filter_hidden, raw_filters, source_rows },
+                Some(Sent::Plain { filter_hidden, raw_filters, source_rows }),
                 Expansion::Edges { cutoff, slopes: Some(slopes), .. },
             ) => {
                 let edge_bar = gather_rows(summed_bar, batch.target.clone());
@@ -135,9 +136,9 @@ impl Interaction {
                 let raw_bar = filters_bar * cutoff.clone();
                 let hidden_bar = self.filter_out.adjoint(raw_bar) * shifted_softplus_derivative(filter_hidden);
                 let along_basis = (self.filter_in.adjoint(hidden_bar) * slopes.gaussians.clone()).sum_dim(1);
-                Some(BlockAdjoint { distance: along_basis + cutoff_bar * slopes.cutoff.clone(), sent })
+                BlockAdjoint { distance: along_basis + cutoff_bar * slopes.cutoff.clone(), sent }
             }
-            _ => None,
+            _ => unreachable!("both from one forward pass with edges and forces"),
         }
     }
 }

@@ -201,7 +201,7 @@ impl SchNet {
         let mut node_bar = self.energy_in.adjoint(hidden_bar);
         let mut distance_bar = batch.zeros([batch.n_edges, 1]);
         for (i, (block, saved)) in self.interactions.iter().zip(saved).enumerate().rev() {
-            let Some(adjoint) = block.adjoint(batch, expansion, saved, node_bar.clone()) else { continue };
+            let adjoint = block.adjoint(batch, expansion, saved, node_bar.clone());
             distance_bar = distance_bar + adjoint.distance;
             // The embedding does not depend on positions.
             if i > 0 {
