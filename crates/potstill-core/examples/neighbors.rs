@@ -3,6 +3,7 @@
 //! Prints as JSON the median time of drawing the graph of the first system, and of bringing a list with a skin of 0.5 Å up to date after
 //! atoms have moved by 0.01 Å. `EDGES` names a file for the edges: target, source and three shifts of each, as little-endian i32.
 //! Threads by `RAYON_NUM_THREADS`.
+#![allow(clippy::print_stdout, reason = "a program of its own")]
 
 use std::error::Error;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Reading speed of one file: `cargo run --release -p potstill-core --example read_speed -- FILE [REPEATS]`.
 //!
 //! Prints the best of the repeats, in MB (10^6 bytes) of the file per second; plain files measure the parser.
+#![allow(clippy::print_stdout, reason = "a program of its own")]
 
 use std::path::Path;
 use std::time::Instant;

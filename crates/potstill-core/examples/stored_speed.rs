@@ -2,6 +2,7 @@
 //!
 //! Prints the time of a first pass that makes the index, of opening with the index, and the rate of reading systems at
 //! random places.
+#![allow(clippy::print_stdout, reason = "a program of its own")]
 
 use std::path::Path;
 use std::time::Instant;

@@ -4,6 +4,7 @@
 //! Starts from the first system of the file (with COPIES: that many of it on a cubic lattice in a periodic box, 12 Å apart), with
 //! velocities of that temperature (seed 0), steps by velocity Verlet, and prints the drift of the total energy (a straight line
 //! through it by least squares) and how far it strays from that line, as JSON.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program of its own")]
 
 use std::error::Error;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! The engine says what the networks say, and keeps the same laws.
+#![allow(clippy::print_stdout, reason = "a test tells what it found")]
 
 mod support;
 

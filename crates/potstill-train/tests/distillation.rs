@@ -1,4 +1,5 @@
 //! Whole distillations: what a teacher adds, what its cache promises, and what is refused.
+#![allow(clippy::print_stdout, reason = "tests tell what they found")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Disturbed copies, number by number as the reference implementation makes them.
+#![allow(clippy::print_stdout, reason = "tests tell what they found")]
 
 mod reference;
 

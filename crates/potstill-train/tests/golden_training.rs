@@ -1,6 +1,7 @@
 //! Five steps of distillation, number by number as the reference implementation took them.
 //!
 //! The start weights go in as a training state, so that it is the trainer itself that takes the steps.
+#![allow(clippy::print_stdout, reason = "tests tell what they found")]
 
 mod reference;
 

@@ -1,4 +1,5 @@
 //! Whole runs: they learn, they resume, they repeat, and they say what is wrong.
+#![allow(clippy::print_stdout, reason = "tests tell what they found")]
 
 mod support;
 

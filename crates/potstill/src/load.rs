@@ -64,7 +64,7 @@ fn first_each(
             progress.set(n_systems);
         }
         progress.finish();
-        eprintln!("{}: {n_systems} systems, {}", file.display(), describe(reader.chosen()));
+        say!("{}: {n_systems} systems, {}", file.display(), describe(reader.chosen()));
         if n_systems == 0 {
             anyhow::bail!("{}: holds no systems", file.display());
         }
@@ -93,7 +93,7 @@ pub fn open(files: &[PathBuf], keys: &LabelKeys, in_memory: Option<bool>, limit:
             let opened = StoredFile::open(&file, keys, cache_folder().as_deref(), &|done| progress.set(done as u64))?;
             progress.finish();
             let labels = describe(opened.chosen());
-            eprintln!("{}: {} systems, {labels}; left on disk", file.display(), opened.len());
+            say!("{}: {} systems, {labels}; left on disk", file.display(), opened.len());
             if opened.is_empty() {
                 anyhow::bail!("{}: holds no systems", file.display());
             }

@@ -1,5 +1,8 @@
 //! The command line of potstill.
 
+#[macro_use]
+mod talk;
+
 #[cfg(feature = "mimalloc")]
 mod allocator;
 mod args;
@@ -8,6 +11,7 @@ mod config_file;
 mod evaluation;
 mod heat_map;
 mod load;
+mod output;
 mod parity;
 mod potential;
 mod progress;
@@ -36,9 +40,8 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Ok(Outcome::Interrupted) => ExitCode::from(130),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", one_line(&error));
+            complain!("error: {}", one_line(&error));
             ExitCode::from(2)
         }
     }
@@ -53,11 +56,4 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line.replace('\n', " ")
-}
-
-/// `potstill … | head` is not a failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe))
 }

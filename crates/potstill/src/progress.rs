@@ -61,7 +61,7 @@ impl Progress {
             last.0 = Instant::now();
             let total = self.total.map(|t| format!("/{t}")).unwrap_or_default();
             let seconds = self.started.elapsed().as_secs();
-            eprintln!("{}: {done}{total} after {seconds} s  {message}", self.name);
+            say!("{}: {done}{total} after {seconds} s  {message}", self.name);
         }
     }
 
@@ -69,7 +69,7 @@ impl Progress {
     pub fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => say!("{line}"),
         }
     }
 

@@ -1,4 +1,5 @@
 //! Reading golden cases of the reference into our networks.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests tell what they found")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

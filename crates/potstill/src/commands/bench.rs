@@ -50,7 +50,7 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
             potential::open(&args.model, &choice, args.dtype)
         })
         .collect::<Result<Vec<Chosen>>>()?;
-    engines.iter().for_each(|engine| eprintln!("{}", engine.describe()));
+    engines.iter().for_each(|engine| say!("{}", engine.describe()));
     let Some(first) = engines.first() else { bail!("--engine: names none") };
     let sets: Vec<Vec<System>> = match args.data.is_empty() {
         true => args

@@ -134,7 +134,7 @@ fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, s
         true => print_json(&summary)?,
         false => print(&table(&report.rows, gap))?,
     }
-    eprintln!("{}\n{}", summary_path.display(), report_path.display());
+    say!("{}\n{}", summary_path.display(), report_path.display());
     Ok(Outcome::Done)
 }
 

@@ -13,7 +13,7 @@ use crate::{load, potential};
 pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
-    eprintln!("{}", chosen.describe());
+    say!("{}", chosen.describe());
     let evaluation =
         measure(chosen.potential.as_ref(), &systems, args.group_by.as_deref(), "evaluating", &mut |_, _| {})?;
     match args.json {
@@ -38,6 +38,6 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
         }
     });
     let missed: Vec<String> = missed.collect();
-    missed.iter().for_each(|line| eprintln!("missed: {line}"));
+    missed.iter().for_each(|line| complain!("missed: {line}"));
     Ok(if missed.is_empty() { Outcome::Done } else { Outcome::Missed })
 }

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 /// Makes structures from seeds and writes those that pass the limits.
 pub fn run(args: &GenerateArgs) -> Result<Outcome> {
     let teacher = potential::open(&args.teacher, &EngineArgs::default(), args.dtype)?;
-    eprintln!("{}", teacher.describe());
+    say!("{}", teacher.describe());
     let mut seeds = load::systems(&args.seeds, &LabelKeys::default())?;
     if let Some(limit) = args.max_seeds {
         seeds.truncate(limit);

@@ -20,6 +20,7 @@ use burn::tensor::DType;
 
 use crate::Outcome;
 use crate::args::{Cli, Command, Precision};
+use crate::output::{print, print_json};
 
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> Result<Outcome> {
@@ -53,18 +54,4 @@ impl From<Precision> for DType {
             Precision::F64 => Self::F64,
         }
     }
-}
-
-/// One line of JSON on standard output.
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(value)?)?;
-    Ok(())
-}
-
-/// Text on standard output.
-fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{load, potential};
 pub fn run(args: &PredictArgs) -> Result<Outcome> {
     let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), None, None)?;
-    eprintln!("{}", chosen.describe());
+    say!("{}", chosen.describe());
     let progress = Progress::new("predicting", systems.len() as u64);
     let mut writer = ExtxyzWriter::create(&args.output)?;
     let mut n_done = 0;
@@ -34,7 +34,7 @@ pub fn run(args: &PredictArgs) -> Result<Outcome> {
     })?;
     progress.finish();
     writer.finish()?;
-    eprintln!("{}: {} systems", args.output.display(), systems.len());
+    say!("{}: {} systems", args.output.display(), systems.len());
     Ok(Outcome::Done)
 }
 

@@ -37,7 +37,7 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         bench.run_all(&cells)?;
     }
     if bench.is_interrupted() {
-        eprintln!("interrupted; the same command goes on");
+        say!("interrupted; the same command goes on");
         return Ok(Outcome::Interrupted);
     }
     let chosen = potential::open(&study.teacher, &EngineArgs::default(), Precision::F32)?;

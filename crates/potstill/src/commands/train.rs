@@ -129,7 +129,7 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         if handler.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("interrupted: saving after this step; press Ctrl-C again to stop at once");
+        say!("interrupted: saving after this step; press Ctrl-C again to stop at once");
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(flag)
@@ -155,16 +155,16 @@ fn tell(event: Prelude) {
         Prelude::References(energies, underdetermined) => {
             let list: Vec<String> = energies.iter().map(|(e, v)| format!("{e} {v:.4}")).collect();
             let note = if underdetermined { " (compositions leave a choice; totals are right)" } else { "" };
-            eprintln!("reference energies in eV: {}{note}", list.join(", "));
+            say!("reference energies in eV: {}{note}", list.join(", "));
         }
-        Prelude::IsolatedAtoms(n) => eprintln!("{n} isolated atoms gave reference energies and are not trained on"),
-        Prelude::Cache(Origin::Made, bytes) => eprintln!("teacher cache: made, {bytes} bytes"),
-        Prelude::Cache(Origin::Reused, bytes) => eprintln!("teacher cache: reused, {bytes} bytes"),
+        Prelude::IsolatedAtoms(n) => say!("{n} isolated atoms gave reference energies and are not trained on"),
+        Prelude::Cache(Origin::Made, bytes) => say!("teacher cache: made, {bytes} bytes"),
+        Prelude::Cache(Origin::Reused, bytes) => say!("teacher cache: reused, {bytes} bytes"),
         Prelude::Weights(weights) => {
             let list: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight:.4}")).collect();
-            eprintln!("weights of the terms: {}", list.join(", "));
+            say!("weights of the terms: {}", list.join(", "));
         }
-        Prelude::Labelling(done, total) => eprintln!("asking the teacher: {done}/{total} systems"),
+        Prelude::Labelling(done, total) => say!("asking the teacher: {done}/{total} systems"),
     }
 }
 
@@ -182,7 +182,7 @@ impl Observer for Watcher {
         self.resumed_at = resumed_at;
         self.progress = Some(Progress::new(&self.name, total_steps));
         if resumed_at > 0 {
-            eprintln!("resumed after step {resumed_at}");
+            say!("resumed after step {resumed_at}");
         }
     }
 
@@ -213,7 +213,7 @@ impl Observer for Watcher {
         );
         match &self.progress {
             Some(progress) => progress.say(&line),
-            None => eprintln!("{line}"),
+            None => say!("{line}"),
         }
     }
 }

@@ -163,7 +163,7 @@ impl<'a> Bench<'a> {
     fn run_cell(&self, cell: &Cell, name: &str, quiet: bool) -> Result<()> {
         let folder = self.folder(cell);
         if self.result(cell)?.is_some() {
-            eprintln!("{name}: done already");
+            say!("{name}: done already");
             return Ok(());
         }
         std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
@@ -218,7 +218,7 @@ impl<'a> Bench<'a> {
         let path = folder.join("result.json");
         write_atomically(&path, |writer| Ok(serde_json::to_writer_pretty(writer, &result)?))?;
         if quiet {
-            eprintln!("{name}: {} steps in {:.0} s", result.steps, result.seconds);
+            say!("{name}: {} steps in {:.0} s", result.steps, result.seconds);
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ impl Bench<'_> {
         text("summary.json", serde_json::to_string_pretty(rows)?)?;
         text("report.html", self.report(cells, rows)?.to_html()?)?;
         for name in ["table.md", "table.csv", "summary.json", "report.html"] {
-            eprintln!("{}", out.join(name).display());
+            say!("{}", out.join(name).display());
         }
         Ok(())
     }
