@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use crate::error::Error;
 use crate::system::System;
 
+mod baseline;
 mod distinct;
 mod hash;
 mod keyword;
@@ -21,6 +22,7 @@ mod systems;
 mod validate;
 mod visit;
 
+pub use baseline::{Baseline, Shortfall};
 pub use hash::{DatasetHash, content_hash, structure_hash, text_hash};
 pub use normalizer::{Normalization, Normalizer};
 pub use reference_energies::{ElementEnergies, ReferenceEnergies, ReferenceFit};
