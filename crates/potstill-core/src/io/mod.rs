@@ -3,6 +3,7 @@
 //! [`read`] and [`write()`] choose the [`Format`] by the file's name. Units are eV and Å: nothing is converted.
 
 pub mod atomic;
+pub mod checksum;
 pub mod compression;
 pub mod extxyz;
 pub mod keys;
