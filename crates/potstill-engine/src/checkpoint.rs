@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::atomic_number;
 use potstill_core::graph::Neighbors;
+use potstill_core::io::checksum;
 use potstill_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -227,7 +228,7 @@ impl Weights {
 /// Reads a model file.
 ///
 /// # Errors
-/// A missing, truncated or foreign file, a newer format, numbers of another type.
+/// A missing, truncated, damaged or foreign file, a newer format, numbers of another type.
 pub fn read(path: &Path) -> Result<(Header, Weights)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
     let broken = |e: safetensors::SafeTensorError| {
@@ -246,6 +247,7 @@ pub fn read(path: &Path) -> Result<(Header, Weights)> {
     }
     let header: Header = serde_json::from_value(value).map_err(bad)?;
     header.check().map_err(|e| Error::file(path, format!("header: {e}")))?;
+    checksum::verify(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
     let mut left = BTreeMap::new();
     for (name, view) in tensors.tensors() {

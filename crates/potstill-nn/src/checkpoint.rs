@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{DType, Device};
 use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::io::write_atomically;
+use potstill_core::io::checksum;
 use potstill_core::{Error, Result};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -64,7 +64,9 @@ impl Default for Units {
 /// Named tensors with their bytes, little-endian.
 pub type Tensors = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
 
-/// Writes `tensors` and one metadata entry to a safetensors file, through a temporary name.
+/// Writes `tensors`, one metadata entry and a checksum to a safetensors file, through a temporary name.
+///
+/// Readers call [`checksum::verify`] before they use anything of the file.
 ///
 /// # Errors
 /// What the file system says; a file of that name is then as it was before.
@@ -78,7 +80,9 @@ pub fn write_tensors(path: &Path, key: &str, header: &str, tensors: &Tensors) ->
     let metadata = [(key.to_owned(), header.to_owned())].into_iter().collect();
     let bytes = safetensors::serialize(views, Some(metadata))
         .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
-    write_atomically(path, |writer| writer.write_all(&bytes))
+    let head = bytes.first_chunk().map_or(0, |n| 8 + u64::from_le_bytes(*n));
+    let (head, body) = bytes.split_at(usize::try_from(head).unwrap_or(bytes.len()).min(bytes.len()));
+    checksum::write_sealed(path, head, &|writer| writer.write_all(body))
 }
 
 /// Writes a network and its header.
@@ -97,7 +101,8 @@ pub fn save(path: &Path, header: &Header, network: &Network, dtype: DType) -> Re
 
 /// What comes before the tensors in a model file: eight bytes with the length of the description, and the description.
 ///
-/// The tensors of `infos` follow in their order, in f32, little-endian; for writers that never hold them all.
+/// The tensors of `infos` follow in their order, in f32, little-endian; for writers that never hold them all, with
+/// [`checksum::write_sealed`].
 pub fn tensor_file_head(header: &str, infos: &[ParameterInfo]) -> Vec<u8> {
     let mut description = serde_json::Map::new();
     description.insert("__metadata__".to_owned(), serde_json::json!({ HEADER_KEY: header }));
@@ -141,11 +146,12 @@ pub struct Loaded {
 /// Reads a network; weights are converted to `dtype`.
 ///
 /// # Errors
-/// A missing, truncated or foreign file, a newer format, weights that are missing, left over, of the wrong shape or
-/// not finite: each named.
+/// A missing, truncated, damaged or foreign file, a newer format, weights that are missing, left over, of the wrong shape
+/// or not finite: each named.
 pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Loaded> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
     let header = read_header(path, &bytes)?;
+    checksum::verify(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(path, &e))?;
     check_size(path, &header, bytes.len())?;
     let network = header.model.blank(device, dtype);
@@ -166,7 +172,9 @@ pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Loaded> {
 /// As [`load`].
 pub fn load_header(path: &Path) -> Result<Header> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
-    read_header(path, &bytes)
+    let header = read_header(path, &bytes)?;
+    checksum::verify(path, &bytes)?;
+    Ok(header)
 }
 
 fn broken(path: &Path, error: &safetensors::SafeTensorError) -> Error {

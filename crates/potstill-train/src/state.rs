@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use potstill_core::io::checksum;
 use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
@@ -96,7 +97,7 @@ fn named<T>(vectors: &Vectors<T>) -> [(&'static str, &Vec<T>); 5] {
 /// Reads a state; `n` is the number of parameters that it must have.
 ///
 /// # Errors
-/// A missing, truncated or foreign file, a newer format, another precision or number of parameters.
+/// A missing, truncated, damaged or foreign file, a newer format, another precision or number of parameters.
 pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
     let broken = |e: &dyn std::fmt::Display| {
@@ -110,6 +111,7 @@ pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
             format!("format version {} is newer than {FORMAT_VERSION}; update potstill", progress.format_version);
         return Err(Error::file(path, message));
     }
+    checksum::verify(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(&e))?;
     let vector = |name: &str, may_be_empty: bool| -> Result<Vec<T>> {
         let view = tensors.tensor(name).map_err(|e| broken(&e))?;

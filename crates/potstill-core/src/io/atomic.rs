@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::output::{check_writable, folder_of};
+use super::stale;
 use crate::{Error, Result};
 
 /// Writes `path` through `write`: the old file stays until the new one is complete and on disk.
 ///
-/// The bytes go to a temporary file in the same folder, which is flushed, synced and renamed over `path`.
+/// The bytes go to a temporary file in the same folder, which is flushed, synced and renamed over `path`; then the
+/// folder is synced, too.
 ///
 /// # Errors
-/// [`Error::Io`] naming `path`; the temporary file is removed and an old file at `path` is untouched.
+/// [`Error::File`] for a read-only file, [`Error::Io`] naming `path`; the temporary file is removed and an old file at
+/// `path` is untouched.
 pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     write(&mut file).map_err(|e| write_error(path, e))?;
@@ -29,7 +33,7 @@ pub struct AtomicFile {
 #[derive(Debug)]
 enum Target {
     /// A temporary file, and the name it will take.
-    Temporary(BufWriter<NamedTempFile>, PathBuf),
+    Temporary(BufWriter<Sink>, PathBuf),
     /// A pipe or device such as `/dev/stdout`, which cannot be renamed over.
     Device(BufWriter<std::fs::File>),
 }
@@ -38,7 +42,7 @@ impl AtomicFile {
     /// Opens a temporary file beside `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder is missing or refuses new files.
+    /// [`Error::Io`] when the folder is missing or refuses new files, [`Error::File`] when the old file is read-only.
     pub fn create(path: &Path) -> Result<Self> {
         let fail = |e| Error::io(path, "cannot create, check that its folder exists and is writable", e);
         // Through a symbolic link, the file that it points to is the one to replace.
@@ -47,10 +51,13 @@ impl AtomicFile {
         if old.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             return Err(fail(ErrorKind::IsADirectory.into()));
         }
+        if let Some(old) = old.as_ref().filter(|old| old.is_file()) {
+            check_writable(path, old)?;
+        }
         let target = if old.as_ref().is_some_and(|m| !m.is_file()) {
             Target::Device(BufWriter::new(std::fs::OpenOptions::new().write(true).open(&name).map_err(fail)?))
         } else {
-            Target::Temporary(BufWriter::new(temporary_beside(&name, old).map_err(fail)?), name)
+            Target::Temporary(BufWriter::new(Sink(temporary_beside(&name, old).map_err(fail)?)), name)
         };
         Ok(Self { path: path.to_path_buf(), target })
     }
@@ -98,29 +105,78 @@ pub(crate) fn write_error(path: &Path, error: std::io::Error) -> Error {
     Error::io(path, doing, error)
 }
 
+/// Times that a new temporary file is made because a clean-up took the last one.
+const ATTEMPTS: usize = 100;
+
 fn temporary_beside(name: &Path, old: Option<std::fs::Metadata>) -> std::io::Result<NamedTempFile> {
-    let folder = match name.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    step()?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".potstill-").suffix(".tmp");
+    builder.prefix(stale::PREFIX).suffix(stale::SUFFIX);
     // Temporary files are private by default; a result file gets the usual mode, or that of the file it replaces.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder_of(name))?;
+    for _ in 0..ATTEMPTS {
+        if stale::is_held(file.as_file(), file.path()) {
+            break;
+        }
+        file = builder.tempfile_in(folder_of(name))?;
+    }
     if let Some(old) = old {
         file.as_file().set_permissions(old.permissions())?;
     }
     Ok(file)
 }
 
-fn persist(file: BufWriter<NamedTempFile>, name: &Path) -> std::io::Result<()> {
-    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+fn persist(file: BufWriter<Sink>, name: &Path) -> std::io::Result<()> {
+    let Sink(file) = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    step()?;
     file.as_file().sync_all()?;
+    step()?;
     file.persist(name).map_err(|e| e.error)?;
+    step()?;
+    sync_folder(folder_of(name))
+}
+
+/// Makes a new name in a folder last, where the file system can.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if let Ok(folder) = std::fs::File::open(folder) {
+        return match folder.sync_all() {
+            Err(e) if !matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(e),
+            _ => Ok(()),
+        };
+    }
     Ok(())
 }
+
+/// The temporary file, as the buffer in front of it sees it.
+#[derive(Debug)]
+struct Sink(NamedTempFile);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        #[cfg(test)]
+        let bytes = faults::before_write(bytes)?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A place between two calls of the system, where tests fail or end.
+#[cfg(not(test))]
+fn step() -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use faults::step;
+
+#[cfg(test)]
+pub(crate) mod faults;
 
 #[cfg(test)]
 mod tests {

@@ -93,9 +93,7 @@ impl CompressedFile {
             Compression::None => Encoder::None(file),
             Compression::Gzip => Encoder::Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
             Compression::Xz => Encoder::Xz(liblzma::write::XzEncoder::new(file, 6)),
-            Compression::Zstd => {
-                Encoder::Zstd(zstd::stream::write::Encoder::new(file, 0).map_err(|e| write_error(path, e))?)
-            }
+            Compression::Zstd => Encoder::Zstd(zstd_encoder(file).map_err(|e| write_error(path, e))?),
         }))
     }
 
@@ -123,6 +121,13 @@ impl CompressedFile {
             Encoder::Zstd(encoder) => encoder.get_ref().path(),
         }
     }
+}
+
+/// With a checksum of the text, as the other formats have by themselves.
+fn zstd_encoder(file: AtomicFile) -> std::io::Result<zstd::stream::write::Encoder<'static, AtomicFile>> {
+    let mut encoder = zstd::stream::write::Encoder::new(file, 0)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
 }
 
 impl Write for CompressedFile {

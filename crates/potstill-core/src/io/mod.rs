@@ -3,15 +3,19 @@
 //! [`read`] and [`write()`] choose the [`Format`] by the file's name. Units are eV and Å: nothing is converted.
 
 pub mod atomic;
+pub mod checksum;
 pub mod compression;
 pub mod extxyz;
 pub mod keys;
+pub mod kind;
 pub mod lmdb;
 pub mod lock;
 pub mod npz;
 pub mod oc20;
+pub mod output;
 pub mod pickle;
 pub mod source;
+pub mod stale;
 pub mod stored;
 pub mod torch;
 
@@ -21,9 +25,12 @@ pub use atomic::{AtomicFile, write_atomically};
 pub use compression::open_reader;
 pub use extxyz::{ExtxyzReader, ExtxyzWriter};
 pub use keys::{ChosenKeys, LabelKeys};
+pub use kind::Kind;
 pub use lock::FolderLock;
 pub use npz::{NpzReader, NpzWriter};
 pub use oc20::{Oc20Lmdb, Oc20Reader};
+pub use output::{Output, Overwrite};
+pub use stale::remove_stale_temporaries;
 pub use stored::StoredFile;
 
 use crate::{Error, Result, System};

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::symbol;
+use potstill_core::io::checksum::write_sealed;
 use potstill_core::io::pickle::{self, Value};
 use potstill_core::io::torch::{Numbers, TensorRef, TorchFile};
-use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result};
 use serde_json::{Map, Value as Json};
 
@@ -42,7 +42,7 @@ pub struct Imported {
     pub n_scale_factors: usize,
 }
 
-/// Turns a checkpoint of the reference (`.pt`) into a model file; tensors pass one by one.
+/// Turns a checkpoint of the reference (`.pt`) into a model file; tensors pass one by one, twice.
 ///
 /// Normalisers of the checkpoint become the header's, so that predictions come out in eV and eV/Å.
 ///
@@ -86,8 +86,8 @@ pub fn import(checkpoint: &Path, options: &ImportOptions, output: &Path) -> Resu
     let json = serde_json::to_string(&header).map_err(|e| at(format!("header: {e}")))?;
     let head = tensor_file_head(&json, &infos);
     let find = |name: &str| tensors.iter().find(|(n, _)| strip_prefix(n) == name).map(|(_, tensor)| tensor);
-    write_atomically(output, |writer| {
-        writer.write_all(&head)?;
+    // Called twice: for the checksum and for the file.
+    write_sealed(output, &head, &|writer| {
         for m in &matched {
             let tensor = find(&m.name).ok_or_else(|| IoError::other(format!("{} is gone", m.name)))?;
             write_tensor(&file, tensor, writer)?;

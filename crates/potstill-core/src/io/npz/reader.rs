@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use npyz::npz::NpzArchive;
 
 use super::array::{self, Array, Numbers};
+use crate::io::checksum;
 use crate::io::keys::{ChosenKeys, LabelKeys};
+use crate::io::source::FileSource;
 use crate::system::{System, Value, Vec3};
 use crate::{Error, Result, elements};
 
@@ -33,9 +35,10 @@ impl NpzReader {
     /// `keys` may name other arrays than `E` and `F`.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be opened, [`Error::File`] naming the array and its shape.
+    /// [`Error::Io`] when it cannot be opened, [`Error::File`] when it is damaged or naming the array and its shape.
     pub fn open(path: &Path, keys: &LabelKeys) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io(path, "cannot open", e))?;
+        checksum::verify(path, &FileSource::open(path)?)?;
         Self::from_reader(BufReader::new(file), path, keys)
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use npyz::WriterBuilder;
 
 use crate::io::atomic::{AtomicFile, write_error};
+use crate::io::checksum::{seal_zip, zip_comment};
 use crate::system::{System, Value};
 use crate::{Error, Result};
 
@@ -106,9 +107,12 @@ impl NpzWriter {
         if !self.ids.is_empty() && self.ids.len() == self.counts.len() {
             put(&mut npz, "id", &[n_systems], &self.ids)?;
         }
+        npz.zip_writer().set_comment(zip_comment());
         npz.zip_writer().finish().map_err(io::Error::other)?;
         drop(npz);
-        Ok(bytes.into_inner())
+        let mut bytes = bytes.into_inner();
+        seal_zip(&mut bytes);
+        Ok(bytes)
     }
 }
 
