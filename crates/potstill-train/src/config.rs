@@ -112,6 +112,19 @@ pub enum BestBy {
     ForcesMae,
 }
 
+/// Which weights are validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValidatedWeights {
+    /// Raw and averaged ones; the better ones count. The default.
+    #[default]
+    Both,
+    /// The averaged ones.
+    Averaged,
+    /// The raw ones.
+    Raw,
+}
+
 /// Optimisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,8 +149,14 @@ pub struct TrainingConfig {
     pub optimizer: AdamWConfig,
     /// Largest global gradient norm; longer gradients are shortened. Default 10; 0 switches it off.
     pub clip_norm: f64,
-    /// Decay of the averaged weights, which are validated and shipped. Default 0.999; 0 switches it off.
+    /// Decay of the averaged weights. Default 0.999; 0 switches averaging off.
     pub ema_decay: f64,
+    /// Whether the decay grows from 2/11 as `min(ema_decay, (1 + step) / (10 + step))`, so that short runs do not ship their
+    /// initial weights. Default true; `false` is the reference's constant decay.
+    pub ema_warmup: bool,
+    /// Which weights are validated, the best of which are shipped: `"both"` (default; the better ones), `"averaged"`, as the
+    /// reference does, or `"raw"`. Without validation systems, `"both"` ships the averaged ones.
+    pub validated_weights: ValidatedWeights,
     /// Weight of the energy loss. Default 1.
     pub energy_weight: f64,
     /// Weight of the force loss. Default 100.
@@ -148,6 +167,8 @@ pub struct TrainingConfig {
     pub force_loss: ForceLoss,
     /// Epochs between two validations. Default 1.
     pub validate_every: u64,
+    /// Minutes after which the training state is saved again, besides at each validation. Default 10; 0 switches it off.
+    pub checkpoint_minutes: f64,
     /// Steps between two checkpoints of the training state, besides those at each validation. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_steps: Option<u64>,
@@ -176,11 +197,14 @@ impl Default for TrainingConfig {
             optimizer: AdamWConfig::default(),
             clip_norm: 10.0,
             ema_decay: 0.999,
+            ema_warmup: true,
+            validated_weights: ValidatedWeights::default(),
             energy_weight: 1.0,
             force_weight: 100.0,
             energy_loss: EnergyLoss::default(),
             force_loss: ForceLoss::default(),
             validate_every: 1,
+            checkpoint_minutes: 10.0,
             checkpoint_steps: None,
             patience: None,
             best_by: BestBy::default(),
@@ -217,9 +241,12 @@ impl Config {
 impl TrainingConfig {
     fn validate(&self) -> Result<()> {
         let key = |name: &str| format!("training.{name}");
-        for (name, value) in
-            [("energy_weight", self.energy_weight), ("force_weight", self.force_weight), ("clip_norm", self.clip_norm)]
-        {
+        for (name, value) in [
+            ("energy_weight", self.energy_weight),
+            ("force_weight", self.force_weight),
+            ("clip_norm", self.clip_norm),
+            ("checkpoint_minutes", self.checkpoint_minutes),
+        ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
             }

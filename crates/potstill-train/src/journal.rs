@@ -16,6 +16,36 @@ pub const EVENTS: &str = "events.out.tfevents.potstill";
 /// Name of the other one.
 pub const METRICS: &str = "metrics.jsonl";
 
+/// Key of lines that only the end of a part of a run has.
+const CLOSING: &str = "closing";
+
+/// Which lines belong to a training state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Steps that the state has done.
+    pub step: u64,
+    /// Whether steps up to the last one are in a line already, and not in the state.
+    pub has_line: bool,
+    /// Whether the state was saved after the validation of that step.
+    pub is_validated: bool,
+}
+
+impl Kept {
+    /// Lines of the start of a run: none.
+    pub fn nothing() -> Self {
+        Self { step: 0, has_line: false, is_validated: false }
+    }
+
+    fn holds(&self, line: &Value) -> bool {
+        let is_last = match line["validation_loss"].is_null() {
+            true => self.has_line,
+            false => self.is_validated,
+        };
+        let step = line["step"].as_u64();
+        line[CLOSING].is_null() && step.is_some_and(|step| step < self.step || (step == self.step && is_last))
+    }
+}
+
 /// The lines of a run, one JSON object each.
 #[derive(Debug)]
 pub struct Journal {
@@ -31,11 +61,11 @@ impl Journal {
         Self { metrics: folder.join(METRICS), events: folder.join(EVENTS), terms: terms.to_vec() }
     }
 
-    /// Drops lines of steps after `step`, which a killed run made after its last checkpoint and will make again.
+    /// Drops lines that a stopped or killed run made after its last checkpoint and will make again.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn start(&self, step: u64, seconds: f64) -> Result<()> {
+    pub fn start(&self, kept: &Kept, seconds: f64) -> Result<()> {
         // What an earlier run left may not be this run's.
         if self.events.exists() {
             std::fs::remove_file(&self.events).map_err(|e| Error::io(&self.events, "cannot replace", e))?;
@@ -44,7 +74,7 @@ impl Journal {
         let kept: Vec<(&str, Value)> = text
             .lines()
             .filter_map(|line| Some((line, serde_json::from_str::<Value>(line).ok()?)))
-            .filter(|(_, value)| value["step"].as_u64().is_some_and(|s| s <= step))
+            .filter(|(_, value)| kept.holds(value))
             .collect();
         write_atomically(&self.metrics, |writer| kept.iter().try_for_each(|(line, _)| writeln!(writer, "{line}")))?;
         if kept.is_empty() {
@@ -63,7 +93,26 @@ impl Journal {
     /// # Errors
     /// What the file system says.
     pub fn write(&self, line: &impl serde::Serialize) -> Result<()> {
-        let value = serde_json::to_value(line).map_err(|e| Error::file(&self.metrics, e.to_string()))?;
+        self.append(self.value(line)?)
+    }
+
+    /// Appends a line that a longer run would not have, and drops when it goes on.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write_closing(&self, line: &impl serde::Serialize) -> Result<()> {
+        let mut value = self.value(line)?;
+        if let Some(line) = value.as_object_mut() {
+            line.insert(CLOSING.to_owned(), true.into());
+        }
+        self.append(value)
+    }
+
+    fn value(&self, line: &impl serde::Serialize) -> Result<Value> {
+        serde_json::to_value(line).map_err(|e| Error::file(&self.metrics, e.to_string()))
+    }
+
+    fn append(&self, value: Value) -> Result<()> {
         append(&self.metrics)
             .and_then(|mut file| file.write_all(format!("{value}\n").as_bytes()))
             .map_err(|e| Error::io(&self.metrics, "cannot write", e))?;
@@ -133,15 +182,31 @@ mod tests {
         let validation = serde_json::json!({ "step": 3, "validation_loss": 0.1, "validation": { "energy_mae": 0.2 } });
         assert_eq!(journal.scalars(&validation).len(), 2);
 
-        journal.start(0, 0.0).unwrap();
+        journal.start(&Kept::nothing(), 0.0).unwrap();
         assert!(!folder.path().join(EVENTS).exists(), "a run that makes no step leaves nothing");
         (1..5).for_each(|step| journal.write(&line(step)).unwrap());
         let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
         let whole = [length(METRICS), length(EVENTS)];
-        journal.start(3, 3.0).unwrap();
+        journal.start(&Kept { step: 3, has_line: true, is_validated: false }, 3.0).unwrap();
         let shortened = [length(METRICS), length(EVENTS)];
         assert!(shortened[0] < whole[0] && shortened[1] < whole[1], "{shortened:?} {whole:?}");
         journal.write(&line(4)).unwrap();
         assert_eq!([length(METRICS), length(EVENTS)], whole);
+    }
+
+    #[test]
+    fn lines_that_will_be_made_again_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), &[]);
+        let step = |step: u64| serde_json::json!({ "step": step, "seconds": 1.0, "loss": 2.0 });
+        let validation = |step: u64| serde_json::json!({ "step": step, "seconds": 1.0, "validation_loss": 0.5 });
+        let kept = |has_line, is_validated| {
+            std::fs::write(folder.path().join(METRICS), "").unwrap();
+            [step(4), validation(4), step(8), validation(8)].iter().for_each(|line| journal.write(line).unwrap());
+            journal.write_closing(&validation(8)).unwrap();
+            journal.start(&Kept { step: 8, has_line, is_validated }, 1.0).unwrap();
+            std::fs::read_to_string(folder.path().join(METRICS)).unwrap().lines().count()
+        };
+        assert_eq!([kept(false, false), kept(true, false), kept(false, true), kept(true, true)], [2, 3, 3, 4]);
     }
 }

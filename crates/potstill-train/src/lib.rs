@@ -6,6 +6,7 @@ pub mod augment;
 pub mod config;
 pub mod distill;
 mod events;
+pub mod folder;
 pub mod generate;
 pub mod journal;
 pub mod loss;

@@ -1,10 +1,10 @@
 //! What a run tells whoever watches it. Libraries do not print.
 
 use potstill_core::metrics::Metrics;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One optimisation step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// Steps done, counted from 1.
     pub step: u64,
@@ -23,7 +23,7 @@ pub struct StepReport {
     /// Gradient norm before clipping.
     pub gradient_norm: f64,
     /// Copies that were thrown away, in this step or since the last line.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub n_rejected: usize,
     /// Systems in the batch.
     #[serde(skip)]
@@ -36,17 +36,43 @@ fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
-/// Metrics of the averaged weights on the validation systems.
+/// Kind of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weights {
+    /// Exponential moving average of the weights after each step.
+    Averaged,
+    /// Weights after the last step.
+    Raw,
+}
+
+/// Validation of the weights that were not chosen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OtherWeights {
+    /// Which ones.
+    pub weights: Weights,
+    /// Training loss without distillation terms.
+    pub validation_loss: f64,
+    /// Metrics in eV and Å.
+    pub validation: Metrics,
+}
+
+/// Metrics of the better weights on the validation systems.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationReport {
     /// Steps done.
     pub step: u64,
     /// Epochs done.
     pub epoch: u64,
+    /// Which weights are the better ones.
+    pub weights: Weights,
     /// The training loss without distillation terms.
     pub validation_loss: f64,
     /// In eV and Å.
     pub validation: Metrics,
+    /// Validation of the other weights, where both were validated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<OtherWeights>,
     /// Whether this is the best so far.
     pub best: bool,
     /// Seconds since the start, over all resumed parts.

@@ -202,6 +202,16 @@ pub fn clip_global_norm<T: Real>(gradients: &mut [T], max_norm: f64) -> f64 {
     norm
 }
 
+/// Decay of the averaged weights at a step, counted from 1.
+///
+/// With `warmup` it is at most `(1 + step) / (10 + step)`, so that the average forgets the initial weights as soon as there
+/// are better ones; after about `9 / (1 − decay)` steps it is `decay`. Without, it is `decay` from the start, as the reference
+/// implementation has it: a share of `decay^step` of the average is then still the initialisation.
+pub fn averaging_decay(decay: f64, warmup: bool, step: u64) -> f64 {
+    let step = step as f64;
+    if warmup { decay.min((1.0 + step) / (10.0 + step)) } else { decay }
+}
+
 /// Moves the average a step towards `parameters`: `s += (1 − decay) (p − s)`. With `decay` 0 it *is* `parameters`.
 ///
 /// # Panics

@@ -1,12 +1,11 @@
 //! A run from its configuration and systems: reference energies, normalisation, teacher, then the loop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
-use potstill_core::dataset::{LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
+use potstill_core::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 use potstill_core::elements::symbol;
-use potstill_core::io::write_atomically;
 use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;
@@ -16,12 +15,14 @@ use crate::distill::cache;
 use crate::distill::targets::{LiveTeacher, StudentUnits};
 use crate::distill::terms::{Source, Terms};
 use crate::distill::{DistillConfig, Origin, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
+use crate::folder::{self, RunFolder};
 use crate::mix::Mix;
 use crate::observer::Observer;
 use crate::prepared::Split;
 use crate::real::Real;
 use crate::scales;
-use crate::trainer::{Summary, Trainer};
+use crate::state::Identity;
+use crate::trainer::{Job, Summary, Trainer};
 
 /// Labelled systems of a run, in memory or on disk; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -51,31 +52,29 @@ pub enum Prelude {
 
 /// Trains as `config` says and leaves everything in `folder`.
 ///
-/// With `resume` the run goes on from its last checkpoint, exactly as if it had never stopped.
+/// In a folder that is resumed the run goes on from its last checkpoint, exactly as if it had never stopped.
 ///
 /// # Errors
 /// Unusable settings or labels, a teacher that does not fit, a loss that is not finite, and what the file system says.
 pub fn train(
     config: &Config,
     data: Data,
-    folder: &Path,
-    resume: bool,
+    folder: &RunFolder,
     interrupt: &AtomicBool,
     observer: &mut dyn Observer,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
     config.validate()?;
     match config.training.dtype {
-        Dtype::F32 => train_in::<f32>(config, data, folder, resume, interrupt, observer, tell),
-        Dtype::F64 => train_in::<f64>(config, data, folder, resume, interrupt, observer, tell),
+        Dtype::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
+        Dtype::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
     }
 }
 
 fn train_in<T: Real>(
     config: &Config,
     data: Data,
-    folder: &Path,
-    resume: bool,
+    folder: &RunFolder,
     interrupt: &AtomicBool,
     observer: &mut dyn Observer,
     tell: &(dyn Fn(Prelude) + Sync),
@@ -95,17 +94,12 @@ fn train_in<T: Real>(
         check_synthetic(config, &data.synthetic, &known, mix)?;
     }
     let train = train.joined(data.synthetic);
-    let checkpoints = folder.join("checkpoints");
-    std::fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, "cannot create the folder", e))?;
-    write_atomically(&folder.join("environment.json"), |writer| {
-        Ok(serde_json::to_writer_pretty(writer, &environment())?)
-    })?;
-
     let own_rule = config.model.graph_rule();
     let teacher = match &config.distill {
         Some(distill) if distill.is_active() => Some(Teacher::open(&distill.teacher, &distill.labels, DType::F32)?),
         _ => None,
     };
+    let teacher_hash = teacher.as_ref().map(|teacher| teacher.hash(&train)).transpose()?;
     let train_rule = match (&config.distill, teacher.as_ref().and_then(Teacher::architecture)) {
         (Some(distill), Some(teacher)) => training_rule(&distill.terms, teacher, &config.model)?,
         _ => own_rule.clone(),
@@ -116,26 +110,41 @@ fn train_in<T: Real>(
         train = train.with_synthetic(n_other, mix);
     }
     let terms = match (&config.distill, &teacher) {
-        (Some(distill), Some(teacher)) => Some(make_terms(distill, teacher, config, &train, &header, folder, tell)?),
+        (Some(distill), Some(teacher)) => {
+            Some(make_terms(distill, teacher, config, &train, &header, &folder.teacher_cache(), tell)?)
+        }
         _ => None,
     };
     drop(teacher);
-    let mut trainer = Trainer::<T>::new(
-        &config.training,
-        &header,
-        (&train, &validation),
-        terms.as_ref(),
+    let mut trainer = Trainer::<T>::new(Job {
+        training: &config.training,
+        header: &header,
+        train: &train,
+        validation: &validation,
+        terms: terms.as_ref(),
         folder,
+        documents: documents(config)?,
         interrupt,
-        config.seed,
-        fingerprint,
-        resume,
-    )?;
+        seed: config.seed,
+        identity: Identity { fingerprint, teacher: teacher_hash },
+    })?;
     let found = config.distill.as_ref().is_some_and(|d| d.terms.iter().any(Term::has_auto_weight));
     if found {
         tell(Prelude::Weights(trainer.weights()));
     }
-    trainer.run(observer)
+    let summary = trainer.run(observer)?;
+    let baseline = match validation.systems().is_empty() {
+        true => None,
+        false => Some(Baseline::new(header.reference_energies.clone()).metrics(validation.systems())?),
+    };
+    Ok(Summary { baseline, ..summary })
+}
+
+/// Files that say how a run was made.
+fn documents(config: &Config) -> Result<Vec<(&'static str, String)>> {
+    let config = toml::to_string_pretty(config).map_err(|e| Error::Other(format!("configuration: {e}")))?;
+    let environment = serde_json::to_string_pretty(&environment()).map_err(|e| Error::Other(e.to_string()))?;
+    Ok(vec![(folder::CONFIG, config), (folder::ENVIRONMENT, environment)])
 }
 
 fn check_labels(config: &Config, systems: &Systems, known: &[u8], key: &str) -> Result<()> {
@@ -250,7 +259,7 @@ fn make_terms(
     config: &Config,
     train: &Split,
     header: &Header,
-    folder: &Path,
+    usual_cache: &Path,
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Terms> {
     teacher.check_dataset(train.systems())?;
@@ -260,7 +269,7 @@ fn make_terms(
             Source::Live
         }
         false => {
-            let cache_folder = distill.cache.clone().unwrap_or_else(|| folder.join("teacher-cache"));
+            let cache_folder = distill.cache.clone().unwrap_or_else(|| usual_cache.to_owned());
             Source::Cache(open_cache(distill, config, teacher, train.systems(), &cache_folder, tell)?)
         }
     };
@@ -300,11 +309,20 @@ fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<
     config.data.in_memory = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
-        distill.teacher = TeacherFiles::One(std::path::PathBuf::new());
+        distill.teacher = TeacherFiles::One(PathBuf::new());
     }
-    let text = serde_json::to_string(&config).map_err(|e| Error::Other(e.to_string()))?;
+    let mut settings = serde_json::to_value(&config).map_err(|e| Error::Other(e.to_string()))?;
+    if let Some(training) = settings["training"].as_object_mut() {
+        training.shift_remove("checkpoint_minutes");
+        // Runs of versions that had no choice go on when they are asked to do as they did.
+        for (key, once) in [("ema_warmup", serde_json::json!(false)), ("validated_weights", "averaged".into())] {
+            if training.get(key) == Some(&once) {
+                training.shift_remove(key);
+            }
+        }
+    }
     let [validation, synthetic] = others;
-    let mut all = format!("{text}{}{}", train.content_hash, validation.content_hash);
+    let mut all = format!("{settings}{}{}", train.content_hash, validation.content_hash);
     if synthetic.n_systems > 0 {
         all += &synthetic.content_hash;
     }

@@ -8,12 +8,40 @@ use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::observer::StepReport;
 use crate::real::Real;
 use crate::schedule::PlateauState;
 
 /// Version of the layout.
 const FORMAT_VERSION: u64 = 1;
 const HEADER_KEY: &str = "potstill-training";
+
+/// Hashes of what a run was started with; another run cannot go on from its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Hash of configuration and datasets.
+    pub fingerprint: String,
+    /// Hash of the teacher, where there is one.
+    pub teacher: Option<String>,
+}
+
+impl Identity {
+    /// Compares with a saved state; one of an older version does not name its teacher.
+    ///
+    /// # Errors
+    /// What is different, and what to do.
+    pub fn check(&self, saved: &Progress) -> std::result::Result<(), String> {
+        let what = match () {
+            () if saved.fingerprint != self.fingerprint => {
+                "another configuration or dataset; only epochs, max_steps, max_minutes, patience, checkpoint_steps and \
+                 checkpoint_minutes may change"
+            }
+            () if saved.teacher.is_some() && saved.teacher != self.teacher => "another teacher",
+            () => return Ok(()),
+        };
+        Err(format!("was made with {what}; start again with --overwrite or another --out"))
+    }
+}
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +50,9 @@ pub struct Progress {
     pub format_version: u64,
     /// What the run was started with; another configuration or dataset cannot go on from here.
     pub fingerprint: String,
+    /// Hash of the teacher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     /// Epoch that is being run, counted from 0.
     pub epoch: u64,
     /// Batches of it that are done.
@@ -36,14 +67,18 @@ pub struct Progress {
     pub waited: u64,
     /// What a plateau schedule remembers.
     pub plateau: PlateauState,
+    /// Steps that are not in a line of `metrics.jsonl` yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub window: Vec<StepReport>,
 }
 
 impl Progress {
     /// The start of a run.
-    pub fn new(fingerprint: String, plateau: PlateauState) -> Self {
+    pub fn new(identity: Identity, plateau: PlateauState) -> Self {
         Self {
             format_version: FORMAT_VERSION,
-            fingerprint,
+            fingerprint: identity.fingerprint,
+            teacher: identity.teacher,
             epoch: 0,
             batch: 0,
             step: 0,
@@ -51,6 +86,7 @@ impl Progress {
             best: None,
             waited: 0,
             plateau,
+            window: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use potstill_train::distill::{
     DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, TapNames,
     TeacherFiles, Term, Weight, WeightSchedule,
 };
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::Silent;
 use potstill_train::run::{Data, Prelude, train};
 use support::{assert_same, config, data, painn, resume, run, schnet, systems, tensors, watched, write_teacher};
@@ -78,7 +79,7 @@ fn origin(config: &Config, data: Data, folder: &Path) -> potstill_core::Result<O
             *found.lock().unwrap() = Some(origin);
         }
     };
-    train(config, data, folder, false, &AtomicBool::new(false), &mut Silent, &tell)?;
+    train(config, data, &RunFolder::open(folder, Start::New)?, &AtomicBool::new(false), &mut Silent, &tell)?;
     Ok(found.into_inner().unwrap())
 }
 
@@ -335,7 +336,15 @@ fn automatic_weights_balance_gradients() {
             }
         };
         let run = tempfile::tempdir().unwrap();
-        train(&config, data(), run.path(), false, &AtomicBool::new(false), &mut Silent, &tell).unwrap();
+        train(
+            &config,
+            data(),
+            &RunFolder::open(run.path(), Start::New).unwrap(),
+            &AtomicBool::new(false),
+            &mut Silent,
+            &tell,
+        )
+        .unwrap();
         let weights = weights.into_inner().unwrap();
         assert_eq!(weights[0].0, "node_to_node");
         weights[0].1
@@ -357,7 +366,8 @@ fn runs_with_automatic_weights_go_on_exactly() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     run(&whole_config, data(), whole.path()).unwrap();
     let stop = AtomicBool::new(true);
-    train(&whole_config, data(), parts.path(), false, &stop, &mut Silent, &|_| {}).unwrap();
+    train(&whole_config, data(), &RunFolder::open(parts.path(), Start::New).unwrap(), &stop, &mut Silent, &|_| {})
+        .unwrap();
     resume(&whole_config, data(), parts.path()).unwrap();
     assert_same(whole.path(), parts.path(), "automatic weights");
 }
@@ -541,5 +551,34 @@ fn several_taps_stand_side_by_side() {
         let config = DistillConfig::new("teacher", vec![Term::NodeToNode(of(None, Some(tap), linear))]);
         let error = config.validate(&painn()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_teacher_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write_teacher(&path("teacher.safetensors"), 3, &ELEMENTS);
+    write_teacher(&path("other.safetensors"), 4, &ELEMENTS);
+    std::fs::copy(path("teacher.safetensors"), path("moved.safetensors")).unwrap();
+    for online in [true, false] {
+        let mut own = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(feature(1.0))]);
+        own.distill.as_mut().unwrap().online = online;
+        own.training.max_steps = Some(6);
+        let place = path(if online { "online" } else { "cached" });
+        run(&own, data(), &place).unwrap();
+        own.training.max_steps = None;
+        let with = |teacher: &str| {
+            let mut config = own.clone();
+            let distill = config.distill.as_mut().unwrap();
+            distill.teacher = potstill_train::distill::TeacherFiles::One(path(teacher));
+            distill.cache = Some(path("another-cache"));
+            resume(&config, data(), &place)
+        };
+        let message = with("other.safetensors").unwrap_err().to_string();
+        assert!(message.contains("was made with another teacher; start again with --overwrite"), "{message}");
+        std::fs::remove_dir_all(path("another-cache")).ok();
+        assert_eq!(with("moved.safetensors").unwrap().steps, 16, "the same teacher in another place");
+        std::fs::remove_dir_all(path("another-cache")).ok();
     }
 }

@@ -17,12 +17,13 @@ use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::targets::StudentUnits;
 use potstill_train::distill::terms::{Source, Student, Terms};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Teacher, Term, WeightSchedule, training_rule};
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
 use potstill_train::prepared::Split;
 use potstill_train::schedule::{Schedule, ScheduleConfig};
-use potstill_train::state::{self, Progress, Vectors};
-use potstill_train::trainer::Trainer;
+use potstill_train::state::{self, Identity, Progress, Vectors};
+use potstill_train::trainer::{Job, Trainer};
 use reference::{Weights, architecture, header, student_name, systems, teacher};
 use serde_json::Value;
 
@@ -78,6 +79,7 @@ fn training(optim: &Value) -> TrainingConfig {
         },
         clip_norm: number("clip_grad_norm", 0.0),
         ema_decay: number("ema_decay", 0.0),
+        ema_warmup: false,
         energy_weight: number("energy_coefficient", 1.0),
         force_weight: number("force_coefficient", 30.0),
         energy_loss: EnergyLoss::Mae,
@@ -128,6 +130,10 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
     (config, mappings)
 }
 
+fn identity() -> Identity {
+    Identity { fingerprint: "golden".to_owned(), teacher: None }
+}
+
 /// A training state before the first step.
 fn write_start(folder: &Path, training: &TrainingConfig, values: Vec<f64>) {
     let zeros = vec![0.0; values.len()];
@@ -135,7 +141,7 @@ fn write_start(folder: &Path, training: &TrainingConfig, values: Vec<f64>) {
     let vectors = Vectors { average: values.clone(), values, first: zeros.clone(), second: zeros, largest };
     let plateau = Schedule::new(training.schedule.clone(), training.learning_rate, 0).plateau;
     std::fs::create_dir_all(folder.join("checkpoints")).unwrap();
-    let progress = Progress::new("golden".to_owned(), plateau);
+    let progress = Progress::new(identity(), plateau);
     state::save(&folder.join("checkpoints/last.safetensors"), &progress, &vectors).unwrap();
 }
 
@@ -197,17 +203,19 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let split = Split::new(systems, &rule, references, &normalizer).unwrap();
     let nothing = Split::new(Systems::default(), &rule, references, &normalizer).unwrap();
     let interrupt = AtomicBool::new(false);
-    let mut trainer = Trainer::<f64>::new(
-        &training,
-        &header,
-        (&split, &nothing),
-        Some(&terms),
-        place.path(),
-        &interrupt,
-        0,
-        "golden".to_owned(),
-        true,
-    )
+    let folder_of_run = RunFolder::open(place.path(), Start::Resume).unwrap();
+    let mut trainer = Trainer::<f64>::new(Job {
+        training: &training,
+        header: &header,
+        train: &split,
+        validation: &nothing,
+        terms: Some(&terms),
+        folder: &folder_of_run,
+        documents: Vec::new(),
+        interrupt: &interrupt,
+        seed: 0,
+        identity: identity(),
+    })
     .unwrap();
     for (k, expected) in run["history"].as_array().unwrap().iter().enumerate() {
         let report = trainer.step(&[0, 1, 2]).unwrap();

@@ -7,7 +7,9 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use potstill_nn::checkpoint;
 use potstill_train::config::Dtype;
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::mix::Mix;
 use potstill_train::observer::Ending;
 use potstill_train::run::{Data, train};
@@ -16,6 +18,10 @@ use support::{Watcher, assert_same, config, data, painn, resume, run, schnet, sy
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
+}
+
+fn started(path: &Path, start: Start) -> RunFolder {
+    RunFolder::open(path, start).unwrap()
 }
 
 #[test]
@@ -61,13 +67,49 @@ fn a_run_that_stopped_goes_on_exactly() {
 }
 
 #[test]
+fn a_validation_that_only_the_stop_made_is_forgotten() {
+    let mut config = memorable();
+    // Steps so long that weights in mid-epoch are often better than those at its end.
+    config.training.learning_rate = 0.1;
+    let whole = folder();
+    run(&config, data(), whole.path()).unwrap();
+    let best = |place: &Path| {
+        checkpoint::load_header(&place.join("model.safetensors")).unwrap().training["validation_loss"].as_f64()
+    };
+    let mut n_better = 0;
+    for stop in 1..16 {
+        let parts = folder();
+        let mut first = config.clone();
+        first.training.max_steps = Some(stop);
+        run(&first, data(), parts.path()).unwrap();
+        n_better += usize::from(best(parts.path()) < best(whole.path()));
+        resume(&config, data(), parts.path()).unwrap();
+        assert_same(whole.path(), parts.path(), &format!("stopped after {stop}"));
+    }
+    assert!(n_better > 0, "no stop had better weights than the whole run: this test shows nothing");
+}
+
+#[test]
+fn a_run_that_ended_between_validations_goes_on_exactly() {
+    let mut config = memorable();
+    (config.training.validate_every, config.training.epochs) = (2, 6);
+    let (whole, parts) = (folder(), folder());
+    run(&config, data(), whole.path()).unwrap();
+    let mut first = config.clone();
+    first.training.epochs = 3;
+    run(&first, data(), parts.path()).unwrap();
+    resume(&config, data(), parts.path()).unwrap();
+    assert_same(whole.path(), parts.path(), "three epochs, then three");
+}
+
+#[test]
 fn an_interrupted_run_goes_on_exactly() {
     let config = memorable();
     let (whole, parts) = (folder(), folder());
     run(&config, data(), whole.path()).unwrap();
     let flag = AtomicBool::new(false);
     let mut watcher = Watcher { interrupt_at: Some((7, &flag)), ..Watcher::default() };
-    let summary = train(&config, data(), parts.path(), false, &flag, &mut watcher, &|_| {}).unwrap();
+    let summary = train(&config, data(), &started(parts.path(), Start::New), &flag, &mut watcher, &|_| {}).unwrap();
     assert_eq!((summary.ending, summary.steps), (Ending::Interrupted, 7));
     resume(&config, data(), parts.path()).unwrap();
     assert_same(whole.path(), parts.path(), "interrupted");
@@ -82,8 +124,8 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     for kill in [7, 14] {
         let killed = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut watcher = Watcher { panic_at: Some(kill), ..Watcher::default() };
-            let again = kill > 7;
-            train(&config, data(), parts.path(), again, &AtomicBool::new(false), &mut watcher, &|_| {})
+            let again = if kill > 7 { Start::Resume } else { Start::New };
+            train(&config, data(), &started(parts.path(), again), &AtomicBool::new(false), &mut watcher, &|_| {})
         }));
         assert!(killed.is_err());
     }
@@ -104,9 +146,8 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 fn only_the_same_run_resumes() {
     let config = memorable();
     let place = folder();
-    let missing = resume(&config, data(), place.path()).unwrap_err().to_string();
-    assert!(missing.contains("last.safetensors") && missing.contains("cannot open"), "{missing}");
-    run(&config, data(), place.path()).unwrap();
+    // There is nothing to go on from yet: the run starts.
+    assert_eq!(resume(&config, data(), place.path()).unwrap().steps, 16);
     let mut other = config.clone();
     other.training.learning_rate = 1e-4;
     let fewer = Data { train: systems(9, 100).into(), ..data() };
@@ -244,7 +285,7 @@ fn synthetic_systems_count_as_much_as_they_should() {
         let mut watcher = Watcher::default();
         let data = Data { synthetic: synthetic.into(), ..data() };
         let off = AtomicBool::new(false);
-        train(&config, data, place.path(), false, &off, &mut watcher, &|_| {}).map(|_| watcher.steps)
+        train(&config, data, &started(place.path(), Start::New), &off, &mut watcher, &|_| {}).map(|_| watcher.steps)
     };
     let plain = watched(&config, data(), folder().path());
     // Without their labels they change nothing here, whatever they weigh, though each epoch visits them.

@@ -136,10 +136,11 @@ pub struct TrainArgs {
     /// Folder of the run.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Go on from the run's last checkpoint.
+    /// Go on from the run's last checkpoint, or start where there is none yet: a job script can always give it.
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
-    /// Start again in a folder that is not empty; its cache of teacher targets stays.
+    /// Start again in a folder that is not empty. The old run goes when the new one has made its first step; its cache of
+    /// teacher targets stays.
     #[arg(long)]
     pub overwrite: bool,
     /// Change a setting, for example --set training.epochs=10.

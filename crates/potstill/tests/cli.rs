@@ -401,7 +401,33 @@ fn a_folder_that_holds_something_is_left_alone() {
         &["train", "train.toml", "--out", "run", "--resume", "--set", "training.learning_rate=0.1"],
         &["another configuration", "--overwrite"],
     );
-    bench.fails(&["train", "train.toml", "--out", "new", "--resume"], &["no checkpoint"]);
+    // There is nothing to go on from yet: a job script can always say --resume.
+    bench.run(&["train", "train.toml", "--out", "new", "--resume"]).success();
+    bench.fails(&["train", "train.toml", "--out", ".", "--resume"], &["no checkpoint to resume, but", "another --out"]);
+}
+
+#[test]
+fn signals_of_a_batch_system_save_the_run() {
+    let bench = Bench::new();
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let folder = format!("run{signal}");
+        let endless = ["train", "train.toml", "--out", &folder, "--set", "training.epochs=1000000"];
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_potstill"))
+            .current_dir(bench.path("."))
+            .args(endless)
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !bench.path(&folder).join("checkpoints/last.safetensors").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "{signal}: ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let status = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        bench.run(&["train", "train.toml", "--out", &folder, "--resume", "--set", "training.epochs=1"]).success();
+    }
 }
 
 #[test]

@@ -169,3 +169,19 @@ fn settings_out_of_range_are_refused() {
     assert!(serde_json::from_str::<AdamWConfig>(r#"{ "beta": 0.9 }"#).is_err());
     assert_eq!(serde_json::from_str::<AdamWConfig>("{}").unwrap(), AdamWConfig::default());
 }
+
+#[test]
+fn a_short_average_forgets_its_start() {
+    // As after the 1,300 steps of a small dataset: constant decay keeps a quarter of the first value.
+    let share = |warmup: bool| {
+        let mut average = [1.0_f64];
+        for step in 1..=1300 {
+            update_average(&mut average, &[0.0], averaging_decay(0.999, warmup, step));
+        }
+        average[0]
+    };
+    assert!((share(false) - 0.2724).abs() < 1e-3, "{}", share(false));
+    assert!(share(true) < 1e-20, "{}", share(true));
+    assert_eq!((averaging_decay(0.999, true, 1), averaging_decay(0.999, true, 1_000_000)), (2.0 / 11.0, 0.999));
+    assert_eq!(averaging_decay(0.5, true, 100), 0.5);
+}

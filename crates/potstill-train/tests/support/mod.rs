@@ -16,6 +16,7 @@ use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
 use potstill_testkit::systems::molecule;
 use potstill_train::config::{Config, DataConfig, TrainingConfig};
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Observer, Silent, StepReport};
 use potstill_train::run::{Data, train};
 use potstill_train::trainer::Summary;
@@ -99,11 +100,11 @@ pub fn data() -> Data {
 }
 
 pub fn run(config: &Config, data: Data, folder: &Path) -> Result<Summary> {
-    train(config, data, folder, false, &AtomicBool::new(false), &mut Silent, &|_| {})
+    train(config, data, &RunFolder::open(folder, Start::New)?, &AtomicBool::new(false), &mut Silent, &|_| {})
 }
 
 pub fn resume(config: &Config, data: Data, folder: &Path) -> Result<Summary> {
-    train(config, data, folder, true, &AtomicBool::new(false), &mut Silent, &|_| {})
+    train(config, data, &RunFolder::open(folder, Start::Resume)?, &AtomicBool::new(false), &mut Silent, &|_| {})
 }
 
 /// Remembers every step; may interrupt or panic, as a user or a power cut would.
@@ -127,7 +128,8 @@ impl Observer for Watcher<'_> {
 /// All steps of a run.
 pub fn watched(config: &Config, data: Data, folder: &Path) -> Vec<StepReport> {
     let mut watcher = Watcher::default();
-    train(config, data, folder, false, &AtomicBool::new(false), &mut watcher, &|_| {}).unwrap();
+    let folder = RunFolder::open(folder, Start::New).unwrap();
+    train(config, data, &folder, &AtomicBool::new(false), &mut watcher, &|_| {}).unwrap();
     watcher.steps
 }
 
@@ -147,6 +149,15 @@ pub fn assert_same(one: &Path, other: &Path, what: &str) {
             assert!(bytes == &other[name], "{what}: {name} of {file} differs");
         }
     }
+    assert_eq!(metrics(one), metrics(other), "{what}");
+}
+
+/// Lines of a run's metrics, without their times.
+pub fn metrics(folder: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
+    lines
 }
 
 /// Saves a teacher with random weights: a PaiNN with direct forces, wider than [`painn`].

@@ -7,15 +7,17 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
 use potstill_core::dataset::Systems;
-use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_core::io::lock::LOCK_FILE;
+use potstill_core::io::{FolderLock, LabelKeys, write_atomically};
 use potstill_core::{Prediction, System};
 use potstill_nn::Model;
 use potstill_train::config::Config;
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::Ending;
 use potstill_train::run::Data;
 use serde_json::Value;
 
-use super::train::{interrupt_flag, load_data, run_config, save_config};
+use super::train::{interrupt_flag, load_data, run_config};
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::{DemoArgs, EngineArgs, Precision};
@@ -43,7 +45,8 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let Some(distill) = config.distill.clone() else {
         bail!("{}: has no [distill] section", config_path.display());
     };
-    empty_folder(&args.out)?;
+    let _lock = FolderLock::acquire(&args.out, "a demo")?;
+    check_folder(&args.out)?;
 
     let [teacher] = distill.teacher.paths() else {
         bail!("{}: distill.teacher names several files; the demo judges one", config_path.display());
@@ -74,9 +77,8 @@ fn train_one(
     interrupt: &AtomicBool,
     name: &str,
 ) -> Result<Option<PathBuf>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
-    save_config(folder, config)?;
-    let summary = run_config(config, data, folder, false, interrupt, name)?;
+    let folder = RunFolder::open(folder, Start::Replace)?;
+    let summary = run_config(config, data, &folder, interrupt, name)?;
     if summary.ending == Ending::Interrupted {
         return Ok(None);
     }
@@ -228,20 +230,17 @@ fn data_folder(told: Option<&Path>) -> Result<PathBuf> {
         .context("data/xcoll-demo is not here: run the demo inside the repository, or give --data DIR")
 }
 
-/// Makes room for a demo; only what an earlier one left is replaced.
-fn empty_folder(out: &Path) -> Result<()> {
-    let ours = ["baseline", "student", "summary.json", "report.html"];
-    let entries =
-        std::fs::read_dir(out).map(|e| e.flatten().map(|e| e.file_name()).collect::<Vec<_>>()).unwrap_or_default();
-    if let Some(other) = entries.iter().find(|name| !ours.iter().any(|o| *name == o)) {
-        bail!("{}: holds {}, which is not of a demo; give another --out", out.display(), other.display());
+/// Refuses a folder that holds something else than what an earlier demo left, which is replaced.
+fn check_folder(out: &Path) -> Result<()> {
+    let ours = ["baseline", "student", "summary.json", "report.html", LOCK_FILE];
+    let entries = std::fs::read_dir(out).with_context(|| format!("{}: cannot list", out.display()))?;
+    let names = entries.flatten().map(|entry| entry.file_name());
+    match names.into_iter().find(|name| !ours.iter().any(|o| *name == *o)) {
+        Some(other) => {
+            bail!("{}: holds {}, which is not of a demo; give another --out", out.display(), other.display())
+        }
+        None => Ok(()),
     }
-    for name in entries {
-        let path = out.join(name);
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        removed.with_context(|| format!("{}: cannot remove", path.display()))?;
-    }
-    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))
 }
 
 #[cfg(test)]

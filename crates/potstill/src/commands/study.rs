@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::{DType, Device};
+use potstill_core::io::FolderLock;
 use potstill_nn::Model;
 
 use super::train::interrupt_flag;
@@ -18,6 +19,7 @@ use crate::study::table::markdown;
 /// `report.html`.
 pub fn run(args: &StudyArgs) -> Result<Outcome> {
     let study = Study::read(&args.config)?;
+    let _lock = FolderLock::acquire(&args.out, "a study")?;
     let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
     let trials = study.trials()?;
     let interrupt = interrupt_flag()?;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use potstill_core::dataset::Systems;
-use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_core::dataset::{Shortfall, Systems};
+use potstill_core::io::LabelKeys;
+use potstill_core::metrics::Metrics;
+use potstill_nn::checkpoint::load_header;
 use potstill_train::config::{Config, DataConfig};
 use potstill_train::distill::Origin;
-use potstill_train::journal::{EVENTS, METRICS};
-use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport};
+use potstill_train::folder::{RunFolder, Start};
+use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport, Weights};
 use potstill_train::run::{Data, Prelude, train};
 use potstill_train::trainer::Summary;
 
@@ -19,9 +21,6 @@ use crate::Outcome;
 use crate::args::TrainArgs;
 use crate::progress::Progress;
 use crate::{config_file, load};
-
-/// What a run writes into its folder.
-const RUN_FILES: [&str; 6] = ["config.toml", "environment.json", METRICS, EVENTS, "model.safetensors", "checkpoints"];
 
 /// Trains a network, with or without a teacher.
 pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
@@ -35,11 +34,15 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
         (false, Some(_)) => bail!("{file}: has a [distill] section; use `potstill distill`"),
         _ => {}
     }
-    prepare_folder(&args.out, args.resume, args.overwrite)?;
+    let start = match (args.resume, args.overwrite) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Replace,
+        (false, false) => Start::New,
+    };
+    let folder = RunFolder::open(&args.out, start)?;
     let data = load_data(&config.data)?;
-    save_config(&args.out, &config)?;
     let interrupt = interrupt_flag()?;
-    let summary = run_config(&config, data, &args.out, args.resume, &interrupt, "training")?;
+    let summary = run_config(&config, data, &folder, &interrupt, "training")?;
     report(&summary, args.json)?;
     Ok(if summary.ending == Ending::Interrupted { Outcome::Interrupted } else { Outcome::Done })
 }
@@ -48,14 +51,13 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
 pub fn run_config(
     config: &Config,
     data: Data,
-    folder: &Path,
-    resume: bool,
+    folder: &RunFolder,
     interrupt: &AtomicBool,
     name: &str,
 ) -> Result<Summary> {
     let mut watcher =
         Watcher { name: name.to_owned(), progress: None, resumed_at: 0, resumed_seconds: None, systems: 0 };
-    Ok(train(config, data, folder, resume, interrupt, &mut watcher, &tell)?)
+    Ok(train(config, data, folder, interrupt, &mut watcher, &tell)?)
 }
 
 /// Reads what a configuration names.
@@ -73,55 +75,7 @@ pub fn load_data(data: &DataConfig) -> Result<Data> {
     Ok(Data { train, synthetic, validation })
 }
 
-fn prepare_folder(folder: &Path, resume: bool, overwrite: bool) -> Result<()> {
-    let has_run = RUN_FILES.iter().any(|name| folder.join(name).exists());
-    if resume && !folder.join("checkpoints/last.safetensors").exists() {
-        bail!("{}: holds no checkpoint to resume; leave out --resume", folder.display());
-    }
-    let not_empty = holds_something(folder);
-    if !resume && overwrite && has_run {
-        remove(folder, &RUN_FILES)?;
-    } else if !resume && !overwrite && not_empty {
-        bail!(
-            "{}: is not empty; give --resume to go on, --overwrite to start again, or another --out",
-            folder.display()
-        );
-    }
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))
-}
-
-/// Removes files and folders of those names, where they are.
-pub fn remove(folder: &Path, names: &[&str]) -> Result<()> {
-    for name in names {
-        let path = folder.join(name);
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        match removed {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).with_context(|| format!("{}: cannot remove", path.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a folder holds more than what a run that never made a step leaves behind.
-fn holds_something(folder: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.flatten().any(|entry| match entry.file_name().to_str() {
-        Some("config.toml" | "environment.json" | "teacher-cache") => false,
-        Some("checkpoints") => std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_some()),
-        _ => true,
-    })
-}
-
-/// Keeps the configuration with every default written out.
-pub fn save_config(folder: &Path, config: &Config) -> Result<()> {
-    let text = toml::to_string_pretty(config).context("configuration")?;
-    Ok(write_atomically(&folder.join("config.toml"), |writer| writer.write_all(text.as_bytes()))?)
-}
-
-/// A flag that Ctrl-C sets; a second Ctrl-C ends at once.
+/// Flag that Ctrl-C, SIGTERM and SIGHUP set; the second of them ends the program at once.
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&flag);
@@ -129,25 +83,92 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         if handler.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        say!("interrupted: saving after this step; press Ctrl-C again to stop at once");
+        say!("interrupted: saving after this step; interrupt again to stop at once");
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(flag)
 }
 
 fn report(summary: &Summary, json: bool) -> Result<()> {
+    if summary.ending == Ending::Interrupted {
+        return match json {
+            true => print_json(&brief(summary)),
+            false => print("interrupted; go on with --resume"),
+        };
+    }
+    let shipped = Shipped::of(&summary.model)?;
+    if let (Some(validation), Some(baseline)) = (&shipped.validation, &summary.baseline) {
+        for shortfall in Shortfall::of(validation, baseline) {
+            say!(
+                "warning: the model has learnt nothing that helps: validation {shortfall}; train longer, or look at the data"
+            );
+        }
+    }
     if json {
-        return print_json(&serde_json::json!({
-            "ending": summary.ending, "steps": summary.steps, "seconds": summary.seconds, "model": summary.model,
-        }));
+        let mut result = brief(summary);
+        result["weights"] = serde_json::json!(shipped.weights);
+        result["validation"] = serde_json::json!(shipped.validation);
+        result["baseline"] = serde_json::json!(summary.baseline);
+        return print_json(&result);
     }
     let how = match summary.ending {
         Ending::Finished => "finished",
         Ending::OutOfTime => "out of the time that was given",
         Ending::NoProgress => "no better validation within the patience that was given",
-        Ending::Interrupted => return print("interrupted; go on with --resume"),
+        Ending::Interrupted => "interrupted",
     };
-    print(&format!("{how}: {} steps in {:.0} s; {}", summary.steps, summary.seconds, summary.model.display()))
+    print(&format!("{how}: {} steps in {:.0} s; {}", summary.steps, summary.seconds, summary.model.display()))?;
+    print(&shipped.describe(summary.baseline.as_ref()))
+}
+
+fn brief(summary: &Summary) -> serde_json::Value {
+    serde_json::json!({
+        "ending": summary.ending, "steps": summary.steps, "seconds": summary.seconds, "model": summary.model,
+    })
+}
+
+/// Weights that a model file holds, as its header tells.
+struct Shipped {
+    step: u64,
+    weights: Option<Weights>,
+    validation: Option<Metrics>,
+}
+
+impl Shipped {
+    fn of(model: &Path) -> Result<Self> {
+        let training = load_header(model)?.training;
+        Ok(Self {
+            step: training["step"].as_u64().unwrap_or(0),
+            weights: serde_json::from_value(training["weights"].clone()).ok(),
+            validation: serde_json::from_value(training["validation"].clone()).ok(),
+        })
+    }
+
+    /// One line that says which weights are shipped and how good they are, beside a constant predictor.
+    fn describe(&self, baseline: Option<&Metrics>) -> String {
+        let weights = match self.weights {
+            Some(Weights::Averaged) => "averaged weights",
+            Some(Weights::Raw) => "raw weights",
+            None => "weights",
+        };
+        let Some(validation) = &self.validation else {
+            return format!(
+                "model: {weights} of step {}, the last ones: there are no validation systems, so nothing judged them; name \
+                 some in data.validation",
+                self.step
+            );
+        };
+        let pair = |model: Option<f64>, constant: Option<f64>, unit: &str| {
+            let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2}", 1e3 * v));
+            format!("{} {unit} (a constant predictor: {})", show(model), show(constant))
+        };
+        format!(
+            "model: {weights} of step {}, the best on the validation systems: energy MAE {}, force MAE {}",
+            self.step,
+            pair(validation.energy_mae, baseline.and_then(|b| b.energy_mae), "meV"),
+            pair(validation.forces_mae, baseline.and_then(|b| b.forces_mae), "meV/Å"),
+        )
+    }
 }
 
 fn tell(event: Prelude) {
@@ -203,18 +224,34 @@ impl Observer for Watcher {
     fn validation(&mut self, report: &ValidationReport) {
         let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2}", v * 1e3));
         let line = format!(
-            "epoch {:>4}  step {:>7}  {:>6.0} s  validation: energy MAE {} meV, force MAE {} meV/Å{}",
+            "epoch {:>4}  step {:>7}  {:>6.0} s  validation: energy MAE {} meV, force MAE {} meV/Å{}{}",
             report.epoch,
             report.step,
             report.seconds,
             show(report.validation.energy_mae),
             show(report.validation.forces_mae),
+            describe_other(report),
             if report.best { "  (best)" } else { "" }
         );
         match &self.progress {
             Some(progress) => progress.say(&line),
             None => say!("{line}"),
         }
+    }
+}
+
+/// Which weights were the better ones, and by how much in the loss that decides by default.
+fn describe_other(report: &ValidationReport) -> String {
+    let name = |weights| if weights == Weights::Raw { "raw" } else { "averaged" };
+    match &report.other {
+        Some(other) => format!(
+            "  {} weights (loss {:.4}; {} {:.4})",
+            name(report.weights),
+            report.validation_loss,
+            name(other.weights),
+            other.validation_loss
+        ),
+        None => String::new(),
     }
 }
 

@@ -13,23 +13,24 @@ use potstill_core::{Prediction, System};
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
 use potstill_train::distill::TeacherFiles;
-use potstill_train::journal::{EVENTS, METRICS};
+use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Silent};
 use potstill_train::run::{Data, Prelude, make_cache, train};
 
 use super::plan::{Cell, Study};
 use super::table::CellResult;
 use crate::args::{EngineArgs, Precision, StudyArgs};
-use crate::commands::train::{load_data, remove, run_config, save_config};
+use crate::commands::train::{load_data, run_config};
 use crate::evaluation::measure;
 use crate::load;
 use crate::parity::Pairs;
 use crate::potential;
 use crate::progress::Progress;
 
-/// What of a cell is gone when it is another one. Not its teacher's cache, which knows by itself whether it still fits.
-const STALE: [&str; 7] =
-    ["checkpoints", METRICS, EVENTS, "model.safetensors", "result.json", "parity.json", "similarity.json"];
+/// Hash of the run that a folder is about.
+const MARK: &str = "fingerprint";
+/// Results of a cell, which go with its run.
+const RESULTS: [&str; 3] = ["result.json", "parity.json", "similarity.json"];
 
 /// What every cell needs.
 pub struct Bench<'a> {
@@ -166,28 +167,22 @@ impl<'a> Bench<'a> {
             say!("{name}: done already");
             return Ok(());
         }
-        std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
         let mut config = cell.config.clone();
         if let Some(distill) = &mut config.distill {
             // The shared cache is complete: cells that run side by side only read it.
             distill.cache = self.shares_cache(cell).then(|| self.cache_folder(cell));
         }
-        let mark = folder.join("fingerprint");
-        let known = std::fs::read_to_string(&mark).ok();
-        let resume =
-            folder.join("checkpoints/last.safetensors").exists() && known.as_deref() == Some(&self.fingerprint(cell));
-        if !resume && known.is_some() {
-            remove(&folder, &STALE)?;
-        }
-        write_atomically(&mark, |writer| writer.write_all(self.fingerprint(cell).as_bytes()))?;
-        save_config(&folder, &config)?;
+        let fingerprint = self.fingerprint(cell);
+        let known = std::fs::read_to_string(folder.join(MARK)).ok();
+        let start = if known.as_deref() == Some(&fingerprint) { Start::Resume } else { Start::Replace };
+        let run = RunFolder::open(&folder, start)?.with_document(MARK, &fingerprint).replacing(&RESULTS);
         let data = match self.shares_cache(cell) {
             true => self.data[cell.student].0.clone(),
             false => load_data(&cell.config.data)?,
         };
         let summary = match quiet {
-            true => train(&config, data, &folder, resume, self.interrupt, &mut Silent, &|_| {})?,
-            false => run_config(&config, data, &folder, resume, self.interrupt, name)?,
+            true => train(&config, data, &run, self.interrupt, &mut Silent, &|_| {})?,
+            false => run_config(&config, data, &run, self.interrupt, name)?,
         };
         if summary.ending == Ending::Interrupted {
             return Ok(());

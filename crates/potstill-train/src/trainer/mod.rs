@@ -1,0 +1,351 @@
+//! The loop: epochs, steps, validation, checkpoints.
+
+mod checkpoints;
+mod term_weights;
+mod validation;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use potstill_core::dataset::{BatchSize, Order, Sampler};
+use potstill_core::metrics::Metrics;
+use potstill_core::{Error, Result};
+use potstill_nn::checkpoint::Header;
+use potstill_nn::parameters;
+
+use crate::config::TrainingConfig;
+use crate::distill::terms::{Student, Terms};
+use crate::folder::RunFolder;
+use crate::journal::Journal;
+use crate::observer::{Ending, Observer, StepReport};
+use crate::optimizer::{AdamW, averaging_decay, clip_global_norm, update_average};
+use crate::prepared::Split;
+use crate::real::Real;
+use crate::schedule::Schedule;
+use crate::state::{Identity, Progress};
+use crate::step::{Losses, StepContext};
+
+/// Steps whose mean makes one line of `metrics.jsonl`.
+const STEPS_PER_LINE: u64 = 50;
+
+/// Everything that a run is made from.
+pub struct Job<'a> {
+    /// Losses, weights, lengths.
+    pub training: &'a TrainingConfig,
+    /// Header of the model that is shipped.
+    pub header: &'a Header,
+    /// Systems to learn from.
+    pub train: &'a Split,
+    /// Systems that choose the best weights; may be empty.
+    pub validation: &'a Split,
+    /// Distillation terms, if any.
+    pub terms: Option<&'a Terms>,
+    /// Folder for checkpoints and metrics.
+    pub folder: &'a RunFolder,
+    /// Documents that the folder gets with the first step: names and contents.
+    pub documents: Vec<(&'static str, String)>,
+    /// Flag that ends the run after the next step, saved.
+    pub interrupt: &'a AtomicBool,
+    /// Seed of initial weights and of the order of systems.
+    pub seed: u64,
+    /// Hashes of what must stay the same when the run is resumed.
+    pub identity: Identity,
+}
+
+/// A run in its folder.
+pub struct Trainer<'a, T> {
+    job: Job<'a>,
+    student: Student,
+    divisors: Vec<(Range<usize>, f64)>,
+    /// Weights of the terms at the full height of their schedules.
+    weights: Vec<f64>,
+    device: Device,
+    sampler: Sampler,
+    schedule: Schedule,
+    optimizer: AdamW<T>,
+    values: Vec<T>,
+    average: Vec<T>,
+    progress: Progress,
+    started: Instant,
+    seconds_before: f64,
+    /// When the state was last saved.
+    saved: Instant,
+    journal: Journal,
+}
+
+/// Result of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Steps done.
+    pub steps: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The model with the best validation, or the last one without validation systems.
+    pub model: PathBuf,
+    /// Errors of a constant predictor on the validation systems, which any model must beat; absent without them.
+    pub baseline: Option<Metrics>,
+}
+
+impl<'a, T: Real> Trainer<'a, T> {
+    /// A run at its start, or, in a folder that is resumed, where its last checkpoint left it.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    pub fn new(job: Job<'a>) -> Result<Self> {
+        let (training, header, terms) = (job.training, job.header, job.terms);
+        let device = Device::flex();
+        let projections = terms.map(|t| t.projections(&header.model, job.seed, &device, T::DTYPE)).unwrap_or_default();
+        let student = Student { network: header.model.init(job.seed, &device, T::DTYPE), projections };
+        let infos = parameters::describe(&student);
+        let values: Vec<T> = parameters::to_vector(&student);
+        let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();
+        let divided = header.model.gradient_divisors();
+        let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
+        let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
+        let sampler = sampler(&job)?;
+        let schedule = Schedule::new(
+            training.schedule.clone(),
+            training.learning_rate,
+            total_steps(training, sampler.n_systems()),
+        );
+        let mut trainer = Self {
+            divisors,
+            weights: Vec::new(),
+            device,
+            sampler,
+            optimizer: AdamW::new(training.optimizer.clone(), segments),
+            average: values.clone(),
+            values,
+            student,
+            progress: Progress::new(job.identity.clone(), schedule.plateau),
+            schedule,
+            started: Instant::now(),
+            seconds_before: 0.0,
+            saved: Instant::now(),
+            journal: Journal::new(job.folder.path(), terms.map(Terms::names).unwrap_or_default()),
+            job,
+        };
+        // With the fresh weights also when the run goes on, so that both parts find the same.
+        if let Some(terms) = terms {
+            trainer.weights = trainer.settle_weights(terms)?;
+        }
+        if trainer.job.folder.resumes() {
+            trainer.restore()?;
+        }
+        Ok(trainer)
+    }
+
+    /// Steps of the whole run, as far as epochs and `max_steps` tell.
+    pub fn total_steps(&self) -> u64 {
+        total_steps(self.job.training, self.sampler.n_systems())
+    }
+
+    /// Current weights of network and projections, in the order of their fields.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Running average of the weights.
+    pub fn average(&self) -> &[T] {
+        &self.average
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// A loss that is not finite (names step and batch), and what the file system says. The last checkpoint stays.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary> {
+        self.started = Instant::now();
+        self.saved = Instant::now();
+        if !self.job.folder.replaces() {
+            self.enter_folder()?;
+        }
+        observer.start(self.total_steps(), self.progress.step);
+        let ending = self.epochs(observer)?;
+        self.close(ending, observer)?;
+        let model = self.job.folder.model();
+        Ok(Summary { ending, steps: self.progress.step, seconds: self.progress.seconds, model, baseline: None })
+    }
+
+    fn epochs(&mut self, observer: &mut dyn Observer) -> Result<Ending> {
+        while self.progress.epoch < self.job.training.epochs {
+            let batches = self.sampler.epoch(self.progress.epoch);
+            while let Some(batch) = batches.get(self.progress.batch) {
+                if let Some(ending) = self.must_end() {
+                    return Ok(ending);
+                }
+                let report = self.step(batch)?;
+                self.after_step(report, observer)?;
+            }
+            self.progress.epoch += 1;
+            self.progress.batch = 0;
+            if self.progress.epoch.is_multiple_of(self.job.training.validate_every) {
+                self.validate(observer)?;
+                self.save()?;
+                if self.job.training.patience.is_some_and(|patience| self.progress.waited > patience) {
+                    return Ok(Ending::NoProgress);
+                }
+            }
+        }
+        Ok(Ending::Finished)
+    }
+
+    /// Reports a step, and saves the state where it is time to.
+    fn after_step(&mut self, report: StepReport, observer: &mut dyn Observer) -> Result<()> {
+        observer.step(&report);
+        let step = report.step;
+        self.progress.window.push(report);
+        if !self.job.folder.is_entered() {
+            self.enter_folder()?;
+        }
+        if step.is_multiple_of(STEPS_PER_LINE) {
+            self.flush_window()?;
+        }
+        let minutes = self.job.training.checkpoint_minutes;
+        let is_time = minutes > 0.0 && self.saved.elapsed().as_secs_f64() >= 60.0 * minutes;
+        let is_due = self.job.training.checkpoint_steps.is_some_and(|n| n > 0 && step.is_multiple_of(n));
+        if is_time || is_due { self.save() } else { Ok(()) }
+    }
+
+    /// Whether the step before was the last one of an epoch that ends with a validation.
+    fn just_validated(&self) -> bool {
+        let epoch = self.progress.epoch;
+        self.progress.batch == 0 && epoch > 0 && epoch.is_multiple_of(self.job.training.validate_every)
+    }
+
+    fn must_end(&self) -> Option<Ending> {
+        if self.job.interrupt.load(Ordering::Relaxed) {
+            return Some(Ending::Interrupted);
+        }
+        if self.job.training.max_steps.is_some_and(|limit| self.progress.step >= limit) {
+            return Some(Ending::Finished);
+        }
+        self.time_done().is_some_and(|done| done >= 1.0).then_some(Ending::OutOfTime)
+    }
+
+    /// Part of the run's time that is over, when time limits it.
+    fn time_done(&self) -> Option<f64> {
+        self.job.training.max_minutes.map(|minutes| self.seconds() / (60.0 * minutes))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn context(&self, split: &'a Split) -> StepContext<'_> {
+        StepContext {
+            template: &self.student,
+            forces: self.job.header.model.forces(),
+            split,
+            seed: self.job.seed,
+            step: self.progress.step,
+            divisors: &self.divisors,
+            terms: self.job.terms,
+            term_weights: self.term_weights(),
+            training: self.job.training,
+            bytes_per_edge: self.job.header.model.training_bytes_per_edge() * size_of::<T>() / size_of::<f32>(),
+            device: &self.device,
+        }
+    }
+
+    /// One optimisation step on the systems `batch`.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite.
+    pub fn step(&mut self, batch: &[usize]) -> Result<StepReport> {
+        let learning_rate = self.schedule.learning_rate(self.progress.step, self.time_done());
+        let (losses, mut gradient) = self.context(self.job.train).gradient(&self.values, batch)?;
+        let gradient_norm = clip_global_norm(&mut gradient, self.job.training.clip_norm);
+        if !(losses.total().is_finite() && gradient_norm.is_finite()) {
+            return Err(self.not_finite(batch, &losses, gradient_norm)?);
+        }
+        self.optimizer.step(&mut self.values, &gradient, learning_rate);
+        let (decay, warmup) = (self.job.training.ema_decay, self.job.training.ema_warmup);
+        self.progress.step += 1;
+        update_average(&mut self.average, &self.values, averaging_decay(decay, warmup, self.progress.step));
+        self.progress.batch += 1;
+        self.progress.seconds = self.seconds();
+        Ok(StepReport {
+            step: self.progress.step,
+            epoch: self.progress.epoch,
+            learning_rate,
+            loss: losses.total(),
+            energy_loss: losses.energy,
+            force_loss: losses.forces,
+            distill_losses: losses.terms,
+            gradient_norm,
+            n_rejected: losses.n_rejected,
+            n_systems: batch.len(),
+            seconds: self.progress.seconds,
+        })
+    }
+
+    fn not_finite(&self, batch: &[usize], losses: &Losses, gradient_norm: f64) -> Result<Error> {
+        let members = self.job.train.members(batch)?;
+        let members: Vec<&str> = members.iter().map(|m| m.prepared.label.as_str()).collect();
+        let state = self.job.folder.state();
+        let kept = match state.exists() && self.job.folder.is_entered() {
+            true => format!("the last good checkpoint is {}", state.display()),
+            false => "there was no checkpoint yet".to_owned(),
+        };
+        Ok(Error::Other(format!(
+            "step {}: loss {} (energy {}, forces {}), gradient norm {gradient_norm}; batch of systems {}; {kept}; lower \
+             training.learning_rate or look at these systems",
+            self.progress.step + 1,
+            losses.total(),
+            losses.energy,
+            losses.forces,
+            members.join(", ")
+        )))
+    }
+
+    /// Writes the mean of the steps since the last line.
+    fn flush_window(&mut self) -> Result<()> {
+        match mean_report(&std::mem::take(&mut self.progress.window)) {
+            Some(line) => self.journal.write(&line),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Means of some steps, under the number of the last one.
+fn mean_report(window: &[StepReport]) -> Option<StepReport> {
+    let last = window.last()?;
+    let n = window.len() as f64;
+    let mean = |f: &dyn Fn(&StepReport) -> f64| window.iter().map(f).sum::<f64>() / n;
+    Some(StepReport {
+        loss: mean(&|r| r.loss),
+        energy_loss: mean(&|r| r.energy_loss),
+        force_loss: mean(&|r| r.force_loss),
+        distill_losses: (0..last.distill_losses.len()).map(|k| mean(&|r| r.distill_losses[k])).collect(),
+        gradient_norm: mean(&|r| r.gradient_norm),
+        n_rejected: window.iter().map(|r| r.n_rejected).sum(),
+        ..last.clone()
+    })
+}
+
+/// Steps of all epochs with `n_systems` each, or `max_steps`.
+fn total_steps(training: &TrainingConfig, n_systems: usize) -> u64 {
+    let per_epoch = n_systems.div_ceil(training.batch_size) as u64;
+    let all = per_epoch.saturating_mul(training.epochs);
+    training.max_steps.map_or(all, |limit| limit.min(all))
+}
+
+/// Batches of each epoch.
+fn sampler(job: &Job<'_>) -> Result<Sampler> {
+    let order = match job.training.similar_sizes {
+        true => Order::Bucketed,
+        false => Order::Shuffled,
+    };
+    let batch_size = BatchSize::Systems(job.training.batch_size);
+    let sampler = Sampler::new(job.train.systems().atom_counts(), batch_size, order, job.seed)?;
+    Ok(match job.train.synthetic() {
+        Some((first, mix)) => sampler.with_extra(first, mix.synthetic),
+        None => sampler,
+    })
+}

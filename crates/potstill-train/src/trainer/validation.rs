@@ -1,0 +1,189 @@
+//! Validation: how good raw and averaged weights are, which are the better ones, and whether they are the best so far.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use potstill_core::metrics::{Evaluator, Metrics};
+use potstill_core::{Prediction, Result, System};
+use potstill_nn::batch::to_host;
+use potstill_nn::checkpoint;
+use potstill_nn::model::Model;
+use potstill_nn::parameters;
+use rayon::prelude::*;
+
+use super::{Trainer, mean_report};
+use crate::config::{BestBy, ValidatedWeights};
+use crate::distill::terms::{Counts, Student};
+use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
+use crate::prepared::{Member, Shard};
+use crate::real::Real;
+
+/// Atoms of one forward pass in validation.
+const ATOMS_PER_BATCH: usize = 400;
+/// Forward passes of each thread in validation before their results are taken in.
+const BATCHES_PER_THREAD: usize = 8;
+
+/// Network with one kind of weights, and what validation says of it.
+struct Candidate {
+    weights: Weights,
+    student: Student,
+    /// Loss, metrics, and the number that decides; absent without validation systems.
+    judged: Option<Judged>,
+}
+
+struct Judged {
+    loss: f64,
+    metrics: Metrics,
+    score: f64,
+}
+
+impl<T: Real> Trainer<'_, T> {
+    /// Validates, remembers the result for what comes later, and keeps the weights when they are the best so far.
+    pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        self.flush_window()?;
+        let (chosen, others) = self.candidates()?;
+        let best = self.is_best(&chosen);
+        if let Some(judged) = &chosen.judged {
+            self.progress.waited = if best { 0 } else { self.progress.waited + 1 };
+            self.progress.best = if best { Some(judged.score) } else { self.progress.best };
+            // The averaged weights, where they are validated: as the reference does.
+            let averaged = others.iter().find(|other| other.weights == Weights::Averaged);
+            let watched = averaged.and_then(|other| other.judged.as_ref()).unwrap_or(judged);
+            self.schedule.observe(watched.loss);
+            self.progress.plateau = self.schedule.plateau;
+        }
+        if best {
+            let path = self.job.folder.best();
+            self.write_model(&path, &chosen)?;
+        }
+        if let Some(report) = self.report(chosen, others, best) {
+            self.journal.write(&report)?;
+            observer.validation(&report);
+        }
+        Ok(())
+    }
+
+    /// Validates where a run stops in mid-epoch. A longer run would not: it must neither remember the result nor find these
+    /// weights among its best. They are shipped when they are better than the best so far; returns whether they are.
+    pub(super) fn validate_to_close(&mut self, observer: &mut dyn Observer) -> Result<bool> {
+        if let Some(line) = mean_report(&self.progress.window) {
+            self.journal.write_closing(&line)?;
+        }
+        let (chosen, others) = self.candidates()?;
+        let best = self.is_best(&chosen);
+        if best {
+            self.write_model(&self.job.folder.model(), &chosen)?;
+        }
+        if let Some(report) = self.report(chosen, others, best) {
+            self.journal.write_closing(&report)?;
+            observer.validation(&report);
+        }
+        Ok(best)
+    }
+
+    /// Whether weights are better than all before; always without validation systems.
+    fn is_best(&self, chosen: &Candidate) -> bool {
+        match &chosen.judged {
+            Some(judged) => judged.score.is_finite() && self.progress.best.is_none_or(|best| judged.score < best),
+            None => true,
+        }
+    }
+
+    /// The better ones of raw and averaged weights, and the others where both were validated.
+    fn candidates(&self) -> Result<(Candidate, Option<Candidate>)> {
+        let averaged = || self.candidate(Weights::Averaged, &self.average);
+        let raw = || self.candidate(Weights::Raw, &self.values);
+        let is_judged = !self.job.validation.systems().is_empty();
+        match self.job.training.validated_weights {
+            _ if self.job.training.ema_decay == 0.0 => Ok((raw()?, None)),
+            ValidatedWeights::Raw => Ok((raw()?, None)),
+            ValidatedWeights::Averaged => Ok((averaged()?, None)),
+            ValidatedWeights::Both if !is_judged => Ok((averaged()?, None)),
+            ValidatedWeights::Both => {
+                let (averaged, raw) = (averaged()?, raw()?);
+                let score = |c: &Candidate| c.judged.as_ref().map_or(f64::NAN, |judged| judged.score);
+                // A score that is not a number is never better.
+                let raw_is_better = score(&raw) < score(&averaged) || !score(&averaged).is_finite();
+                Ok(if raw_is_better { (raw, Some(averaged)) } else { (averaged, Some(raw)) })
+            }
+        }
+    }
+
+    fn candidate(&self, weights: Weights, values: &[T]) -> Result<Candidate> {
+        let student = parameters::with_vector(self.student.clone(), values, &self.device);
+        if self.job.validation.systems().is_empty() {
+            return Ok(Candidate { weights, student, judged: None });
+        }
+        let (loss, metrics) = self.metrics(&student)?;
+        let score = match self.job.training.best_by {
+            BestBy::Loss => loss,
+            BestBy::EnergyMae => metrics.energy_mae.unwrap_or(loss),
+            BestBy::ForcesMae => metrics.forces_mae.unwrap_or(loss),
+        };
+        Ok(Candidate { weights, student, judged: Some(Judged { loss, metrics, score }) })
+    }
+
+    /// Writes a model file that says when its weights were made, which they are, and how good.
+    fn write_model(&self, path: &std::path::Path, chosen: &Candidate) -> Result<()> {
+        let mut header = self.job.header.clone();
+        if let Some(training) = header.training.as_object_mut() {
+            training.insert("step".to_owned(), self.progress.step.into());
+            training.insert("weights".to_owned(), serde_json::json!(chosen.weights));
+            if let Some(judged) = &chosen.judged {
+                training.insert("validation_loss".to_owned(), serde_json::json!(judged.loss));
+                training.insert("validation".to_owned(), serde_json::json!(judged.metrics));
+            }
+        }
+        checkpoint::save(path, &header, &chosen.student.network, T::DTYPE)
+    }
+
+    fn report(&self, chosen: Candidate, other: Option<Candidate>, best: bool) -> Option<ValidationReport> {
+        let judged = chosen.judged?;
+        let other = other.and_then(|other| {
+            let judged = other.judged?;
+            Some(OtherWeights { weights: other.weights, validation_loss: judged.loss, validation: judged.metrics })
+        });
+        Some(ValidationReport {
+            step: self.progress.step,
+            epoch: self.progress.epoch,
+            weights: chosen.weights,
+            validation_loss: judged.loss,
+            validation: judged.metrics,
+            other,
+            best,
+            seconds: self.seconds(),
+        })
+    }
+
+    /// Loss without distillation terms and metrics in eV and Å on the validation systems.
+    fn metrics(&self, student: &Student) -> Result<(f64, Metrics)> {
+        let validation = self.job.validation;
+        let context = self.context(validation);
+        let systems = validation.systems();
+        // Neither loss is divided by atoms or edges.
+        let counts = Counts { systems: systems.len() as f64, free: validation.n_free() as f64, atoms: 0.0, edges: 0.0 };
+        let network = student.network.clone().no_grad();
+        let model = Model::new(self.job.header.clone(), network, &self.device, T::DTYPE, String::new())?;
+        let part = |batch: &Range<usize>| -> Result<_> {
+            let indices: Vec<usize> = batch.clone().collect();
+            let members = validation.members(&indices)?;
+            let shard = Shard::new(indices, &members);
+            let batch = context.batch::<T>(&shard, &self.device)?;
+            let (output, losses) = context.main_losses(student, &batch, &shard, &counts, &[]);
+            let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();
+            let prediction = model.to_prediction(&shard.systems(), &output)?;
+            Ok((loss, prediction, members))
+        };
+        let mut evaluator = Evaluator::new();
+        let mut loss = 0.0;
+        for round in systems.batches(ATOMS_PER_BATCH).chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
+            let parts: Vec<(f64, Prediction, Vec<Member<'_>>)> = round.par_iter().map(part).collect::<Result<_>>()?;
+            for (part, prediction, members) in &parts {
+                loss += part;
+                let systems: Vec<&System> = members.iter().map(|m| m.system.as_ref()).collect();
+                evaluator.update_batch(&systems, prediction)?;
+            }
+        }
+        Ok((loss, evaluator.finish()))
+    }
+}
