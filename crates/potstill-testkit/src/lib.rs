@@ -4,5 +4,6 @@
 
 pub mod conformance;
 pub mod differences;
+pub mod fuzz;
 pub mod golden;
 pub mod systems;

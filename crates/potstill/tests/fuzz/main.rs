@@ -1,0 +1,93 @@
+//! Fuzzing of every reader: a short run of each target with the other tests, long ones by `cargo xtask fuzz`.
+//!
+//! `corpus/TARGET/` holds inputs to start from, `regressions/TARGET/` those that once showed a defect. A target that is
+//! added to [`targets`] takes part in all of it; `docs/robustness.md` says more.
+
+mod checkpoints;
+mod inputs;
+mod models;
+mod settings;
+mod systems;
+mod teachers;
+
+use std::path::Path;
+
+use potstill_testkit::fuzz::{self, Target, memory::Limited};
+
+/// What a reader asks for beyond [`fuzz::memory::LIMIT`] it does not get.
+#[global_allocator]
+static ALLOCATOR: Limited = Limited;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz");
+
+fn targets() -> Vec<Target> {
+    let all = [systems::targets(), checkpoints::targets(), models::targets(), teachers::targets(), settings::targets()];
+    all.into_iter().flatten().collect()
+}
+
+/// Inputs of a target in the repository.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    fuzz::corpus(&Path::new(FOLDER).join("corpus").join(name))
+}
+
+/// One test for each target, so that they share the cores and a failure has a name.
+macro_rules! short_runs {
+    ($($name:ident: $target:literal, $inputs:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            let target = targets().into_iter().find(|t| t.name == $target).expect("a target of that name");
+            fuzz::check(&target, $inputs);
+        })*
+
+        #[test]
+        fn every_target_has_a_short_run() {
+            let run = [$($target),*];
+            for target in targets() {
+                assert!(run.contains(&target.name), "{} has none", target.name);
+            }
+        }
+    };
+}
+
+short_runs! {
+    extended_xyz: "extxyz", 20_000;
+    compressed_extended_xyz: "compressed", 10_000;
+    label_keys: "keys", 20_000;
+    graphs: "graph", 5_000;
+    npz: "npz", 10_000;
+    lmdb: "lmdb", 10_000;
+    oc20_records: "oc20", 5_000;
+    stored_index: "index", 2_000;
+    pickle: "pickle", 30_000;
+    torch_files: "torch", 20_000;
+    imported_checkpoints: "import", 1_000;
+    model_header_and_weights: "model", 3_000;
+    engine_model: "engine", 3_000;
+    training_state: "state", 20_000;
+    teacher_cache_index: "cache-index", 5_000;
+    teacher_cache_shard: "cache-shard", 5_000;
+    label_files: "label-file", 5_000;
+    configuration: "config", 20_000;
+    imported_yaml: "yaml", 20_000;
+}
+
+#[test]
+fn inputs_that_showed_defects_are_read_or_refused() {
+    let folder = Path::new(FOLDER).join("regressions");
+    let n: usize = targets().iter_mut().map(|target| fuzz::regressions(target, &folder)).sum();
+    let n_files = std::fs::read_dir(&folder)
+        .map_or(0, |targets| targets.map(|t| std::fs::read_dir(t.unwrap().path()).unwrap().count()).sum());
+    assert_eq!(n, n_files, "a folder of inputs has the name of no target");
+}
+
+#[test]
+#[ignore = "runs for as long as it is told; use `cargo xtask fuzz`"]
+fn fuzz_worker() {
+    fuzz::worker(&targets());
+}
+
+#[test]
+#[ignore = "writes the corpus; needed when a format changes"]
+fn write_corpus() {
+    inputs::write(&Path::new(FOLDER).join("corpus"));
+}

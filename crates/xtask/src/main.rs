@@ -1,0 +1,59 @@
+//! Tasks of potstill's developers: `cargo xtask COMMAND`; `docs/robustness.md` says what each is for.
+
+mod build;
+mod fuzz;
+mod kill;
+mod markdown;
+mod readme;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of potstill's developers.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Give every reader changed inputs for some minutes, and report panics, hangs and allocations without end.
+    ///
+    /// Each target runs in a process of its own, which has 1 GiB and 10 s for each input. Inputs that show a defect are kept.
+    /// Example: cargo xtask fuzz --minutes 10 --target npz --seed 7
+    Fuzz(fuzz::Args),
+    /// Kill the program at random moments, start it again until it ends, and compare with a run that was left alone.
+    ///
+    /// Example: cargo xtask kill --runs 100 --what train,study --seed 7
+    Kill(kill::Args),
+    /// Run the README's walk "Your own data" from top to bottom in an empty folder.
+    ///
+    /// Example: cargo xtask readme
+    Readme(readme::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Kill(args) => kill::run(&args),
+        Command::Readme(args) => readme::run(&args),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The repository.
+fn root() -> &'static Path {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    crates.and_then(Path::parent).unwrap_or(Path::new("."))
+}
