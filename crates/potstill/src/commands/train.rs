@@ -164,6 +164,8 @@ fn tell(event: Prelude) {
             let list: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight:.4}")).collect();
             eprintln!("weights of the terms: {}", list.join(", "));
         }
+        Prelude::Waiting(what) => eprintln!("waiting for the teacher cache: {what}"),
+        Prelude::Verified(bytes, seconds) => eprintln!("teacher cache: {bytes} bytes verified in {seconds:.1} s"),
         Prelude::Labelling(done, total) => eprintln!("asking the teacher: {done}/{total} systems"),
     }
 }
