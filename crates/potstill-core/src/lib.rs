@@ -9,6 +9,7 @@ pub mod error;
 pub mod evaluation;
 pub mod graph;
 pub mod io;
+pub mod limits;
 pub mod masses;
 pub mod metrics;
 pub mod number;

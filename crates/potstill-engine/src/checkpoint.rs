@@ -7,14 +7,13 @@ use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::atomic_number;
 use potstill_core::graph::Neighbors;
 use potstill_core::io::checksum;
+use potstill_core::limits::{self, cutoff_complaint};
 use potstill_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 /// Newest header that this engine reads; the writer's number is in `potstill-nn`.
 const FORMAT_VERSION: u64 = 2;
-/// Largest size of a network in any direction: far beyond use, far below what overflows.
-const LARGEST: usize = 1 << 16;
 /// Key of the header in the file's metadata.
 const HEADER_KEY: &str = "potstill";
 
@@ -52,34 +51,41 @@ impl Header {
 
     /// Refuses sizes that no network has, before anything is made of them.
     fn check(&self) -> Result<(), String> {
-        let (sizes, cutoff) = match &self.model {
+        let (sizes, cutoff, neighbors) = match &self.model {
             Architecture::SchNet(s) => (
                 vec![
-                    ("hidden_channels", s.hidden_channels, 2),
-                    ("n_filters", s.n_filters, 1),
-                    ("n_interactions", s.n_interactions, 1),
-                    ("n_gaussians", s.n_gaussians, 2),
+                    ("hidden_channels", s.hidden_channels, limits::WIDTH.at_least(2)),
+                    ("n_filters", s.n_filters, limits::WIDTH),
+                    ("n_interactions", s.n_interactions, limits::DEPTH),
+                    ("n_gaussians", s.n_gaussians, limits::RADIAL),
                 ],
                 s.cutoff,
+                s.neighbors,
             ),
             Architecture::PaiNN(s) => (
                 vec![
-                    ("hidden_channels", s.hidden_channels, 2),
-                    ("n_layers", s.n_layers, 1),
-                    ("n_radial", s.n_radial, 2),
-                    ("envelope_exponent", s.envelope_exponent as usize, 1),
+                    ("hidden_channels", s.hidden_channels, limits::WIDTH.at_least(2)),
+                    ("n_layers", s.n_layers, limits::DEPTH),
+                    ("n_radial", s.n_radial, limits::RADIAL),
+                    ("envelope_exponent", s.envelope_exponent as usize, limits::EXPONENT),
                 ],
                 s.cutoff,
+                s.neighbors,
             ),
             Architecture::Other => return Ok(()),
         };
-        if let Some((name, value, least)) =
-            sizes.into_iter().find(|(_, value, least)| !(*least..=LARGEST).contains(value))
-        {
-            return Err(format!("model.{name} is {value}; it must lie between {least} and {LARGEST}"));
+        let wrong =
+            |&(name, value, bound): &(&'static str, usize, limits::Bound)| Some((name, bound.complaint(value)?));
+        if let Some((name, complaint)) = sizes.iter().find_map(wrong) {
+            return Err(format!("model.{name} {complaint}"));
         }
-        if !(cutoff.is_finite() && cutoff > 0.0) {
-            return Err(format!("model.cutoff is {cutoff}; it must be positive"));
+        if let Some(complaint) = cutoff_complaint(cutoff) {
+            return Err(format!("model.cutoff: {complaint}"));
+        }
+        if let Neighbors::Nearest(n) = neighbors
+            && let Some(complaint) = limits::NEIGHBORS.complaint(n)
+        {
+            return Err(format!("model.neighbors.nearest {complaint}"));
         }
         self.normalizer.validate(false).map_err(|e| e.to_string())?;
         self.atomic_numbers().map(|_| ())

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::symbol;
 use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
+use potstill_core::limits::{available_memory, gib};
 use potstill_core::system::Mat3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
@@ -23,13 +24,6 @@ const BYTES_PER_EDGE: usize = 64;
 const SKIN: f64 = 0.5;
 /// Atoms from which memory is looked at before it is taken.
 const CHECKED: usize = 10_000;
-
-/// Bytes that this machine can still give, where it tells.
-fn available() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
-}
 
 /// Where filters come from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -170,16 +164,13 @@ impl<T: Number> Engine<T> {
     /// Refuses what would not fit, before it is tried.
     fn check_memory(&self, n_atoms: usize, n_edges: usize) -> Result<()> {
         let needed = self.bytes(n_atoms, n_edges) as f64;
-        match available() {
-            Some(available) if needed > available => {
-                let gib = |bytes: f64| bytes / 1024.0_f64.powi(3);
-                Err(Error::Other(format!(
-                    "{n_atoms} atoms with {n_edges} edges need about {:.1} GiB, and {:.1} GiB are free; evaluate fewer atoms at a \
+        match available_memory() {
+            Some(available) if needed > available => Err(Error::Other(format!(
+                "{n_atoms} atoms with {n_edges} edges need about {}, and {} are free; evaluate fewer atoms at a \
                      time, or use more memory",
-                    gib(needed),
-                    gib(available)
-                )))
-            }
+                gib(needed),
+                gib(available)
+            ))),
             _ => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::graph::{GraphRule, Neighbors};
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
@@ -89,16 +89,25 @@ impl Architecture {
         }
     }
 
-    /// Checks that a network can be built.
+    /// Checks that a network can be built, before anything of its size is allocated: for configurations, model files and caches.
     ///
     /// # Errors
     /// Names the setting that is out of range.
     pub fn validate(&self) -> Result<()> {
         match self {
-            Self::SchNet(config) => config.validate(),
-            Self::PaiNN(config) => config.validate(),
-            Self::GemNetOC(config) => config.validate(),
+            Self::SchNet(config) => config.validate()?,
+            Self::PaiNN(config) => config.validate()?,
+            Self::GemNetOC(config) => config.validate()?,
         }
+        limits::check_weights(self.n_parameters())
+    }
+
+    /// Checks that so many numbers for each weight fit into memory.
+    ///
+    /// # Errors
+    /// More than the machine has left, with both numbers of bytes.
+    pub fn check_memory(&self, what: &str, bytes_per_weight: usize) -> Result<()> {
+        limits::check_memory("model", what, self.n_parameters() * bytes_per_weight as f64)
     }
 
     /// Number of weights; a real number, since sizes that a file claims may be absurd.
@@ -236,16 +245,14 @@ impl Network {
 }
 
 pub(crate) fn validate_cutoff(cutoff: f64) -> Result<()> {
-    if cutoff.is_finite() && cutoff > 0.0 {
-        return Ok(());
-    }
-    Err(Error::setting("model.cutoff", format!("{cutoff} is not a distance; give a positive number of Å, such as 6.0")))
+    limits::cutoff_complaint(cutoff).map_or(Ok(()), |complaint| Err(Error::setting("model.cutoff", complaint)))
 }
 
 /// `{ nearest = 0 }` would leave no edge at all.
 pub(crate) fn validate_neighbors(neighbors: Neighbors) -> Result<()> {
     match neighbors {
         Neighbors::Nearest(0) => Err(Error::setting("model.neighbors", "nearest = 0 leaves no edges; give 1 or more")),
-        _ => Ok(()),
+        Neighbors::Nearest(n) => limits::NEIGHBORS.check("model.neighbors.nearest", n),
+        Neighbors::All => Ok(()),
     }
 }

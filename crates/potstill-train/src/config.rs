@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use potstill_core::dataset::{Normalization, ReferenceEnergies};
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,11 @@ impl From<Dtype> for burn::tensor::DType {
         }
     }
 }
+
+/// Longest run in minutes: a century.
+const MOST_MINUTES: f64 = 5e7;
+/// Most memory for intermediate results in GiB.
+const MOST_GIB: f64 = 1e6;
 
 /// What decides which checkpoint is the best one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -251,11 +256,9 @@ impl TrainingConfig {
                 return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
             }
         }
-        if !(self.activation_gib.is_finite() && self.activation_gib > 0.0) {
-            return Err(Error::setting(
-                key("activation_gib"),
-                format!("is {}; it must be positive", self.activation_gib),
-            ));
+        if !(self.activation_gib > 0.0 && self.activation_gib <= MOST_GIB) {
+            let message = format!("is {}; it must be positive and at most {MOST_GIB:e}", self.activation_gib);
+            return Err(Error::setting(key("activation_gib"), message));
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return Err(Error::setting(
@@ -266,15 +269,22 @@ impl TrainingConfig {
         if !(0.0..1.0).contains(&self.ema_decay) {
             return Err(Error::setting(key("ema_decay"), format!("is {}; it must be in [0, 1)", self.ema_decay)));
         }
-        for (name, value) in
-            [("batch_size", self.batch_size as u64), ("epochs", self.epochs), ("validate_every", self.validate_every)]
-        {
-            if value == 0 {
-                return Err(Error::setting(key(name), "is 0; it must be at least 1"));
-            }
+        limits::SYSTEMS.check(&key("batch_size"), self.batch_size)?;
+        let any = limits::STEPS.at_least(0);
+        for (name, value, bound) in [
+            ("epochs", Some(self.epochs), limits::STEPS),
+            ("validate_every", Some(self.validate_every), limits::STEPS),
+            ("max_steps", self.max_steps, any),
+            ("checkpoint_steps", self.checkpoint_steps, any),
+            ("patience", self.patience, any),
+        ] {
+            value.map_or(Ok(()), |value| bound.check_count(&key(name), value))?;
         }
-        if self.max_minutes.is_some_and(|m| !m.is_finite() || m <= 0.0) {
-            return Err(Error::setting(key("max_minutes"), "must be positive"));
+        if let Some(minutes) = self.max_minutes.filter(|m| !(*m > 0.0 && *m <= MOST_MINUTES)) {
+            return Err(Error::setting(
+                key("max_minutes"),
+                format!("is {minutes}; it must lie between 0 and {MOST_MINUTES:e}"),
+            ));
         }
         self.optimizer.validate()?;
         self.schedule.validate()

@@ -19,6 +19,9 @@ pub struct Mix {
     pub labels: bool,
 }
 
+/// Largest part of an epoch that may be synthetic: it has a thousand times as many systems then.
+const MOST: f64 = 0.999;
+
 fn fifth() -> f64 {
     0.2
 }
@@ -43,8 +46,8 @@ impl Mix {
     /// # Errors
     /// Names the one that is out of range.
     pub fn validate(&self) -> Result<()> {
-        if !(0.0..1.0).contains(&self.synthetic) {
-            let message = format!("is {}; it must be at least 0 and below 1", self.synthetic);
+        if !(0.0..=MOST).contains(&self.synthetic) {
+            let message = format!("is {}; it must be at least 0 and below 1 ({MOST} at most)", self.synthetic);
             return Err(Error::setting("data.mix.synthetic", message));
         }
         if !(self.weight.is_finite() && self.weight > 0.0) {

@@ -11,7 +11,7 @@ use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
-use crate::distill::cache;
+use crate::distill::cache::{self, Event};
 use crate::distill::targets::{LiveTeacher, StudentUnits};
 use crate::distill::terms::{Source, Terms};
 use crate::distill::{DistillConfig, Origin, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
@@ -23,6 +23,11 @@ use crate::real::Real;
 use crate::scales;
 use crate::state::Identity;
 use crate::trainer::{Job, Summary, Trainer};
+
+/// Bytes of a cache whose verification is worth a word.
+const LARGE_CACHE: usize = 1 << 30;
+/// Vectors of the size of the network that every training holds: weights, their average, two moments, a gradient and a sum.
+const VECTORS: usize = 6;
 
 /// Labelled systems of a run, in memory or on disk; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +53,10 @@ pub enum Prelude {
     Weights(Vec<(String, f64)>),
     /// So many systems of so many are labelled.
     Labelling(usize, usize),
+    /// Another process makes the teacher's targets in the same folder; this run waits for it.
+    Waiting(String),
+    /// The teacher's targets, so many bytes, were verified, which took so many seconds; said only of large ones.
+    Verified(usize, f64),
 }
 
 /// Trains as `config` says and leaves everything in `folder`.
@@ -65,6 +74,8 @@ pub fn train(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
     config.validate()?;
+    let bytes = if config.training.dtype == Dtype::F64 { 8 } else { 4 };
+    config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
         Dtype::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
         Dtype::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
@@ -245,8 +256,11 @@ fn open_cache(
         return Err(Error::setting("distill.terms (hessian)", message));
     }
     let total = systems.len();
-    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &questions, &|done| {
-        tell(Prelude::Labelling(done, total));
+    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &questions, &|event| match event {
+        Event::Labelled(done) => tell(Prelude::Labelling(done, total)),
+        Event::Waiting(holder) => tell(Prelude::Waiting(format!("{}: in use by {holder}", folder.display()))),
+        Event::Verified { bytes, seconds } if bytes > LARGE_CACHE => tell(Prelude::Verified(bytes, seconds)),
+        Event::Verified { .. } => {}
     })?;
     distill.check_holds(cache.holds())?;
     tell(Prelude::Cache(origin, cache.n_bytes()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use potstill_core::graph::Neighbors;
 use potstill_core::graph::gemnet::GemNetRule;
+use potstill_core::limits::{self, Bound};
 use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -227,43 +228,15 @@ impl GemNetOCConfig {
                 "GemNetOC predicts direct forces only; give \"direct\", or use a PaiNN or SchNet with \"gradient\"";
             return Err(Error::setting("model.forces", message));
         }
-        for (key, value) in [
-            ("atom_channels", self.atom_channels),
-            ("edge_channels", self.edge_channels),
-            ("n_blocks", self.n_blocks),
-            ("n_spherical", self.n_spherical),
-            ("triplet_in_channels", self.triplet_in_channels),
-            ("triplet_out_channels", self.triplet_out_channels),
-            ("quadruplet_in_channels", self.quadruplet_in_channels),
-            ("quadruplet_out_channels", self.quadruplet_out_channels),
-            ("pair_in_channels", self.pair_in_channels),
-            ("pair_out_channels", self.pair_out_channels),
-            ("radial_channels", self.radial_channels),
-            ("circular_channels", self.circular_channels),
-            ("spherical_channels", self.spherical_channels),
-            ("max_neighbors", self.max_neighbors),
-            ("max_quadruplet_neighbors", self.max_quadruplet_neighbors),
-            ("max_atom_edge_neighbors", self.max_atom_edge_neighbors),
-            ("max_atom_neighbors", self.max_atom_neighbors),
-        ] {
-            if value == 0 {
-                return Err(Error::setting(format!("model.{key}"), "must be at least 1"));
-            }
-        }
-        if self.n_radial < 2 {
-            return Err(Error::setting("model.n_radial", "must be at least 2"));
-        }
-        if self.envelope_exponent < 2 {
-            return Err(Error::setting("model.envelope_exponent", "must be at least 2; 5 is usual"));
-        }
+        limits::check_sizes("model", &self.sizes())?;
         crate::network::validate_cutoff(self.cutoff)?;
         for (key, inner) in [
             ("quadruplet_cutoff", self.quadruplet_cutoff),
             ("atom_edge_cutoff", self.atom_edge_cutoff),
             ("atom_cutoff", self.atom_cutoff),
         ] {
-            if let Some(inner) = inner.filter(|c| !(c.is_finite() && *c > 0.0)) {
-                return Err(Error::setting(format!("model.{key}"), format!("{inner} is not a distance in Å")));
+            if let Some(complaint) = inner.and_then(limits::cutoff_complaint) {
+                return Err(Error::setting(format!("model.{key}"), complaint));
             }
         }
         let largest = self.longest_of_others();
@@ -286,6 +259,39 @@ impl GemNetOCConfig {
             return Err(Error::setting("model.scale_factors", message));
         }
         Ok(())
+    }
+
+    /// Every size with its name and bound.
+    fn sizes(&self) -> Vec<(&'static str, usize, Bound)> {
+        let any_depth = limits::DEPTH.at_least(0);
+        vec![
+            ("atom_channels", self.atom_channels, limits::WIDTH),
+            ("edge_channels", self.edge_channels, limits::WIDTH),
+            ("n_blocks", self.n_blocks, limits::DEPTH),
+            ("n_radial", self.n_radial, limits::RADIAL),
+            ("n_spherical", self.n_spherical, limits::ANGULAR),
+            ("triplet_in_channels", self.triplet_in_channels, limits::WIDTH),
+            ("triplet_out_channels", self.triplet_out_channels, limits::WIDTH),
+            ("quadruplet_in_channels", self.quadruplet_in_channels, limits::WIDTH),
+            ("quadruplet_out_channels", self.quadruplet_out_channels, limits::WIDTH),
+            ("pair_in_channels", self.pair_in_channels, limits::WIDTH),
+            ("pair_out_channels", self.pair_out_channels, limits::WIDTH),
+            ("radial_channels", self.radial_channels, limits::WIDTH),
+            ("circular_channels", self.circular_channels, limits::WIDTH),
+            ("spherical_channels", self.spherical_channels, limits::WIDTH),
+            ("n_before_skip", self.n_before_skip, any_depth),
+            ("n_after_skip", self.n_after_skip, any_depth),
+            ("n_concat", self.n_concat, any_depth),
+            ("n_atom", self.n_atom, any_depth),
+            ("n_output_after_atom", self.n_output_after_atom, any_depth),
+            ("n_atom_embedding", self.n_atom_embedding, any_depth),
+            ("n_global_output", self.n_global_output, any_depth),
+            ("max_neighbors", self.max_neighbors, limits::NEIGHBORS),
+            ("max_quadruplet_neighbors", self.max_quadruplet_neighbors, limits::NEIGHBORS),
+            ("max_atom_edge_neighbors", self.max_atom_edge_neighbors, limits::NEIGHBORS),
+            ("max_atom_neighbors", self.max_atom_neighbors, limits::NEIGHBORS),
+            ("envelope_exponent", self.envelope_exponent as usize, limits::EXPONENT),
+        ]
     }
 
     /// Names of all scale factors of this network, as the reference calls them.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::graph::Neighbors;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use self::direct_forces::DirectForces;
@@ -101,19 +101,20 @@ impl PaiNNConfig {
         if h < 2 || h % 2 == 1 {
             return Err(Error::setting("model.hidden_channels", format!("{h} must be even and at least 2")));
         }
-        if self.n_layers == 0 {
-            return Err(Error::setting("model.n_layers", "must be at least 1"));
-        }
-        if self.n_radial < 2 {
-            return Err(Error::setting("model.n_radial", "must be at least 2"));
-        }
-        if self.envelope_exponent < 2 {
-            return Err(Error::setting("model.envelope_exponent", "must be at least 2 for smooth forces; 5 is usual"));
-        }
+        let sizes = [
+            ("hidden_channels", h, limits::WIDTH),
+            ("n_layers", self.n_layers, limits::DEPTH),
+            ("n_radial", self.n_radial, limits::RADIAL),
+            ("envelope_exponent", self.envelope_exponent as usize, limits::EXPONENT),
+        ];
+        limits::check_sizes("model", &sizes)?;
         if !self.update_scales.is_empty() && self.update_scales.len() != self.n_layers {
             let found = self.update_scales.len();
             let message = format!("expected {} factors, one per layer, or none; found {found}", self.n_layers);
             return Err(Error::setting("model.update_scales", message));
+        }
+        if let Some(scale) = self.update_scales.iter().find(|scale| !scale.is_finite()) {
+            return Err(Error::setting("model.update_scales", format!("{scale} is not a finite number")));
         }
         crate::network::validate_neighbors(self.neighbors)?;
         crate::network::validate_cutoff(self.cutoff)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::graph::Neighbors;
-use potstill_core::{Error, Result};
+use potstill_core::{Result, limits};
 use serde::{Deserialize, Serialize};
 
 pub use self::interaction::Interaction;
@@ -73,17 +73,14 @@ impl SchNetConfig {
     /// # Errors
     /// Names the setting that is out of range.
     pub fn validate(&self) -> Result<()> {
-        let positive = [
-            ("model.hidden_channels", self.hidden_channels / 2),
-            ("model.n_filters", self.n_filters),
-            ("model.n_interactions", self.n_interactions),
-            ("model.n_gaussians", self.n_gaussians / 2),
+        let sizes = [
+            ("hidden_channels", self.hidden_channels, limits::WIDTH.at_least(2)),
+            ("n_filters", self.n_filters, limits::WIDTH),
+            ("n_interactions", self.n_interactions, limits::DEPTH),
+            ("n_gaussians", self.n_gaussians, limits::RADIAL),
         ];
-        for (key, value) in positive {
-            if value == 0 {
-                return Err(Error::setting(key, "too small; hidden_channels and n_gaussians need 2, the others 1"));
-            }
-        }
+        limits::check_sizes("model", &sizes)?;
+        crate::network::validate_neighbors(self.neighbors)?;
         crate::network::validate_cutoff(self.cutoff)
     }
 

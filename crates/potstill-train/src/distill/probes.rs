@@ -5,7 +5,7 @@
 //! Frobenius norm of ΔH, so that few directions do instead of all 3n columns (A. Rodriguez et al., *Projected Hessian
 //! Learning*, arXiv 2603.04523, with directions that stay the same).
 
-use potstill_core::System;
+use potstill_core::{System, limits};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,21 @@ pub struct Probes {
     pub n: usize,
 }
 
+/// Largest displacement in Å.
+const LONGEST_STEP: f64 = 1.0;
+
 impl Probes {
+    /// Checks the numbers; the message says what is wrong.
+    ///
+    /// # Errors
+    /// No direction or too many, a step that is no distance or too long for a difference.
+    pub fn check(&self) -> Result<(), String> {
+        if !(self.step > 0.0 && self.step <= LONGEST_STEP) {
+            return Err(format!("step is {}; it must be positive, and at most {LONGEST_STEP} Å", self.step));
+        }
+        limits::PROBES.complaint(self.n).map_or(Ok(()), |complaint| Err(format!("probes {complaint}")))
+    }
+
     /// A copy of system `index` with its free atoms moved by `sign · h` along a probe; without labels.
     pub fn displaced(&self, system: &System, index: usize, probe: usize, sign: f64) -> System {
         let mut copy = System { energy: None, forces: None, stress: None, ..system.clone() };

@@ -68,7 +68,8 @@ impl FileKind {
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
             return Self::Network;
         }
-        if path.join("index.json").is_file() { Self::Cache } else { Self::Labels }
+        let is_cache = ["index.json", "shard-00000.safetensors"].iter().any(|name| path.join(name).is_file());
+        if is_cache { Self::Cache } else { Self::Labels }
     }
 }
 

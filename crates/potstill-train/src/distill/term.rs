@@ -395,13 +395,8 @@ impl Term {
         {
             return Err(format!("direction is {direction}; it must lie between 0 and 1"));
         }
-        if let Self::Hessian(HessianTerm { step, probes, .. }) = self {
-            if !(step.is_finite() && *step > 0.0) {
-                return Err(format!("step is {step}; it must be positive"));
-            }
-            if *probes == 0 {
-                return Err("probes is 0; it must be at least 1".to_owned());
-            }
+        if let Some(probes) = self.probes() {
+            probes.check()?;
         }
         let mlp = self.feature().is_some_and(|f| f.projection == ProjectionKind::Mlp);
         if mlp && self.kind() == Kind::Vector {

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use potstill_core::dataset::Systems;
 use potstill_core::io::LabelKeys;
 use potstill_nn::Tap;
-use potstill_train::distill::cache::{Kind, Origin, Precision, Questions, Wanted, open_or_make};
+use potstill_train::distill::cache::{Event, Kind, Origin, Precision, Questions, Wanted, open_or_make};
 use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
 
 use super::{print, print_json};
@@ -27,7 +27,12 @@ pub fn run(args: &LabelArgs) -> Result<Outcome> {
         precision: if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 },
     };
     let progress = Progress::new("asking the teacher", systems.len() as u64);
-    let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &|done| progress.set(done as u64))?;
+    let tell = |event| match event {
+        Event::Labelled(done) => progress.set(done as u64),
+        Event::Waiting(holder) => progress.say(&format!("waiting: {} is in use by {holder}", args.out.display())),
+        Event::Verified { .. } => {}
+    };
+    let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;
     progress.finish();
     let made = origin == Origin::Made;
     let spread = if cache.holds().spread { Some(spread(&cache, &systems)?) } else { None };

@@ -185,6 +185,8 @@ fn tell(event: Prelude) {
             let list: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight:.4}")).collect();
             say!("weights of the terms: {}", list.join(", "));
         }
+        Prelude::Waiting(what) => say!("waiting for the teacher cache: {what}"),
+        Prelude::Verified(bytes, seconds) => say!("teacher cache: {bytes} bytes verified in {seconds:.1} s"),
         Prelude::Labelling(done, total) => say!("asking the teacher: {done}/{total} systems"),
     }
 }

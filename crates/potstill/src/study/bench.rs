@@ -91,10 +91,10 @@ impl<'a> Bench<'a> {
                 distill.terms = all_terms.collect();
             }
             let progress = Progress::new("asking the teacher", self.data[student].0.train.len() as u64);
-            let tell = |event| {
-                if let Prelude::Labelling(done, _) = event {
-                    progress.set(done as u64);
-                }
+            let tell = |event| match event {
+                Prelude::Labelling(done, _) => progress.set(done as u64),
+                Prelude::Waiting(what) => progress.say(&format!("waiting for the teacher cache: {what}")),
+                _ => {}
             };
             make_cache(&first, &self.data[student].0, &self.cache_folder(sharing[0]), &tell)?;
             progress.finish();
