@@ -1,4 +1,5 @@
 //! Tasks of potstill's developers: `cargo xtask COMMAND`; `docs/robustness.md` says what each is for.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a developer's tool, whose output is its work")]
 
 mod build;
 mod fuzz;

@@ -1,5 +1,6 @@
 //! Containers whose lengths and checksums would give every change away: their contents are changed, and they are closed again.
 
+use potstill_core::io::checksum::CHECKSUM_KEY;
 use serde_json::{Map, Value};
 
 /// Changes a part of a file, chosen by a number, and puts lengths and checksums around it right; absent when the file is no
@@ -22,24 +23,21 @@ pub fn hashed(bytes: &[u8], _: usize, change: Change<'_>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// The JSON of a safetensors file, or the JSON inside its metadata.
+/// The JSON of a safetensors file, or the JSON inside its metadata. Its checksum is left out: readers let such files through.
 pub fn safetensors(bytes: &[u8], choice: usize, change: Change<'_>) -> Option<Vec<u8>> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (json, tensors) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let json = match choice % 3 {
-        0 => change(json),
-        _ => in_metadata(json, change)?,
-    };
+    let mut head: Map<String, Value> = serde_json::from_slice(json).ok()?;
+    let metadata = head.get_mut("__metadata__")?.as_object_mut()?;
+    metadata.retain(|key, _| key != CHECKSUM_KEY);
+    let is_inner = !choice.is_multiple_of(3);
+    if let (true, Some(text)) = (is_inner, metadata.values_mut().next()) {
+        let changed = change(text.as_str()?.as_bytes());
+        *text = Value::String(String::from_utf8_lossy(&changed).into_owned());
+    }
+    let json = serde_json::to_vec(&head).ok()?;
+    let json = if is_inner { json } else { change(&json) };
     Some([&(json.len() as u64).to_le_bytes()[..], &json, tensors].concat())
-}
-
-fn in_metadata(json: &[u8], change: Change<'_>) -> Option<Vec<u8>> {
-    let mut outer: Map<String, Value> = serde_json::from_slice(json).ok()?;
-    let metadata = outer.get_mut("__metadata__")?.as_object_mut()?;
-    let text = metadata.values_mut().next()?;
-    let changed = change(text.as_str()?.as_bytes());
-    *text = Value::String(String::from_utf8_lossy(&changed).into_owned());
-    serde_json::to_vec(&outer).ok()
 }
 
 /// An entry of a zip archive without compression, which is written anew with right sizes and checksums.
