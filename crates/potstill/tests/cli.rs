@@ -407,6 +407,29 @@ fn a_folder_that_holds_something_is_left_alone() {
 }
 
 #[test]
+fn the_end_of_a_training_says_what_is_shipped() {
+    let bench = Bench::new();
+    let last = |arguments: &[&str]| {
+        let output =
+            bench.run(&[&["train", "train.toml", "--out"][..], arguments].concat()).success().get_output().clone();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [out, err] = last(&["judged", "--set", "training.max_steps=1"]);
+    assert!(
+        out.contains("the best on the validation systems: energy MAE") && out.contains("a constant predictor: "),
+        "{out}"
+    );
+    // Equal systems have equal energies: nothing beats a constant there.
+    assert!(err.contains("warning: the model has learnt nothing that helps: validation energy MAE"), "{err}");
+    assert!(err.contains("weights (loss") && (err.contains("; raw ") || err.contains("; averaged ")), "{err}");
+    let [out, _] = last(&["last", "--set", "data.validation=[]"]);
+    assert!(out.contains("model: averaged weights of step 4, the last ones: there are no validation systems"), "{out}");
+    let json = bench.json(&["train", "train.toml", "--out", "json", "--json"]);
+    assert!(json["weights"] == "raw" || json["weights"] == "averaged", "{json}");
+    assert!(json["validation"]["forces_mae"].is_number() && json["baseline"]["forces_mae"].is_number(), "{json}");
+}
+
+#[test]
 fn signals_of_a_batch_system_save_the_run() {
     let bench = Bench::new();
     for signal in ["-INT", "-TERM", "-HUP"] {
