@@ -245,7 +245,8 @@ fn networks(put: Put<'_>) {
         largest: Vec::new(),
     };
     let path = folder.path().join("state.safetensors");
-    state::save(&path, &Progress::new("fingerprint".into(), plateau), &vectors).unwrap();
+    let identity = state::Identity { fingerprint: "fingerprint".to_owned(), teacher: None };
+    state::save(&path, &Progress::new(identity, plateau), &vectors).unwrap();
     put("state", "state.safetensors", &std::fs::read(&path).unwrap());
 }
 
