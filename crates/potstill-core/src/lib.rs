@@ -3,6 +3,7 @@
 //! Plain arrays in f64 and nothing that prints: every other crate of potstill builds on this one.
 //! Units are eV and Å everywhere; see `CONVENTIONS.md` for signs and index order.
 
+pub mod columns;
 pub mod dataset;
 pub mod elements;
 pub mod error;

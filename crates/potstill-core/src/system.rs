@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::columns::{Column, ColumnValues, Columns};
+
 /// A 3-vector.
 pub type Vec3 = [f64; 3];
 /// A 3×3 matrix; for a cell, each row is one lattice vector.
@@ -30,6 +32,8 @@ pub struct System {
     pub tags: Option<Vec<i32>>,
     /// Whether each atom is held fixed; fixed atoms enter neither force losses nor force metrics. Shape: `[n]`.
     pub fixed: Option<Vec<bool>>,
+    /// Everything else that the file said about each atom (`charges`, `momenta`, `magmoms`, …).
+    pub columns: Columns,
     /// Everything else that the file said about the system as a whole (`name`, `traj`, `charge`, …).
     pub metadata: Metadata,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use potstill_core::io::Overwrite;
 
 /// Distil big, slow neural network potentials into small, fast ones.
 ///
@@ -45,7 +46,10 @@ pub enum Command {
     ///
     /// Example: potstill evaluate --model model.safetensors --data test.extxyz --max-force-mae 0.05
     Evaluate(EvaluateArgs),
-    /// Write energies (`energy`), forces (`forces`) and atomic energies (`atomic_energies`) of systems as extended XYZ.
+    /// Write energies (`energy`), forces (`forces`) and atomic energies (`atomic_energies`) of systems to a file.
+    ///
+    /// Stress is written where a system has a cell and the model a gradient. Metadata and columns of the input stay, except
+    /// its other labels.
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(PredictArgs),
@@ -90,6 +94,28 @@ pub struct KeyArgs {
     /// Key of stress or virial; default: the first of the usual names that the file has.
     #[arg(long, value_name = "KEY")]
     pub stress_key: Option<String>,
+}
+
+/// What may happen to files that exist already.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ExistingArgs {
+    /// Replace files that exist, whatever they hold; inputs and read-only files stay. Default: only files of the same kind.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Replace no file that exists.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub no_clobber: bool,
+}
+
+impl ExistingArgs {
+    /// As the library has it.
+    pub fn policy(self) -> Overwrite {
+        match (self.overwrite, self.no_clobber) {
+            (true, _) => Overwrite::Always,
+            (false, true) => Overwrite::Never,
+            (false, false) => Overwrite::SameKind,
+        }
+    }
 }
 
 /// Precision of a network.
@@ -171,6 +197,9 @@ pub struct FitScalesArgs {
     /// Seed of the weights; default: that of the configuration.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
     /// Print the factors as JSON.
     #[arg(long)]
     pub json: bool,
@@ -261,6 +290,9 @@ pub struct GenerateArgs {
     /// Precision of the teacher.
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Precision,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
     /// Print counts as JSON.
     #[arg(long)]
     pub json: bool,
@@ -303,6 +335,9 @@ pub struct SimilarityArgs {
     /// Heat map to write (SVG).
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
     /// Print both estimates as JSON.
     #[arg(long)]
     pub json: bool,
@@ -332,6 +367,9 @@ pub struct ImportArgs {
     /// Elements that the model was trained on, as symbols; default: all that it has room for.
     #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "SYMBOL")]
     pub elements: Vec<String>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
     /// Print the header of the model file as JSON.
     #[arg(long)]
     pub json: bool,
@@ -349,6 +387,12 @@ pub struct ExportArgs {
     /// Safetensors file for the scale factors, which the project keeps apart; default: they are not written.
     #[arg(long, value_name = "FILE")]
     pub scale_factors: Option<PathBuf>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `label`
@@ -437,9 +481,15 @@ pub struct PredictArgs {
     /// File of systems.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// Extended XYZ file to write, compressed when it ends in .gz, .xz or .zst.
+    /// File to write: extended XYZ, compressed when it ends in .gz, .xz or .zst, or .npz.
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
+    /// Print counts as JSON.
+    #[arg(long)]
+    pub json: bool,
     /// Precision of the network.
     #[arg(long, value_enum, default_value_t)]
     pub dtype: Precision,
@@ -551,6 +601,12 @@ pub enum DataCommand {
         input: PathBuf,
         /// File to write.
         output: PathBuf,
+        /// Files that exist already.
+        #[command(flatten)]
+        existing: ExistingArgs,
+        /// Print counts as JSON.
+        #[arg(long)]
+        json: bool,
         /// Names of labels.
         #[command(flatten)]
         keys: KeyArgs,
@@ -573,6 +629,12 @@ pub enum DataCommand {
         /// Keep systems together whose value of this key is equal, such as all frames of a trajectory.
         #[arg(long, value_name = "KEY")]
         group_by: Option<String>,
+        /// Files that exist already.
+        #[command(flatten)]
+        existing: ExistingArgs,
+        /// Print counts as JSON.
+        #[arg(long)]
+        json: bool,
         /// Ending of the files.
         #[arg(long, default_value = "extxyz")]
         format: String,

@@ -65,6 +65,7 @@ fn first_each(
         }
         progress.finish();
         say!("{}: {n_systems} systems, {}", file.display(), describe(reader.chosen()));
+        tell_ignored(file, reader.left_out());
         if n_systems == 0 {
             anyhow::bail!("{}: holds no systems", file.display());
         }
@@ -117,6 +118,13 @@ fn cache_folder() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
     Some(cache?.join("potstill"))
+}
+
+/// Says on standard error which parts of a file no system can hold.
+pub fn tell_ignored(file: &Path, names: &[String]) {
+    if !names.is_empty() {
+        say!("{}: not read, as of no known shape or type: {}", file.display(), names.join(", "));
+    }
 }
 
 /// Which labels were taken under which names.

@@ -6,6 +6,8 @@ pub mod atomic;
 pub mod checksum;
 pub mod compression;
 pub mod extxyz;
+#[cfg(test)]
+mod flips;
 pub mod keys;
 pub mod kind;
 pub mod lmdb;
@@ -86,6 +88,14 @@ impl SystemReader {
             AnyReader::Oc20Lmdb(reader) => reader.chosen(),
         }
     }
+
+    /// Names of what the file holds beside this and no system can hold.
+    pub fn left_out(&self) -> &[String] {
+        match &self.0 {
+            AnyReader::Npz(reader) => reader.left_out(),
+            AnyReader::Extxyz(_) | AnyReader::Oc20Lmdb(_) => &[],
+        }
+    }
 }
 
 impl Iterator for SystemReader {
@@ -156,13 +166,13 @@ impl SystemWriter {
         }
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the file and gives it its name; returns the names of metadata and columns that its format cannot hold.
     ///
     /// # Errors
     /// [`Error::Io`]; an old file of that name is then untouched.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<Vec<String>> {
         match self.0 {
-            AnyWriter::Extxyz(writer) => writer.finish(),
+            AnyWriter::Extxyz(writer) => writer.finish().map(|()| Vec::new()),
             AnyWriter::Npz(writer) => writer.finish(),
         }
     }

@@ -114,6 +114,8 @@ pub fn generate(
         };
         for mut system in found.map_err(|e| of_seed(index, origin, e))? {
             let name = origin.name();
+            // What was computed for the seed does not hold for other places of its atoms.
+            system.columns.retain(|name, column| column.is_label(name));
             system.metadata.insert("generated_by".to_owned(), Value::Text(method.name().to_owned()));
             system.metadata.insert("seed_system".to_owned(), Value::Int(index as i64));
             if let Some(name) = name {

@@ -1,12 +1,12 @@
 //! `potstill data …`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use potstill_core::dataset::{Gathering, Groups, Size, Statistics, Summary};
-use potstill_core::io::{LabelKeys, read, write};
+use potstill_core::io::{Kind as FileKind, LabelKeys, Output, Overwrite, read, write};
 
-use super::{print, print_json};
+use super::{print, print_json, tell_left_out};
 use crate::Outcome;
 use crate::args::DataCommand;
 use crate::load;
@@ -27,22 +27,32 @@ pub fn run(command: &DataCommand) -> Result<Outcome> {
                 false => print(&describe(&statistics))?,
             }
         }
-        DataCommand::Convert { input, output, keys } => convert(input, output, &LabelKeys::from(keys))?,
+        DataCommand::Convert { input, output, existing, json, keys } => {
+            let inputs = [input.clone()];
+            let policy = Output { overwrite: existing.policy(), inputs: &inputs };
+            policy.check(output, FileKind::of_systems(output)?)?;
+            convert(input, output, &LabelKeys::from(keys), *json)?;
+        }
         DataCommand::Generate(args) => return super::generate::run(args),
-        DataCommand::Split { input, parts, out, group_by, format, seed, keys } => {
+        DataCommand::Split { input, parts, out, group_by, existing, json, format, seed, keys } => {
             let sizes = parts.iter().map(|part| parse_part(part)).collect::<Result<Vec<_>>>()?;
-            divide(input, &LabelKeys::from(keys), &sizes, out, group_by.as_deref(), format, *seed)?;
+            let split = Split { input, out, group_by: group_by.as_deref(), format, seed: *seed };
+            split.check(&sizes, existing.policy())?;
+            split.run(&LabelKeys::from(keys), &sizes, *json)?;
         }
     }
     Ok(Outcome::Done)
 }
 
-fn convert(input: &Path, output: &Path, keys: &LabelKeys) -> Result<()> {
+fn convert(input: &Path, output: &Path, keys: &LabelKeys, json: bool) -> Result<()> {
     let mut writer = write(output)?;
     let progress = Progress::counter("converting");
-    let mut n = 0;
-    for system in read(input, keys)? {
-        writer.write(&system?)?;
+    let mut reader = read(input, keys)?;
+    let (mut n, mut n_atoms) = (0, 0);
+    for system in reader.by_ref() {
+        let system = system?;
+        writer.write(&system)?;
+        n_atoms += system.n_atoms();
         n += 1;
         progress.set(n);
     }
@@ -50,43 +60,75 @@ fn convert(input: &Path, output: &Path, keys: &LabelKeys) -> Result<()> {
     if n == 0 {
         return Err(anyhow!("{}: holds no systems", input.display()));
     }
-    writer.finish()?;
+    let left_out = writer.finish()?;
+    load::tell_ignored(input, reader.left_out());
+    tell_left_out(output, &left_out);
+    if json {
+        let left_out: Vec<&String> = reader.left_out().iter().chain(&left_out).collect();
+        return print_json(&serde_json::json!({
+            "output": output, "n_systems": n, "n_atoms": n_atoms, "left_out": left_out,
+        }));
+    }
     print(&format!("{}: {n} systems", output.display()))
 }
 
-/// Two passes over the file: which system goes where, then each to its place.
-fn divide(
-    input: &Path,
-    keys: &LabelKeys,
-    sizes: &[(String, Size)],
-    out: &Path,
-    group_by: Option<&str>,
-    format: &str,
+/// What `data split` is told, apart from the parts.
+struct Split<'a> {
+    input: &'a Path,
+    out: &'a Path,
+    group_by: Option<&'a str>,
+    format: &'a str,
     seed: u64,
-) -> Result<()> {
-    let files = [input.to_path_buf()];
-    let mut groups = Groups::new(group_by);
-    load::each(&files, keys, &mut |system| groups.add(&system))?;
-    let parts = groups.split(sizes, seed)?;
-    std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
-    let path = |name: &str| out.join(format!("{name}.{format}"));
-    let mut writers = parts.iter().map(|(name, _)| write(&path(name))).collect::<potstill_core::Result<Vec<_>>>()?;
-    let mut n_seen = 0;
-    load::each(&files, keys, &mut |system| {
-        for ((_, indices), writer) in parts.iter().zip(&mut writers) {
-            // Indices of a part ascend.
-            if indices.binary_search(&n_seen).is_ok() {
-                writer.write(&system)?;
-            }
-        }
-        n_seen += 1;
-        Ok(())
-    })?;
-    for ((name, indices), writer) in parts.iter().zip(writers) {
-        writer.finish()?;
-        print(&format!("{}: {} systems", path(name).display(), indices.len()))?;
+}
+
+impl Split<'_> {
+    fn path(&self, part: &str) -> PathBuf {
+        self.out.join(format!("{part}.{}", self.format))
     }
-    Ok(())
+
+    /// Refuses parts that would destroy something, before anything is read.
+    fn check(&self, sizes: &[(String, Size)], overwrite: Overwrite) -> Result<()> {
+        let inputs = [self.input.to_path_buf()];
+        let policy = Output { overwrite, inputs: &inputs };
+        let paths: Vec<PathBuf> = sizes.iter().map(|(name, _)| self.path(name)).collect();
+        let kinds = paths.iter().map(|path| Ok((path.as_path(), FileKind::of_systems(path)?)));
+        Ok(policy.check_all(kinds.collect::<potstill_core::Result<Vec<_>>>()?)?)
+    }
+
+    /// Two passes over the file: which system goes where, then each to its place.
+    fn run(&self, keys: &LabelKeys, sizes: &[(String, Size)], json: bool) -> Result<()> {
+        let files = [self.input.to_path_buf()];
+        let mut groups = Groups::new(self.group_by);
+        load::each(&files, keys, &mut |system| groups.add(&system))?;
+        let parts = groups.split(sizes, self.seed)?;
+        let out = self.out;
+        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
+        let writers = parts.iter().map(|(name, _)| write(&self.path(name)));
+        let mut writers = writers.collect::<potstill_core::Result<Vec<_>>>()?;
+        let mut n_seen = 0;
+        load::each(&files, keys, &mut |system| {
+            for ((_, indices), writer) in parts.iter().zip(&mut writers) {
+                // Indices of a part ascend.
+                if indices.binary_search(&n_seen).is_ok() {
+                    writer.write(&system)?;
+                }
+            }
+            n_seen += 1;
+            Ok(())
+        })?;
+        let mut written = Vec::new();
+        for ((name, indices), writer) in parts.iter().zip(writers) {
+            let (path, left_out) = (self.path(name), writer.finish()?);
+            tell_left_out(&path, &left_out);
+            if !json {
+                print(&format!("{}: {} systems", path.display(), indices.len()))?;
+            }
+            written.push(serde_json::json!({
+                "name": name, "output": path, "n_systems": indices.len(), "left_out": left_out,
+            }));
+        }
+        if json { print_json(&serde_json::json!({ "parts": written })) } else { Ok(()) }
+    }
 }
 
 fn parse_part(part: &str) -> Result<(String, Size)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use potstill_core::io::write_atomically;
+use potstill_core::io::{Kind, Output, write_atomically};
 use potstill_nn::Architecture;
 use potstill_train::scales;
 
@@ -16,6 +16,12 @@ use crate::config_file;
 /// Fits the scale factors of a GemNet-OC to the training systems of a configuration.
 pub fn run(args: &FitScalesArgs) -> Result<Outcome> {
     let mut config = config_file::read(&args.config, &args.set)?;
+    if let Some(path) = &args.out {
+        let data = &config.data;
+        let files = data.train.iter().chain(&data.validation).chain(&data.synthetic).chain([&args.config]);
+        let inputs: Vec<_> = files.cloned().collect();
+        Output { overwrite: args.existing.policy(), inputs: &inputs }.check(path, Kind::ScaleFactors)?;
+    }
     config.seed = args.seed.unwrap_or(config.seed);
     let Architecture::GemNetOC(model) = &config.model else {
         let name = config.model.name();

@@ -1,10 +1,14 @@
 //! `potstill data generate`: structures made and labelled by a teacher.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
-use potstill_core::io::{LabelKeys, write};
+use potstill_core::System;
+use potstill_core::io::{Kind, LabelKeys, Output, write};
 use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
 
-use super::{print, print_json};
+use super::{print, print_json, tell_left_out};
 use crate::Outcome;
 use crate::args::{EngineArgs, GenerateArgs, GenerateMethod};
 use crate::load;
@@ -13,6 +17,9 @@ use crate::progress::Progress;
 
 /// Makes structures from seeds and writes those that pass the limits.
 pub fn run(args: &GenerateArgs) -> Result<Outcome> {
+    let inputs: Vec<PathBuf> = args.seeds.iter().chain([&args.teacher]).cloned().collect();
+    let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
+    policy.check(&args.output, Kind::of_systems(&args.output)?)?;
     let teacher = potential::open(&args.teacher, &EngineArgs::default(), args.dtype)?;
     say!("{}", teacher.describe());
     let mut seeds = load::systems(&args.seeds, &LabelKeys::default())?;
@@ -41,7 +48,13 @@ pub fn run(args: &GenerateArgs) -> Result<Outcome> {
     for system in &systems {
         writer.write(system)?;
     }
-    writer.finish()?;
+    tell_left_out(&args.output, &writer.finish()?);
+    let names =
+        |systems: &[System]| -> BTreeSet<String> { systems.iter().flat_map(|s| s.columns.keys()).cloned().collect() };
+    let dropped: Vec<String> = names(&seeds).difference(&names(&systems)).cloned().collect();
+    if !dropped.is_empty() {
+        say!("{}: left out, as they hold for the seeds alone: {}", args.output.display(), dropped.join(", "));
+    }
     if args.json {
         print_json(&serde_json::json!({ "output": args.output, "n_systems": systems.len(), "rejected": rejected }))?;
     } else {

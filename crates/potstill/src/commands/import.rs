@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use potstill_core::elements::atomic_number;
+use potstill_core::io::{Kind, Output};
 use potstill_nn::import::{ImportOptions, import};
 
 use super::{print, print_json};
@@ -10,6 +11,9 @@ use crate::args::ImportArgs;
 
 /// Turns a checkpoint of the Open Catalyst Project into a model file.
 pub fn run(args: &ImportArgs) -> Result<Outcome> {
+    let inputs = [Some(&args.checkpoint), args.config.as_ref(), args.scale_factors.as_ref()];
+    let inputs: Vec<_> = inputs.into_iter().flatten().cloned().collect();
+    Output { overwrite: args.existing.policy(), inputs: &inputs }.check(&args.output, Kind::Model)?;
     let element = |name: &String| {
         atomic_number(name).ok_or_else(|| anyhow!("--elements {name}: is not a chemical symbol; write H, C, O, …"))
     };

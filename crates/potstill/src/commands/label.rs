@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
 use potstill_core::dataset::Systems;
-use potstill_core::io::LabelKeys;
+use potstill_core::io::{LabelKeys, Output};
 use potstill_nn::Tap;
 use potstill_train::distill::cache::{Event, Kind, Origin, Precision, Questions, Wanted, open_or_make};
 use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
@@ -16,6 +16,8 @@ use crate::progress::Progress;
 
 /// Writes, or finds, what a teacher says of a dataset.
 pub fn run(args: &LabelArgs) -> Result<Outcome> {
+    let inputs: Vec<_> = args.model.iter().chain(&args.data).cloned().collect();
+    Output { inputs: &inputs, ..Output::default() }.check_folder(&args.out)?;
     let files = TeacherFiles::Several(args.model.clone());
     let teacher = Teacher::open(&files, &LabelOptions::default(), DType::F32)
         .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;

@@ -15,6 +15,8 @@ mod similarity;
 mod study;
 pub mod train;
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 
@@ -53,5 +55,12 @@ impl From<Precision> for DType {
             Precision::F32 => Self::F32,
             Precision::F64 => Self::F64,
         }
+    }
+}
+
+/// Says on standard error what a file has no room for, if there is anything.
+fn tell_left_out(file: &Path, names: &[String]) {
+    if !names.is_empty() {
+        say!("{}: left out, as the format cannot hold them: {}", file.display(), names.join(", "));
     }
 }

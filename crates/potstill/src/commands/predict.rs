@@ -1,11 +1,16 @@
 //! `potstill predict`
 
-use anyhow::Result;
-use potstill_core::evaluation::evaluate_each;
-use potstill_core::io::{ExtxyzWriter, LabelKeys};
-use potstill_core::{Prediction, System};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use anyhow::Result;
+use potstill_core::evaluation::evaluate_each;
+use potstill_core::io::keys::{ENERGY_KEYS, FORCES_KEYS};
+use potstill_core::io::{Kind, LabelKeys, Output, write};
+use potstill_core::system::Column;
+use potstill_core::{Prediction, System};
+
+use super::{print_json, tell_left_out};
 use crate::Outcome;
 use crate::args::PredictArgs;
 use crate::evaluation::ATOMS_PER_BATCH;
@@ -14,34 +19,56 @@ use crate::{load, potential};
 
 /// Replaces labels by what the model says, and adds atomic energies.
 pub fn run(args: &PredictArgs) -> Result<Outcome> {
+    let inputs = [args.model.clone(), args.input.clone()];
+    let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
+    policy.check(&args.output, Kind::of_systems(&args.output)?)?;
     let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), None, None)?;
     say!("{}", chosen.describe());
     let progress = Progress::new("predicting", systems.len() as u64);
-    let mut writer = ExtxyzWriter::create(&args.output)?;
-    let mut n_done = 0;
+    let mut writer = write(&args.output)?;
+    let (mut n_done, mut n_atoms) = (0, 0);
+    let mut dropped = BTreeSet::new();
     evaluate_each(chosen.potential.as_ref(), &systems, ATOMS_PER_BATCH, &mut |members, prediction| {
         let mut first = 0;
         for (i, system) in members.iter().enumerate() {
             let atoms = first..first + system.n_atoms();
             first = atoms.end;
-            let labelled = with_labels(system.clone().into_owned(), i, atoms.clone(), prediction);
-            writer.write_with(&labelled, &[("atomic_energies", &prediction.atomic_energies[atoms])])?;
+            writer.write(&with_labels(system.clone().into_owned(), i, atoms, prediction, &mut dropped))?;
         }
+        n_atoms += first;
         n_done += members.len();
         progress.set(n_done as u64);
         Ok(())
     })?;
     progress.finish();
-    writer.finish()?;
+    let left_out = writer.finish()?;
+    if !dropped.is_empty() {
+        let names = dropped.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say!("{}: left out, as other labels of the input: {names}", args.output.display());
+    }
+    tell_left_out(&args.output, &left_out);
     say!("{}: {} systems", args.output.display(), systems.len());
+    if args.json {
+        let left_out: Vec<&String> = dropped.iter().chain(&left_out).collect();
+        print_json(&serde_json::json!({
+            "output": args.output, "n_systems": systems.len(), "n_atoms": n_atoms, "engine": chosen.name(),
+            "left_out": left_out,
+        }))?;
+    }
     Ok(Outcome::Done)
 }
 
 /// The system with what the model says of it: number `i` of a batch, whose atoms are `atoms`.
-fn with_labels(mut system: System, i: usize, atoms: Range<usize>, prediction: &Prediction) -> System {
+fn with_labels(
+    mut system: System,
+    i: usize,
+    atoms: Range<usize>,
+    prediction: &Prediction,
+    dropped: &mut BTreeSet<String>,
+) -> System {
     system.energy = Some(prediction.energy[i]);
-    system.forces = Some(prediction.forces[atoms].to_vec());
+    system.forces = Some(prediction.forces[atoms.clone()].to_vec());
     system.stress = match (&prediction.virial, system.volume()) {
         (Some(virial), Some(volume)) if system.is_periodic() && volume > 0.0 => {
             Some(virial[i].map(|row| row.map(|v| -v / volume)))
@@ -49,6 +76,16 @@ fn with_labels(mut system: System, i: usize, atoms: Range<usize>, prediction: &P
         _ => None,
     };
     // Labels of the input under other names would read as predictions of this model.
-    system.metadata.retain(|key, _| !potstill_core::io::keys::ENERGY_KEYS.contains(&key.as_str()));
+    let mut keeps = |name: &String, known: &[&str]| {
+        let keeps = !known.contains(&name.as_str());
+        if !keeps {
+            dropped.insert(name.clone());
+        }
+        keeps
+    };
+    system.metadata.retain(|key, _| keeps(key, ENERGY_KEYS));
+    system.columns.retain(|name, _| keeps(name, FORCES_KEYS));
+    let atomic_energies = Column::real(prediction.atomic_energies[atoms].to_vec());
+    system.columns.insert("atomic_energies".to_owned(), atomic_energies);
     system
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device};
-use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_core::io::{Kind, LabelKeys, Output, write_atomically};
 use potstill_nn::Model;
 use potstill_train::similarity::{Similarity, similarity};
 
@@ -17,6 +17,10 @@ use crate::progress::Progress;
 
 /// Compares the layers of one network with those of others.
 pub fn run(args: &SimilarityArgs) -> Result<Outcome> {
+    if let Some(plot) = &args.plot {
+        let inputs: Vec<_> = args.b.iter().chain(&args.data).chain([&args.a]).cloned().collect();
+        Output { overwrite: args.existing.policy(), inputs: &inputs }.check(plot, Kind::Svg)?;
+    }
     let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &Device::flex(), DType::F32)?) };
     let first = load(&args.a)?;
     let mut systems = load::systems(&args.data, &LabelKeys::default())?;

@@ -81,7 +81,7 @@ mod tests {
                 let system = System { atomic_numbers: vec![6], positions: vec![[0.5; 3]], ..System::default() };
                 let mut writer = write(path)?;
                 writer.write(&System { energy: Some(energy), ..system })?;
-                writer.finish()
+                writer.finish().map(drop)
             }
         }
     }

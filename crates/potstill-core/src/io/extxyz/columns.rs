@@ -1,5 +1,7 @@
 //! `Properties=`: which column holds what.
 
+use crate::columns::ColumnValues;
+
 /// Most columns that a file may declare; more is a damaged line.
 pub const MAX_COLUMNS: usize = 100_000;
 
@@ -14,6 +16,28 @@ pub enum Kind {
     Integer,
     /// `L`
     Logical,
+}
+
+impl Kind {
+    /// No entries of that type.
+    pub fn no_values(self) -> ColumnValues {
+        match self {
+            Self::Text => ColumnValues::Text(Vec::new()),
+            Self::Real => ColumnValues::Real(Vec::new()),
+            Self::Integer => ColumnValues::Int(Vec::new()),
+            Self::Logical => ColumnValues::Bool(Vec::new()),
+        }
+    }
+
+    /// Type of some entries.
+    pub fn of(values: &ColumnValues) -> Self {
+        match values {
+            ColumnValues::Text(_) => Self::Text,
+            ColumnValues::Real(_) => Self::Real,
+            ColumnValues::Int(_) => Self::Integer,
+            ColumnValues::Bool(_) => Self::Logical,
+        }
+    }
 }
 
 /// `name:type:count`, that is `count` neighbouring columns.
@@ -93,8 +117,8 @@ pub enum Step {
     MoveMask(usize),
     /// A truth value.
     Fixed,
-    /// That many entries of no interest.
-    Skip(usize),
+    /// The entries of the plan's further column of that number.
+    Other(usize),
 }
 
 /// How to read each row of a system.
@@ -102,6 +126,8 @@ pub enum Step {
 pub struct Plan {
     /// In the order of the columns.
     pub steps: Vec<Step>,
+    /// Columns that are carried along.
+    pub others: Vec<Column>,
     /// Entries per row.
     pub n_columns: usize,
     /// Whether further entries may follow and are ignored, as in plain XYZ.
@@ -123,6 +149,7 @@ impl Plan {
         };
         let species = first_of(&["species", "Z", "numbers", "atomic_numbers"]).ok_or_else(|| missing("`species`"))?;
         let position = first_of(&["pos", "positions"]).ok_or_else(|| missing("`pos`"))?;
+        let mut others = Vec::new();
         let steps = columns.iter().map(|column| match column.name.as_str() {
             name if name == species => expect(column, &[Kind::Text, Kind::Integer], &[1], Step::Species),
             name if name == position => expect(column, &[Kind::Real], &[3], Step::Position),
@@ -130,10 +157,14 @@ impl Plan {
             "tags" => expect(column, &[Kind::Integer], &[1], Step::Tag),
             "move_mask" => expect(column, &[Kind::Logical, Kind::Integer], &[1, 3], Step::MoveMask(column.count)),
             "fixed" => expect(column, &[Kind::Logical, Kind::Integer], &[1], Step::Fixed),
-            _ => Ok(Step::Skip(column.count)),
+            _ => {
+                others.push(column.clone());
+                Ok(Step::Other(others.len() - 1))
+            }
         });
+        let steps = steps.collect::<Result<_, _>>()?;
         let n_columns = columns.iter().map(|c| c.count).sum();
-        Ok(Self { steps: steps.collect::<Result<_, _>>()?, n_columns, open_ended: false })
+        Ok(Self { steps, others, n_columns, open_ended: false })
     }
 
     /// Whether any step is that one.
@@ -158,9 +189,9 @@ mod tests {
     fn plan_of_a_slab() {
         let columns = parse("species:S:1:pos:R:3:move_mask:L:1:tags:I:1:q:R:2:forces:R:3").unwrap();
         let plan = Plan::new(&columns, Some("forces")).unwrap();
-        let expected = [Step::Species, Step::Position, Step::MoveMask(1), Step::Tag, Step::Skip(2), Step::Force];
+        let expected = [Step::Species, Step::Position, Step::MoveMask(1), Step::Tag, Step::Other(0), Step::Force];
         assert_eq!(plan.steps, expected);
-        assert_eq!(plan.n_columns, 11);
+        assert_eq!((plan.others, plan.n_columns), (vec![columns[4].clone()], 11));
     }
 
     #[test]

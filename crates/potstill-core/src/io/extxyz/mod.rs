@@ -14,14 +14,16 @@
 //! | the chosen energy | `energy` |
 //! | the chosen stress: 9 numbers, 6 (xx yy zz yz xz xy) or 3×3 JSON; tension positive | `stress` |
 //! | a chosen key with `virial` in its name: `stress = -virial / volume` | `stress` |
+//! | every other column of `Properties` (R, I, L or S, of any width) | `columns` |
 //! | every other key | `metadata` |
 //!
-//! Other columns are counted and skipped. Without `Properties` the columns are the symbol (or atomic number) and
-//! three coordinates, and anything may follow them; a comment without any `=` becomes the metadata key `comment`.
+//! Without `Properties` the columns are the symbol (or atomic number) and three coordinates; what follows them has no
+//! name and is left out; a comment without any `=` becomes the metadata key `comment`.
 
 mod columns;
 mod comment;
 mod labels;
+mod names;
 mod reader;
 mod rows;
 mod value;

@@ -10,7 +10,7 @@ use super::rows::{push_atom, shown};
 use super::value;
 use crate::io::compression::open_reader;
 use crate::io::keys::{ChosenKeys, LabelKeys};
-use crate::system::{Mat3, System};
+use crate::system::{Column, Mat3, System};
 use crate::{Error, Result};
 
 /// Longest line in bytes; more is a file of another kind.
@@ -74,15 +74,19 @@ impl<R: BufRead> ExtxyzReader<R> {
         let system = self.header.read(&String::from_utf8_lossy(line));
         let mut system = system.map_err(|message| self.lines.error(message))?;
         reserve(&mut system, &self.header.plan, n_atoms.min(ATOMS_RESERVED));
+        let mut others: Vec<_> = self.header.plan.others.iter().map(|column| column.kind.no_values()).collect();
         for i in 0..n_atoms {
             let pushed = match self.lines.next()? {
-                Some(line) => push_atom(line, &self.header.plan, &mut system),
+                Some(line) => push_atom(line, &self.header.plan, &mut system, &mut others),
                 None => return Err(self.truncated(n_atoms, i)),
             };
             if let Err(message) = pushed {
                 return Err(self.bad_row(message, count_line, n_atoms, i));
             }
         }
+        let columns = self.header.plan.others.iter().zip(others);
+        system.columns =
+            columns.map(|(column, values)| (column.name.clone(), Column { width: column.count, values })).collect();
         Ok(Some(system))
     }
 

@@ -1,15 +1,16 @@
 //! One line per atom.
 
-use super::columns::{Plan, Step};
+use super::columns::{Column, Plan, Step};
 use super::value;
+use crate::columns::ColumnValues;
 use crate::elements;
 use crate::system::{System, Vec3};
 
-/// Appends the atom in `line` to `system`.
+/// Appends the atom in `line` to `system`, and its entries of further columns to `others`, in the order of the plan.
 ///
 /// # Errors
 /// A message about the entry that is wrong, or about the number of columns.
-pub fn push_atom(line: &[u8], plan: &Plan, system: &mut System) -> Result<(), String> {
+pub fn push_atom(line: &[u8], plan: &Plan, system: &mut System, others: &mut [ColumnValues]) -> Result<(), String> {
     let mut entries = Entries { line, at: 0 };
     let mut fixed = false;
     for step in &plan.steps {
@@ -20,7 +21,7 @@ pub fn push_atom(line: &[u8], plan: &Plan, system: &mut System) -> Result<(), St
             Step::Tag => entries.integer().map(|v| system.tags.get_or_insert_default().push(v)),
             Step::MoveMask(n) => entries.any_true(n).map(|v| fixed |= !v),
             Step::Fixed => entries.any_true(1).map(|v| fixed |= v),
-            Step::Skip(n) => (0..n).try_for_each(|_| entries.next().map(drop)),
+            Step::Other(i) => entries.other(&plan.others[i], &mut others[i]),
         };
         done.map_err(|fault| fault.message(line, plan))?;
     }
@@ -116,6 +117,25 @@ impl<'a> Entries<'a> {
         elements::atomic_number_bytes(word).map_or_else(|| atomic_number(word), Ok)
     }
 
+    /// The entries of a column that is carried along.
+    fn other(&mut self, column: &Column, values: &mut ColumnValues) -> Result<(), Fault> {
+        for _ in 0..column.count {
+            let word = self.next()?;
+            let fault = |what: &str| Fault::Entry(format!("{}: expected {what}, found `{}`", column.name, shown(word)));
+            match values {
+                // Numbers that are not finite are no business of ours here.
+                ColumnValues::Real(all) => all.push(value::real_bytes(word).ok_or_else(|| fault("a number"))?),
+                ColumnValues::Int(all) => {
+                    let number = std::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
+                    all.push(number.ok_or_else(|| fault("an integer"))?);
+                }
+                ColumnValues::Bool(all) => all.push(truth(word).ok_or_else(|| fault("T or F"))?),
+                ColumnValues::Text(all) => all.push(String::from_utf8_lossy(word).into_owned()),
+            }
+        }
+        Ok(())
+    }
+
     fn integer(&mut self) -> Result<i32, Fault> {
         let word = self.next()?;
         let number = std::str::from_utf8(word).ok().and_then(|w| w.parse().ok());
@@ -126,16 +146,17 @@ impl<'a> Entries<'a> {
         let mut any = false;
         for _ in 0..n {
             let word = self.next()?;
-            any |= match word {
-                b"T" | b"1" => true,
-                b"F" | b"0" => false,
-                _ => std::str::from_utf8(word)
-                    .ok()
-                    .and_then(value::truth)
-                    .ok_or_else(|| Fault::Entry(format!("expected T or F, found `{}`", shown(word))))?,
-            };
+            any |= truth(word).ok_or_else(|| Fault::Entry(format!("expected T or F, found `{}`", shown(word))))?;
         }
         Ok(any)
+    }
+}
+
+fn truth(word: &[u8]) -> Option<bool> {
+    match word {
+        b"T" | b"1" => Some(true),
+        b"F" | b"0" => Some(false),
+        _ => value::truth(std::str::from_utf8(word).ok()?),
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::io::{LabelKeys, read_all};
-use crate::system::{System, Value};
+use crate::system::{Column, ColumnValues, System, Value};
 
 fn parse_with(text: &[u8], keys: &LabelKeys) -> crate::Result<Vec<System>> {
     ExtxyzReader::from_reader(text, Path::new("t.xyz"), keys).collect()
@@ -166,16 +166,58 @@ fn further_columns_and_compression() {
     for name in ["a.xyz", "a.extxyz.gz", "a.xyz.xz", "a.xyz.zst"] {
         assert_eq!(round_trip(&[system.clone(), system.clone()], name), [system.clone(), system.clone()]);
     }
+    let mut more = system.clone();
+    let pair = Column { width: 2, values: ColumnValues::Int(vec![1, 2, 3, 4]) };
+    more.columns.extend([("atomic_energies".into(), Column::real(vec![0.1, -3.0])), ("pair".into(), pair)]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.xyz");
     let mut writer = ExtxyzWriter::create(&path).unwrap();
-    writer.write_with(&system, &[("atomic_energies", &[0.1, -3.0]), ("pair", &[1.0, 2.0, 3.0, 4.0])]).unwrap();
+    writer.write(&more).unwrap();
     assert!(!path.exists());
     writer.finish().unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(":forces:R:3:atomic_energies:R:1:pair:R:2 "), "{text}");
-    assert!(text.ends_with("H 1.0 -2.0 0.5 T 2 0.0 0.0 0.0 -3.0 3.0 4.0\n"), "{text}");
-    assert_eq!(read_all(&path, &LabelKeys::default()).unwrap().0, [system]);
+    assert!(text.contains(":forces:R:3:atomic_energies:R:1:pair:I:2:q:R:1 "), "{text}");
+    assert!(text.ends_with("H 1.0 -2.0 0.5 T 2 0.0 0.0 0.0 -3.0 3 4 0.2\n"), "{text}");
+    assert_eq!(read_all(&path, &LabelKeys::default()).unwrap().0, [more]);
+}
+
+#[test]
+fn columns_of_every_type_are_kept() {
+    let head = "Properties=\"species:S:1:pos:R:3:charges:R:1:momenta:R:3:mol id:I:1:frozen:L:2:residue:S:1:Z:I:1\"";
+    let system = parse(&format!("2\n{head} a=1\nO 0 0 0 -0.8 1 2 3 7 T F WAT 8\nH 0 0 1 nan 0 0 1D0 -7 False 1 é 1\n"));
+    let of = |name: &str| (system.columns[name].width, system.columns[name].values.clone());
+    assert_eq!(of("momenta"), (3, ColumnValues::Real(vec![1.0, 2.0, 3.0, 0.0, 0.0, 1.0])));
+    assert_eq!(of("mol id"), (1, ColumnValues::Int(vec![7, -7])));
+    assert_eq!(of("frozen"), (2, ColumnValues::Bool(vec![true, false, false, true])));
+    assert_eq!(of("residue"), (1, ColumnValues::Text(vec!["WAT".into(), "é".into()])));
+    assert_eq!(of("Z"), (1, ColumnValues::Int(vec![8, 1])));
+    assert!(matches!(&system.columns["charges"].values, ColumnValues::Real(v) if v[0] == -0.8 && v[1].is_nan()));
+    let mut finite = system.clone();
+    finite.columns.insert("charges".into(), Column::real(vec![-0.8, 0.4]));
+    assert_eq!(round_trip(&[finite.clone()], "a.xyz"), [finite]);
+    let bad = |row: &str| error(&format!("1\nProperties=species:S:1:pos:R:3:q:I:1:l:L:1\nH 0 0 0 {row}\n"));
+    assert_eq!(bad("1.5 T"), "t.xyz:3: q: expected an integer, found `1.5` (atom 1 of 1)");
+    assert_eq!(bad("1 yes"), "t.xyz:3: l: expected T or F, found `yes` (atom 1 of 1)");
+}
+
+/// What is no label when it is read is none when it is written and read again, in whatever order systems come.
+#[test]
+fn other_labels_stay_what_they_are() {
+    let rows = "H 0 0 0 1 2 3\n";
+    let labelled = format!("1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\n{rows}");
+    let other = format!("1\nProperties=species:S:1:pos:R:3:dft_forces:R:3 dft_energy=2\n{rows}");
+    let mut systems = parse_with(format!("{labelled}{other}").as_bytes(), &LabelKeys::default()).unwrap();
+    assert_eq!((systems[1].energy, &systems[1].forces), (None, &None));
+    systems.reverse();
+    let read = round_trip(&systems, "a.xyz");
+    assert_eq!((read[0].energy, read[1].energy), (None, Some(1.0)));
+    assert_eq!((&read[0].forces, &read[1].forces), (&None, &systems[1].forces));
+    assert_eq!(read[0].columns["other_dft_forces"], systems[0].columns["dft_forces"]);
+    let keys = LabelKeys { forces: Some("REF".into()), ..LabelKeys::default() };
+    let two = "1\nProperties=species:S:1:pos:R:3:REF:R:3:forces:R:3 energy=1\nH 0 0 0 1 2 3 4 5 6\n";
+    let system = parse_with(two.as_bytes(), &keys).unwrap().remove(0);
+    let read = round_trip(std::slice::from_ref(&system), "a.xyz").remove(0);
+    assert_eq!((&read.forces, &read.columns["other_forces"]), (&system.forces, &system.columns["forces"]));
 }
 
 #[test]
@@ -183,10 +225,17 @@ fn unwritable_systems_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = ExtxyzWriter::create(&folder.path().join("a.xyz")).unwrap();
     let mut system = parse(SLAB);
-    assert_eq!(
-        writer.write_with(&system, &[("a", &[1.0])]).unwrap_err().to_string(),
-        "system 0 (a b): column a has 1 numbers for 2 atoms"
-    );
+    let column = |name: &str, values: ColumnValues| {
+        let columns = [(name.to_owned(), Column { width: 1, values })].into();
+        System { columns, ..system.clone() }
+    };
+    for (wrong, message) in [
+        (column("a", ColumnValues::Real(vec![1.0])), "column a has 1 entries for 2 atoms, 1 each"),
+        (column("a:b", ColumnValues::Bool(vec![true; 2])), "`a:b` cannot be the name of a column"),
+        (column("a", ColumnValues::Text(vec!["b".into(), "c d".into()])), "column a: `c d` is not one word"),
+    ] {
+        assert_eq!(writer.write(&wrong).unwrap_err().to_string(), format!("system 0 (a b): {message}"));
+    }
     system.energy = Some(f64::NAN);
     assert_eq!(writer.write(&system).unwrap_err().to_string(), "system 0 (a b): energy: a number is not finite");
     system.tags = Some(vec![]);
@@ -212,6 +261,19 @@ fn values() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn column(n: usize) -> impl Strategy<Value = Column> {
+    (1_usize..4).prop_flat_map(move |width| {
+        let n = n * width;
+        let values = prop_oneof![
+            prop::collection::vec(finite(), n).prop_map(ColumnValues::Real),
+            prop::collection::vec(any::<i64>(), n).prop_map(ColumnValues::Int),
+            prop::collection::vec(any::<bool>(), n).prop_map(ColumnValues::Bool),
+            prop::collection::vec("[^ \t\n\r\x0C]{1,5}", n).prop_map(ColumnValues::Text),
+        ];
+        values.prop_map(move |values| Column { width, values })
+    })
+}
+
 prop_compose! {
     fn systems()(n in 1_usize..6)(
         atomic_numbers in prop::collection::vec(1..=118_u8, n),
@@ -225,8 +287,9 @@ prop_compose! {
         energy in prop::option::of(finite()),
         pbc in any::<[bool; 3]>(),
         metadata in prop::collection::btree_map("m[a-z \"'=\\\\äé{\\[]{0,6}", values(), 0..5),
+        columns in prop::collection::btree_map("c[a-z \"'=\\\\é{\\[,]{0,6}", column(n), 0..4),
     ) -> System {
-        System { atomic_numbers, positions, cell, pbc, energy, forces, stress, tags, fixed, metadata }
+        System { atomic_numbers, positions, cell, pbc, energy, forces, stress, tags, fixed, columns, metadata }
     }
 }
 

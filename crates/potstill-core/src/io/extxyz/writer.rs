@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use super::columns::MAX_COLUMNS;
+use super::columns::{self, Kind, MAX_COLUMNS};
 use super::comment::{Pair, Wrap};
+use super::names::{column_name, key_name};
 use super::value::{JSON_MARK, typed};
 use crate::io::atomic::write_error;
 use crate::io::compression::CompressedFile;
-use crate::system::{System, Value};
+use crate::system::{Column, ColumnValues, System, Value};
 use crate::{Error, Result, elements};
 
 /// Writes systems; the file appears when [`ExtxyzWriter::finish`] succeeds.
@@ -32,22 +33,13 @@ impl ExtxyzWriter {
     /// Appends a system.
     ///
     /// # Errors
-    /// As [`ExtxyzWriter::write_with`].
-    pub fn write(&mut self, system: &System) -> Result<()> {
-        self.write_with(system, &[])
-    }
-
-    /// Appends a system with further real columns, each with one or more numbers per atom, such as
-    /// `("atomic_energies", &[…])`. Shape of each: `[n]` or, flattened, `[n, k]`.
-    ///
-    /// # Errors
     /// [`Error::System`] when arrays of the system disagree in length, hold an unknown element or no atom, or a
     /// number is not finite; [`Error::Io`] when the disk refuses.
-    pub fn write_with(&mut self, system: &System, columns: &[(&str, &[f64])]) -> Result<()> {
+    pub fn write(&mut self, system: &System) -> Result<()> {
         let fail = |message| Error::System { index: self.n_written, name: system.name(), message };
-        check(system, columns).map_err(fail)?;
+        check(system).map_err(fail)?;
         self.text.clear();
-        put_system(&mut self.text, system, columns);
+        put_system(&mut self.text, system).map_err(fail)?;
         self.file.write_all(self.text.as_bytes()).map_err(|e| write_error(self.file.path(), e))?;
         self.n_written += 1;
         Ok(())
@@ -62,15 +54,8 @@ impl ExtxyzWriter {
     }
 }
 
-/// Keys that shape a system and so cannot be metadata.
-const RESERVED_KEYS: [&str; 3] = ["Properties", "Lattice", "pbc"];
-/// Keys of labels. An `energy` that is mere metadata (another key was chosen) is written as `other_energy`.
-const LABEL_KEYS: [&str; 2] = ["energy", "stress"];
-/// Columns that the writer sets itself.
-const OWN_COLUMNS: [&str; 6] = ["species", "pos", "forces", "tags", "move_mask", "fixed"];
-
 /// Whether what would be written reads back.
-fn check(system: &System, columns: &[(&str, &[f64])]) -> std::result::Result<(), String> {
+fn check(system: &System) -> std::result::Result<(), String> {
     let n = system.n_atoms();
     if n == 0 {
         return Err("a system needs at least one atom".into());
@@ -87,17 +72,9 @@ fn check(system: &System, columns: &[(&str, &[f64])]) -> std::result::Result<(),
     if let Some(z) = system.atomic_numbers.iter().find(|z| elements::symbol(**z).is_none()) {
         return Err(format!("no element has the atomic number {z}"));
     }
-    for (name, values) in columns {
-        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if !plain || OWN_COLUMNS.contains(name) {
-            return Err(format!("`{name}` cannot be the name of a further column"));
-        }
-        if values.is_empty() || values.len() % n != 0 || values.len() / n > MAX_COLUMNS {
-            return Err(format!("column {name} has {} numbers for {n} atoms", values.len()));
-        }
-    }
-    if let Some(key) = system.metadata.keys().find(|k| k.is_empty() || RESERVED_KEYS.contains(&k.as_str())) {
-        return Err(format!("`{key}` cannot be a metadata key: it is reserved"));
+    let width: usize = system.columns.values().map(|column| column.width).sum();
+    if width > MAX_COLUMNS / 2 {
+        return Err(format!("has {width} further columns; at most {} can be written", MAX_COLUMNS / 2));
     }
     let finite = |values: &[f64]| values.iter().all(|v| v.is_finite());
     let all_finite = [
@@ -113,10 +90,10 @@ fn check(system: &System, columns: &[(&str, &[f64])]) -> std::result::Result<(),
     }
 }
 
-fn put_system(out: &mut String, system: &System, columns: &[(&str, &[f64])]) {
+fn put_system(out: &mut String, system: &System) -> std::result::Result<(), String> {
     let n = system.n_atoms();
     let _ = writeln!(out, "{n}");
-    put_comment(out, system, columns);
+    put_comment(out, system)?;
     for i in 0..n {
         // `check` has seen every array, so each has a row `i`.
         out.push_str(elements::symbol(system.atomic_numbers[i]).unwrap_or("X"));
@@ -130,28 +107,46 @@ fn put_system(out: &mut String, system: &System, columns: &[(&str, &[f64])]) {
         if let Some(forces) = &system.forces {
             put_reals(out, &forces[i]);
         }
-        for (_, values) in columns {
-            let width = values.len() / n;
-            put_reals(out, &values[i * width..(i + 1) * width]);
-        }
+        system.columns.values().for_each(|column| put_entries(out, column, i));
         out.push('\n');
+    }
+    Ok(())
+}
+
+/// The entries of atom `i`.
+fn put_entries(out: &mut String, column: &Column, i: usize) {
+    let entries = i * column.width..(i + 1) * column.width;
+    match &column.values {
+        ColumnValues::Real(values) => put_reals(out, &values[entries]),
+        ColumnValues::Int(values) => {
+            for v in &values[entries] {
+                let _ = write!(out, " {v}");
+            }
+        }
+        ColumnValues::Bool(values) => {
+            values[entries].iter().for_each(|v| out.push_str(if *v { " T" } else { " F" }));
+        }
+        ColumnValues::Text(values) => values[entries].iter().for_each(|v| out.extend([" ", v])),
     }
 }
 
-fn put_comment(out: &mut String, system: &System, columns: &[(&str, &[f64])]) {
+fn put_comment(out: &mut String, system: &System) -> std::result::Result<(), String> {
     if let Some(cell) = &system.cell {
         put_matrix(out, "Lattice", cell.as_flattened());
     }
-    out.push_str("Properties=species:S:1:pos:R:3");
+    let mut properties = "species:S:1:pos:R:3".to_owned();
     let optional = [
         (system.fixed.is_some(), ":move_mask:L:1"),
         (system.tags.is_some(), ":tags:I:1"),
         (system.forces.is_some(), ":forces:R:3"),
     ];
-    optional.iter().filter(|(there, _)| *there).for_each(|(_, text)| out.push_str(text));
-    for (name, values) in columns {
-        let _ = write!(out, ":{name}:R:{}", values.len() / system.n_atoms());
+    optional.iter().filter(|(there, _)| *there).for_each(|(_, text)| properties.push_str(text));
+    for (name, column) in &system.columns {
+        let (name, kind) = (column_name(system, name, column)?, Kind::of(&column.values));
+        let _ = write!(properties, ":{}", columns::Column { name, kind, count: column.width });
     }
+    out.push_str("Properties=");
+    put_key(out, &properties);
     out.push(' ');
     if let Some(energy) = system.energy {
         let _ = write!(out, "energy={energy:?} ");
@@ -160,10 +155,7 @@ fn put_comment(out: &mut String, system: &System, columns: &[(&str, &[f64])]) {
         put_matrix(out, "stress", stress.as_flattened());
     }
     for (key, value) in &system.metadata {
-        if LABEL_KEYS.contains(&key.as_str()) {
-            out.push_str("other_");
-        }
-        put_key(out, key);
+        put_key(out, &key_name(system, key, value)?);
         out.push('=');
         put_value(out, value);
         out.push(' ');
@@ -171,6 +163,7 @@ fn put_comment(out: &mut String, system: &System, columns: &[(&str, &[f64])]) {
     let axis = |periodic| if periodic { 'T' } else { 'F' };
     let [a, b, c] = system.pbc.map(axis);
     let _ = writeln!(out, "pbc=\"{a} {b} {c}\"");
+    Ok(())
 }
 
 fn put_matrix(out: &mut String, key: &str, numbers: &[f64]) {

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 use npyz::npz::NpzArchive;
 
-use super::array::{self, Array, Numbers};
+use super::OWN_ARRAYS;
+use super::array::{self, Array};
+use super::extras::Extras;
+use crate::columns::ColumnValues;
 use crate::io::checksum;
 use crate::io::keys::{ChosenKeys, LabelKeys};
 use crate::io::source::FileSource;
-use crate::system::{System, Value, Vec3};
+use crate::system::{Mat3, System, Vec3};
 use crate::{Error, Result, elements};
 
-/// Reads a COLL archive; the arrays are held in memory, the systems are cut from them one by one.
+/// Reads an archive; the arrays are held in memory, the systems are cut from them one by one.
 #[derive(Debug)]
 pub struct NpzReader {
     path: PathBuf,
@@ -22,9 +25,16 @@ pub struct NpzReader {
     first_atoms: Vec<usize>,
     atomic_numbers: Vec<u8>,
     positions: Vec<Vec3>,
+    cells: Option<Vec<Mat3>>,
+    pbc: Option<Vec<bool>>,
     energies: Option<Vec<f64>>,
     forces: Option<Vec<Vec3>>,
-    ids: Option<Vec<i64>>,
+    stresses: Option<Vec<Mat3>>,
+    tags: Option<Vec<i32>>,
+    fixed: Option<Vec<bool>>,
+    extras: Extras,
+    /// Arrays of no known shape or type.
+    left_out: Vec<String>,
     /// Next system.
     index: usize,
 }
@@ -57,8 +67,8 @@ impl NpzReader {
         path: &Path,
         keys: &LabelKeys,
     ) -> std::result::Result<Self, String> {
-        if let Some(name) = &keys.stress {
-            return Err(format!("no stress `{name}`: the npz layout holds free molecules; use extended XYZ"));
+        if let Some(name) = keys.stress.as_ref().filter(|name| name.to_ascii_lowercase().contains("virial")) {
+            return Err(format!("`{name}`: arrays of virials are not read; use extended XYZ, or store the stress"));
         }
         let counts = counts(required(archive, "N")?)?;
         let n_systems = counts.len();
@@ -72,22 +82,43 @@ impl NpzReader {
         let positions = vectors("R", required(archive, "R")?, n_atoms)?;
         let energies = label(archive, keys.energy.as_deref(), "E")?;
         let forces = label(archive, keys.forces.as_deref(), "F")?;
-        let ids = match optional(archive, "id") {
-            Ok(Some(Array { shape, numbers: Numbers::Integer(ids) })) => {
-                Some(per_system("id", &shape, ids, n_systems)?)
-            }
-            _ => None,
-        };
+        let stresses = label(archive, keys.stress.as_deref(), "stress")?;
+        let name_of = |label: &Option<(String, Array)>| label.as_ref().map(|(name, _)| name.clone());
         let chosen = ChosenKeys {
-            energy: energies.as_ref().map(|(name, _)| name.clone()),
-            forces: forces.as_ref().map(|(name, _)| name.clone()),
+            energy: name_of(&energies),
+            forces: name_of(&forces),
+            stress: name_of(&stresses),
             ..ChosenKeys::default()
         };
-        let energies = energies.map(|(name, a)| per_system(&name, &a.shape, a.numbers.into_reals(), n_systems));
+        let energies = energies.map(|(name, a)| {
+            let shape = a.shape.clone();
+            per_system(&name, &shape, a.into_reals(&name)?, n_systems)
+        });
         let forces = forces.map(|(name, a)| vectors(&name, a, n_atoms));
-        let (energies, forces) = (energies.transpose()?, forces.transpose()?);
-        let path = path.to_path_buf();
-        Ok(Self { path, chosen, first_atoms, atomic_numbers, positions, energies, forces, ids, index: 0 })
+        let stresses = stresses.map(|(name, a)| matrices(&name, a, n_systems));
+        let cells = optional(archive, "cell")?.map(|a| matrices("cell", a, n_systems)).transpose()?;
+        let pbc = optional(archive, "pbc")?.map(|a| truths("pbc", a, &[n_systems, 3])).transpose()?;
+        let fixed = optional(archive, "fixed")?.map(|a| truths("fixed", a, &[n_atoms])).transpose()?;
+        let tags = optional(archive, "tags")?.map(|a| tags(a, n_atoms)).transpose()?;
+        let (extras, left_out) = extras(archive, &chosen, n_systems, n_atoms)?;
+        let (energies, forces, stresses) = (energies.transpose()?, forces.transpose()?, stresses.transpose()?);
+        Ok(Self {
+            path: path.to_path_buf(),
+            chosen,
+            first_atoms,
+            atomic_numbers,
+            positions,
+            cells,
+            pbc,
+            energies,
+            forces,
+            stresses,
+            tags,
+            fixed,
+            extras,
+            left_out,
+            index: 0,
+        })
     }
 
     /// Number of systems.
@@ -116,13 +147,20 @@ impl NpzReader {
     pub fn get(&self, i: usize) -> Result<System> {
         let fail = |message: String| Error::file(&self.path, message);
         let atoms = self.atoms(i).ok_or_else(|| fail(format!("has {} systems; there is no system {i}", self.len())))?;
+        let cell = self.cells.as_ref().map(|c| c[i]).filter(|c| c.as_flattened().iter().any(|v| *v != 0.0));
+        let pbc = self.pbc.as_ref().map(|pbc| std::array::from_fn(|axis| pbc[3 * i + axis]));
         let system = System {
             atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
             positions: self.positions[atoms.clone()].to_vec(),
+            cell,
+            pbc: pbc.unwrap_or([cell.is_some(); 3]),
             energy: self.energies.as_ref().map(|e| e[i]),
             forces: self.forces.as_ref().map(|f| f[atoms.clone()].to_vec()),
-            metadata: self.ids.iter().map(|ids| ("id".to_owned(), Value::Int(ids[i]))).collect(),
-            ..System::default()
+            stress: self.stresses.as_ref().map(|s| s[i]).filter(|s| !s.as_flattened().iter().all(|v| v.is_nan())),
+            tags: self.tags.as_ref().map(|t| t[atoms.clone()].to_vec()),
+            fixed: self.fixed.as_ref().map(|f| f[atoms.clone()].to_vec()),
+            columns: self.extras.columns(&atoms),
+            metadata: self.extras.metadata(i),
         };
         let all_finite = |vectors: &[Vec3]| vectors.as_flattened().iter().all(|v| v.is_finite());
         let name = |key: &Option<String>, usual: &str| key.clone().unwrap_or_else(|| usual.to_owned());
@@ -130,6 +168,8 @@ impl NpzReader {
             ("R".to_owned(), all_finite(&system.positions)),
             (name(&self.chosen.energy, "E"), system.energy.is_none_or(f64::is_finite)),
             (name(&self.chosen.forces, "F"), system.forces.as_ref().is_none_or(|f| all_finite(f))),
+            (name(&self.chosen.stress, "stress"), system.stress.as_ref().is_none_or(|s| all_finite(s))),
+            ("cell".to_owned(), system.cell.as_ref().is_none_or(|c| all_finite(c))),
         ];
         match finite.iter().find(|(_, ok)| !ok) {
             Some((name, _)) => Err(fail(format!("system {i}: {name} is not finite; repair or remove this system"))),
@@ -140,6 +180,11 @@ impl NpzReader {
     /// Names of the arrays that hold the labels.
     pub fn chosen(&self) -> &ChosenKeys {
         &self.chosen
+    }
+
+    /// Names of arrays that are left out, because their shape or type is none that a system can hold.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 }
 
@@ -155,6 +200,12 @@ impl Iterator for NpzReader {
 }
 
 fn optional<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Option<Array>, String> {
+    let Some(bytes) = bytes(archive, name)? else { return Ok(None) };
+    array::parse(&bytes).map(Some).map_err(|message| format!("array {name} {message}"))
+}
+
+/// The bytes of an array, whose CRC the archive's reader checks.
+fn bytes<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Option<Vec<u8>>, String> {
     let file_name = format!("{name}.npy");
     if !archive.array_names().any(|n| n == name) {
         return Ok(None);
@@ -164,7 +215,30 @@ fn optional<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::res
     // Grows with what is really there, whatever sizes the archive claims.
     let mut bytes = Vec::new();
     entry.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
-    array::parse(&bytes).map(Some).map_err(|message| format!("array {name} {message}"))
+    Ok(Some(bytes))
+}
+
+/// Metadata and columns, and the names of arrays that are neither.
+fn extras<R: Read + Seek>(
+    archive: &mut NpzArchive<R>,
+    chosen: &ChosenKeys,
+    n_systems: usize,
+    n_atoms: usize,
+) -> std::result::Result<(Extras, Vec<String>), String> {
+    let labels = [&chosen.energy, &chosen.forces, &chosen.stress];
+    let is_label = |name: &str| labels.iter().any(|label| label.as_deref() == Some(name));
+    // An `E` is mere metadata where another name was asked for.
+    let taken = |name: &str| is_label(name) || OWN_ARRAYS.contains(&name) && !["E", "F", "stress"].contains(&name);
+    let mut names: Vec<String> = archive.array_names().filter(|name| !taken(name)).map(str::to_owned).collect();
+    names.sort_unstable();
+    let (mut extras, mut left_out) = (Extras::default(), Vec::new());
+    for name in names {
+        let array = bytes(archive, &name)?.and_then(|bytes| array::parse(&bytes).ok());
+        if !array.is_some_and(|array| extras.add(&name, array, n_systems, n_atoms)) {
+            left_out.push(name);
+        }
+    }
+    Ok((extras, left_out))
 }
 
 fn required<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Array, String> {
@@ -191,7 +265,7 @@ fn label<R: Read + Seek>(
 
 fn counts(array: Array) -> std::result::Result<Vec<usize>, String> {
     let n = array.shape.iter().product();
-    let Numbers::Integer(values) = array.numbers else { return Err("array N should hold integers".into()) };
+    let ColumnValues::Int(values) = array.values else { return Err("array N should hold integers".into()) };
     let values = per_system("N", &array.shape, values, n)?;
     let count = |(i, v): (usize, i64)| match usize::try_from(v) {
         Ok(v) if v > 0 => Ok(v),
@@ -201,7 +275,7 @@ fn counts(array: Array) -> std::result::Result<Vec<usize>, String> {
 }
 
 fn atomic_numbers(array: Array, n_atoms: usize) -> std::result::Result<Vec<u8>, String> {
-    let Numbers::Integer(values) = array.numbers else { return Err("array Z should hold integers".into()) };
+    let ColumnValues::Int(values) = array.values else { return Err("array Z should hold integers".into()) };
     if values.len() != n_atoms {
         return Err(format!("Z has shape {:?}, but N adds up to {n_atoms} atoms", array.shape));
     }
@@ -216,7 +290,33 @@ fn vectors(name: &str, array: Array, n_atoms: usize) -> std::result::Result<Vec<
     if array.shape != [n_atoms, 3] {
         return Err(format!("{name} has shape {:?}, expected [{n_atoms}, 3] as N adds up", array.shape));
     }
-    Ok(array.numbers.into_reals().as_chunks().0.to_vec())
+    Ok(array.into_reals(name)?.as_chunks().0.to_vec())
+}
+
+fn matrices(name: &str, array: Array, n_systems: usize) -> std::result::Result<Vec<Mat3>, String> {
+    if array.shape != [n_systems, 3, 3] {
+        return Err(format!("{name} has shape {:?}, expected [{n_systems}, 3, 3]", array.shape));
+    }
+    Ok(array.into_reals(name)?.as_chunks().0.as_chunks().0.to_vec())
+}
+
+fn truths(name: &str, array: Array, shape: &[usize]) -> std::result::Result<Vec<bool>, String> {
+    if array.shape != shape {
+        return Err(format!("{name} has shape {:?}, expected {shape:?}", array.shape));
+    }
+    match array.values {
+        ColumnValues::Bool(values) => Ok(values),
+        ColumnValues::Int(values) => Ok(values.into_iter().map(|v| v != 0).collect()),
+        _ => Err(format!("array {name} should hold truth values")),
+    }
+}
+
+fn tags(array: Array, n_atoms: usize) -> std::result::Result<Vec<i32>, String> {
+    let ColumnValues::Int(values) = array.values else { return Err("array tags should hold integers".into()) };
+    if array.shape != [n_atoms] {
+        return Err(format!("tags has shape {:?}, expected [{n_atoms}]", array.shape));
+    }
+    values.into_iter().map(|v| i32::try_from(v).map_err(|_| format!("tags: {v} is too large"))).collect()
 }
 
 fn per_system<T>(name: &str, shape: &[usize], values: Vec<T>, n: usize) -> std::result::Result<Vec<T>, String> {

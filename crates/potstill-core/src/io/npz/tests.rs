@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::io::{LabelKeys, read_all};
-use crate::system::{System, Value};
+use crate::system::{Column, ColumnValues, System, Value};
 
 /// An archive of two systems, with some arrays replaced or, when empty, left out.
 fn archive(integers: &[(&str, &[u64], &[i32])], reals: &[(&str, &[u64], &[f32])]) -> Vec<u8> {
@@ -85,7 +85,7 @@ fn fortran_order_and_big_endian() {
     npy.extend(header.bytes());
     npy.extend([0, 0, 0, 3, 0, 1, 0, 4, 0, 2, 0, 5]);
     let array = array::parse(&npy).unwrap();
-    assert_eq!(array.numbers, array::Numbers::Integer(vec![0, 1, 2, 3, 4, 5]));
+    assert_eq!(array.values, ColumnValues::Int(vec![0, 1, 2, 3, 4, 5]));
 }
 
 #[test]
@@ -134,7 +134,120 @@ fn coll_archives_equal_their_text() {
     }
 }
 
+fn round_trip(systems: &[System]) -> (Vec<System>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npz");
+    let mut writer = NpzWriter::create(&path).unwrap();
+    systems.iter().for_each(|s| writer.write(s).unwrap());
+    let left_out = writer.finish().unwrap();
+    (read_all(&path, &LabelKeys::default()).unwrap().0, left_out)
+}
+
+#[test]
+fn metadata_cells_stress_and_columns_are_kept() {
+    let system = |i: usize| System {
+        atomic_numbers: vec![6; i + 1],
+        positions: vec![[0.5; 3]; i + 1],
+        cell: (i == 1).then_some([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.5, 2.0]]),
+        pbc: if i == 1 { [true, true, false] } else { [false; 3] },
+        energy: Some(-1.0),
+        stress: (i == 1).then_some([[0.1; 3]; 3]),
+        tags: Some(vec![2; i + 1]),
+        fixed: Some((0..=i).map(|k| k == 1).collect()),
+        columns: [
+            ("momenta".to_owned(), Column { width: 3, values: ColumnValues::Real(vec![0.25; 3 * (i + 1)]) }),
+            ("residue".to_owned(), Column { width: 1, values: ColumnValues::Text(vec!["é".into(); i + 1]) }),
+        ]
+        .into(),
+        metadata: [
+            ("traj".to_owned(), Value::Text(format!("run {i}"))),
+            ("E".to_owned(), Value::Int(i as i64)),
+            ("free".to_owned(), Value::Bool(i == 1)),
+        ]
+        .into(),
+        ..System::default()
+    };
+    let systems = [system(0), system(1), system(2)];
+    let (read, left_out) = round_trip(&systems);
+    let mut expected = systems.clone();
+    for system in &mut expected {
+        let field = system.metadata.remove("E").unwrap();
+        system.metadata.insert("other_E".to_owned(), field);
+    }
+    assert_eq!((&read[..], left_out), (&expected[..], Vec::new()));
+
+    // What only some systems have, or what has several types or shapes, has no array.
+    let mut systems = systems;
+    systems[0].metadata.insert("only".to_owned(), Value::Int(1));
+    systems[1].metadata.insert("traj".to_owned(), Value::Int(1));
+    systems[2].columns.remove("residue");
+    systems[2].tags = None;
+    systems.iter_mut().for_each(|s| drop(s.metadata.insert("list".to_owned(), Value::Json(vec![1, 2].into()))));
+    let (read, mut left_out) = round_trip(&systems);
+    left_out.sort();
+    assert_eq!(left_out, ["list", "only", "residue", "tags", "traj"]);
+    assert_eq!(read[1].columns.keys().collect::<Vec<_>>(), ["momenta"]);
+    assert_eq!(read[1].metadata.keys().collect::<Vec<_>>(), ["free", "other_E"]);
+}
+
+#[test]
+fn arrays_of_other_programs_are_kept_or_named() {
+    let q: (&str, &[u64], &[i32]) = ("q", &[3], &[1, 2, 3]);
+    let t: (&str, &[u64], &[i32]) = ("t", &[2, 1], &[4, 5]);
+    let odd: (&str, &[u64], &[i32]) = ("odd", &[5], &[0; 5]);
+    let bytes = archive(&[N, Z, q, t, odd], &[R, ("dipole", &[2, 3], &[0.0; 6])]);
+    let reader = NpzReader::from_reader(Cursor::new(bytes), Path::new("t.npz"), &LabelKeys::default()).unwrap();
+    assert_eq!(reader.left_out(), ["dipole", "odd"]);
+    let systems: Vec<System> = reader.map(Result::unwrap).collect();
+    assert_eq!(systems[1].columns["q"].values, ColumnValues::Int(vec![3]));
+    assert_eq!(systems[1].metadata["t"], Value::Int(5));
+}
+
+fn value(kind: u8) -> BoxedStrategy<Value> {
+    match kind {
+        0 => any::<bool>().prop_map(Value::Bool).boxed(),
+        1 => any::<i64>().prop_map(Value::Int).boxed(),
+        2 => (-1e9..1e9).prop_map(Value::Real).boxed(),
+        _ => "[^\\x00]{0,6}".prop_map(Value::Text).boxed(),
+    }
+}
+
+fn column(kind: u8, width: usize, n: usize) -> BoxedStrategy<Column> {
+    let n = n * width;
+    let values = match kind {
+        0 => prop::collection::vec(any::<bool>(), n).prop_map(ColumnValues::Bool).boxed(),
+        1 => prop::collection::vec(any::<i64>(), n).prop_map(ColumnValues::Int).boxed(),
+        2 => prop::collection::vec(-1e9..1e9, n).prop_map(ColumnValues::Real).boxed(),
+        _ => prop::collection::vec("[^\\x00]{0,4}", n).prop_map(ColumnValues::Text).boxed(),
+    };
+    values.prop_map(move |values| Column { width, values }).boxed()
+}
+
+/// Systems with the same metadata and columns, as many of them single atoms as not.
+fn systems() -> impl Strategy<Value = Vec<System>> {
+    let shapes = prop::collection::vec(prop_oneof![Just(1_usize), 1..4_usize], 1..4);
+    (shapes, 0..4_u8, 0..4_u8, 1..4_usize).prop_flat_map(|(sizes, kind, other, width)| {
+        let each = move |n: usize| {
+            (value(kind), column(other, width, n), column(kind, 1, n)).prop_map(move |(value, a, b)| System {
+                atomic_numbers: vec![1; n],
+                positions: vec![[0.0; 3]; n],
+                columns: [("a".to_owned(), a), ("b".to_owned(), b)].into(),
+                metadata: [("m".to_owned(), value)].into(),
+                ..System::default()
+            })
+        };
+        sizes.into_iter().map(each).collect::<Vec<_>>()
+    })
+}
+
 proptest! {
+    #[test]
+    fn what_is_written_is_read(systems in systems()) {
+        let (read, left_out) = round_trip(&systems);
+        prop_assert_eq!(read, systems);
+        prop_assert_eq!(left_out, Vec::<String>::new());
+    }
+
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), header in ".{0,80}") {
         let _ = parse(&bytes);

@@ -58,7 +58,8 @@ pub(super) fn system(bytes: &[u8], keys: &LabelKeys, chosen: &mut ChosenKeys) ->
     let tags = column("tags")?.map(|tags| tags.into_iter().map(|tag| whole("tags", tag)).collect());
     let fixed = column("fixed")?.map(|fixed| fixed.into_iter().map(|f| f != 0.0).collect());
     let (tags, pbc) = (tags.transpose()?, [cell.is_some(); 3]);
-    Ok(System { atomic_numbers, positions, cell, pbc, energy, forces, stress: None, tags, fixed, metadata })
+    let labels = System { energy, forces, tags, fixed, metadata, ..System::default() };
+    Ok(System { atomic_numbers, positions, cell, pbc, ..labels })
 }
 
 /// The dictionary of attributes, wherever the object keeps it.

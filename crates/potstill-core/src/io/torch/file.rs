@@ -65,10 +65,11 @@ impl TorchFile {
         Layout::is_tensor(value)
     }
 
-    /// Finds the entries of a tensor and checks that they are there.
+    /// Finds the entries of a tensor and checks that they are there and, in a zip archive, undamaged: its storage is
+    /// read for that, once.
     ///
     /// # Errors
-    /// [`Error::File`] when the value is not a tensor, or its storage is absent or too short.
+    /// [`Error::File`] when the value is not a tensor, or its storage is absent, damaged or too short.
     pub fn tensor(&self, value: Value<'_>) -> Result<TensorRef> {
         self.storages.tensor(&*self.source, value).map_err(|message| Error::file(&self.path, message))
     }

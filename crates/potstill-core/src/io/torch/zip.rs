@@ -1,6 +1,9 @@
 //! The directory of a zip archive whose entries are not compressed, as `torch.save` writes it.
+//!
+//! Each entry is compared with its CRC-32 once, when it is first looked for.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::storage::Place;
 use crate::io::source::ReadAt;
@@ -8,17 +11,24 @@ use crate::io::source::ReadAt;
 /// Longest directory that is read; PyTorch needs about 100 bytes per tensor.
 const MAX_DIRECTORY: u64 = 16 << 20;
 
+/// Bytes read at a time.
+const WINDOW: u64 = 1 << 20;
+
 /// Entries of an archive by name.
 #[derive(Debug)]
 pub(super) struct Archive {
     entries: HashMap<String, Entry>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Entry {
     method: u16,
     header: u64,
     length: u64,
+    /// CRC-32 of its bytes; 0 where `torch.save` was told to leave it out.
+    crc: u32,
+    /// Whether the bytes have been compared with it.
+    checked: AtomicBool,
 }
 
 impl Archive {
@@ -45,7 +55,7 @@ impl Archive {
         found.ok_or_else(|| "is a zip archive without `data.pkl`; it was not written by torch.save".into())
     }
 
-    /// Where the bytes of an entry lie; absent when there is no such entry.
+    /// Where the bytes of an entry lie, which are as they were written; absent when there is no such entry.
     pub fn find(&self, source: &(impl ReadAt + ?Sized), name: &str) -> Result<Option<Place>, String> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         if entry.method != 0 {
@@ -60,7 +70,36 @@ impl Archive {
         if start.checked_add(entry.length).is_none_or(|end| end > source.size()) {
             return Err(format!("`{name}` is cut short"));
         }
-        Ok(Some(Place { start, length: entry.length }))
+        let place = Place { start, length: entry.length };
+        if !entry.checked.load(Ordering::Relaxed) {
+            entry.check(source, place).map_err(|e| format!("`{name}` {e}"))?;
+            entry.checked.store(true, Ordering::Relaxed);
+        }
+        Ok(Some(place))
+    }
+}
+
+impl Entry {
+    fn check(&self, source: &(impl ReadAt + ?Sized), place: Place) -> Result<(), String> {
+        if self.crc == 0 {
+            return Ok(());
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        let mut buffer = Vec::new();
+        let mut done = 0;
+        while done < place.length {
+            let length = (place.length - done).min(WINDOW);
+            buffer.resize(length as usize, 0);
+            source.fill(place.start + done, &mut buffer)?;
+            hasher.update(&buffer);
+            done += length;
+        }
+        match hasher.finalize() == self.crc {
+            true => Ok(()),
+            false => {
+                Err("is damaged: its bytes do not have the CRC-32 of the zip directory; copy the file again".into())
+            }
+        }
     }
 }
 
@@ -101,8 +140,9 @@ fn record(bytes: &[u8]) -> Option<(String, Entry, &[u8])> {
     let (name, rest) = rest.split_at_checked(u16_at(head, 28).into())?;
     let (mut extra, rest) = rest.split_at_checked(u16_at(head, 30).into())?;
     let (_comment, rest) = rest.split_at_checked(u16_at(head, 32).into())?;
-    let (packed, full, header) = (u32_at(head, 20), u32_at(head, 24), u32_at(head, 42));
-    let mut entry = Entry { method: u16_at(head, 10), header: header.into(), length: full.into() };
+    let (packed, full, narrow_header) = (u32_at(head, 20), u32_at(head, 24), u32_at(head, 42));
+    let (header, length, crc) = (u64::from(narrow_header), u64::from(full), u32_at(head, 16));
+    let mut entry = Entry { method: u16_at(head, 10), header, length, crc, checked: AtomicBool::new(false) };
     // Sizes beyond 4 GiB stand in an extra field, only those that need it, in this order.
     while extra.len() >= 4 {
         let (field, next) = extra.split_at_checked(4 + usize::from(u16_at(extra, 2)))?;
@@ -115,7 +155,7 @@ fn record(bytes: &[u8]) -> Option<(String, Entry, &[u8])> {
             };
             entry.length = wide(full);
             wide(packed);
-            entry.header = wide(header);
+            entry.header = wide(narrow_header);
         }
         extra = next;
     }
