@@ -3,6 +3,7 @@
 //! Plain arrays in f64 and nothing that prints: every other crate of potstill builds on this one.
 //! Units are eV and Å everywhere; see `CONVENTIONS.md` for signs and index order.
 
+pub mod covalent_radii;
 pub mod dataset;
 pub mod elements;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod number;
 pub mod potential;
 pub mod radial;
 pub mod system;
+pub mod units;
 
 pub use error::{Error, Result};
 pub use potential::{Potential, Prediction};
