@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod compression;
 pub mod extxyz;
+mod header_units;
 pub mod keys;
 pub mod lmdb;
 pub mod npz;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use npyz::npz::NpzArchive;
 
 use super::array::{self, Array, Numbers};
+use crate::io::header_units;
 use crate::io::keys::{ChosenKeys, LabelKeys};
 use crate::system::{System, Value, Vec3};
 use crate::{Error, Result, elements};
@@ -57,6 +58,7 @@ impl NpzReader {
         if let Some(name) = &keys.stress {
             return Err(format!("no stress `{name}`: the npz layout holds free molecules; use extended XYZ"));
         }
+        check_units(archive)?;
         let counts = counts(required(archive, "N")?)?;
         let n_systems = counts.len();
         let mut first_atoms = vec![0];
@@ -162,6 +164,26 @@ fn optional<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::res
     let mut bytes = Vec::new();
     entry.read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
     array::parse(&bytes).map(Some).map_err(|message| format!("array {name} {message}"))
+}
+
+/// Refuses an archive with an array such as `energy_unit` whose text is not ours.
+fn check_units<R: Read + Seek>(archive: &mut NpzArchive<R>) -> std::result::Result<(), String> {
+    /// Bytes of an array that are looked at: more is no name of a unit.
+    const LONGEST: u64 = 1 << 16;
+    let names: Vec<String> =
+        archive.array_names().filter(|n| n.to_lowercase().contains("unit")).map(Into::into).collect();
+    for name in names {
+        let mut bytes = Vec::new();
+        // What cannot be read says nothing about units.
+        let Ok(entry) = archive.zip_archive().by_name(&format!("{name}.npy")) else { continue };
+        if entry.take(LONGEST).read_to_end(&mut bytes).is_ok()
+            && let Some(text) = array::parse_text(&bytes)
+            && let Some(message) = header_units::foreign(&name, &text)
+        {
+            return Err(message);
+        }
+    }
+    Ok(())
 }
 
 fn required<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Array, String> {
