@@ -3,6 +3,7 @@
 #[cfg(feature = "mimalloc")]
 mod allocator;
 mod args;
+mod audit;
 mod commands;
 mod config_file;
 mod evaluation;

@@ -3,28 +3,34 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use potstill_core::dataset::audit::{Audit, Options, Split};
 use potstill_core::dataset::{Gathering, Groups, Size, Statistics, Summary};
 use potstill_core::io::{LabelKeys, read, write};
 
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::DataCommand;
-use crate::load;
 use crate::progress::Progress;
+use crate::{audit, load};
 
 /// Looks at data, converts it, splits it.
 pub fn run(command: &DataCommand) -> Result<Outcome> {
     match command {
         DataCommand::Info { files, keys, json } => {
-            let mut gathering = Gathering::default();
-            load::each(files, &LabelKeys::from(keys), &mut |system| {
+            let (mut gathering, mut audit) = (Gathering::default(), Audit::new(Options::default()));
+            load::each_placed(files, &LabelKeys::from(keys), &mut |file, index, system| {
                 gathering.add(&system);
+                audit.add(Split::All, Some(file), index, &system);
                 Ok(())
             })?;
-            let statistics = gathering.finish();
+            let (statistics, report) = (gathering.finish(), audit.finish());
             match json {
-                true => print_json(&statistics)?,
-                false => print(&describe(&statistics))?,
+                true => {
+                    let mut value = serde_json::to_value(&statistics)?;
+                    value["findings"] = serde_json::to_value(&report)?;
+                    print_json(&value)?;
+                }
+                false => print(&format!("{}\n\n{}", describe(&statistics), audit::describe(&report)))?,
             }
         }
         DataCommand::Convert { input, output, keys } => convert(input, output, &LabelKeys::from(keys))?,

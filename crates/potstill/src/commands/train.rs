@@ -18,7 +18,7 @@ use super::{print, print_json};
 use crate::Outcome;
 use crate::args::TrainArgs;
 use crate::progress::Progress;
-use crate::{config_file, load};
+use crate::{audit, config_file, load};
 
 /// What a run writes into its folder.
 const RUN_FILES: [&str; 6] = ["config.toml", "environment.json", METRICS, EVENTS, "model.safetensors", "checkpoints"];
@@ -37,6 +37,7 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
     }
     prepare_folder(&args.out, args.resume, args.overwrite)?;
     let data = load_data(&config.data)?;
+    audit::before_training(&config.data, &data)?;
     save_config(&args.out, &config)?;
     let interrupt = interrupt_flag()?;
     let summary = run_config(&config, data, &args.out, args.resume, &interrupt, "training")?;
