@@ -4,6 +4,7 @@
 //! Units are eV and Å everywhere; see `CONVENTIONS.md` for signs and index order.
 
 pub mod columns;
+pub mod covalent_radii;
 pub mod dataset;
 pub mod elements;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod number;
 pub mod potential;
 pub mod radial;
 pub mod system;
+pub mod units;
 
 pub use error::{Error, Result};
 pub use potential::{Potential, Prediction};

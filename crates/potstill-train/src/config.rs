@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use potstill_core::dataset::audit::Leaks;
 use potstill_core::dataset::{Normalization, ReferenceEnergies};
 use potstill_core::{Error, Result, limits};
 use potstill_nn::Architecture;
@@ -66,9 +67,25 @@ pub struct DataConfig {
     /// Default: `"least_squares"`.
     #[serde(default = "least_squares")]
     pub reference_energies: ReferenceEnergies,
+    /// What is checked before the first step: `{ units = false, leaks = "allow" }`. Default: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ChecksConfig>,
     /// Shift and scale of the labels: `"none"`, `"energy"`, `"forces"` or a table. Default: `"forces"`.
     #[serde(default = "by_forces")]
     pub normalization: Normalization,
+}
+
+/// Checks of the data before the first step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChecksConfig {
+    /// Whether systems whose units or force signs are not those of eV and Å are refused. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<bool>,
+    /// What is done about validation and test systems that are training systems, too: `"allow"`, `"warn"` or `"refuse"`
+    /// (which is about test systems only). Default: `"warn"` in training, `"refuse"` in studies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaks: Option<Leaks>,
 }
 
 fn least_squares() -> ReferenceEnergies {

@@ -321,6 +321,7 @@ fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<
     config.data.validation.clear();
     config.data.synthetic.clear();
     config.data.in_memory = None;
+    config.data.checks = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
         distill.teacher = TeacherFiles::One(PathBuf::new());

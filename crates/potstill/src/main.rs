@@ -6,6 +6,7 @@ mod talk;
 #[cfg(feature = "mimalloc")]
 mod allocator;
 mod args;
+mod audit;
 mod commands;
 mod config_file;
 mod evaluation;

@@ -178,6 +178,8 @@ fn teachers_of_every_kind() {
 #[test]
 fn a_study_runs_resumes_and_prints_one_table() {
     let bench = Bench::trained();
+    // One file is training, validation and test.
+    bench.write("train.toml", &CONFIG.replace("[model]", "checks = { leaks = 'warn' }\n[model]"));
     let study = "teacher = 'run/model.safetensors'\ntest = ['train.xyz']\nseeds = [1, 2]\n\
                  [tuning]\nfactors = [0.1, 10.0]\nset = ['training.epochs=1']\n\
                  [[students]]\nname = 'tiny'\nconfig = 'train.toml'\nset = ['training.learning_rate=2e-3']\n\

@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use crate::error::Error;
 use crate::system::System;
 
+pub mod audit;
 mod baseline;
 mod distinct;
 mod hash;

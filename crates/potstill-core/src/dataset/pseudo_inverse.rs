@@ -39,6 +39,12 @@ impl PseudoInverse {
         self.eigenvalues.iter().filter(|&&e| e > self.zero).count()
     }
 
+    /// Eigenvector of the largest eigenvalue.
+    pub(super) fn first_vector(&self) -> Vec<f64> {
+        let largest = (0..self.n).max_by(|&a, &b| self.eigenvalues[a].total_cmp(&self.eigenvalues[b])).unwrap_or(0);
+        (0..self.n).map(|i| self.vectors[i * self.n + largest]).collect()
+    }
+
     /// The shortest vector among those that come nearest to solving `matrix · x = b`.
     pub(super) fn solve(&self, b: &[f64]) -> Vec<f64> {
         let mut x = vec![0.0; self.n];

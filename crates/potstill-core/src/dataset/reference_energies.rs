@@ -108,7 +108,7 @@ fn fit_isolated_atoms(systems: &(impl Visit + ?Sized)) -> Result<ReferenceFit> {
 }
 
 /// Atomic number of the only atom, if that atom is alone in space.
-fn isolated_atom(system: &System) -> Option<u8> {
+pub(super) fn isolated_atom(system: &System) -> Option<u8> {
     let [z] = system.atomic_numbers[..] else { return None };
     let declared = system.metadata.get("config_type").is_some_and(|value| {
         let plain: String = value.to_string().chars().filter(|c| c.is_alphanumeric()).collect();

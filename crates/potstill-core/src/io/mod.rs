@@ -8,6 +8,7 @@ pub mod compression;
 pub mod extxyz;
 #[cfg(test)]
 mod flips;
+mod header_units;
 pub mod keys;
 pub mod kind;
 pub mod lmdb;

@@ -14,6 +14,7 @@ use potstill_core::dataset::{
 use potstill_core::elements::symbol;
 use potstill_core::io::{LabelKeys, StoredFile, read, stored};
 use potstill_core::system::Value;
+use potstill_core::units::{self, Unit};
 use potstill_core::{Error, Result, System};
 use serde::{Deserialize, Serialize};
 
@@ -304,7 +305,7 @@ impl Matched<'_> {
             .collect();
         ratios.sort_unstable_by(f64::total_cmp);
         if let Some(&ratio) = ratios.get(ratios.len() / 2) {
-            self.judge("forces", ratio, &FORCE_UNITS)?;
+            self.judge("forces", ratio, &units::FORCE)?;
         }
         // What is left of energies without a constant for each element.
         let spread = |systems: Vec<System>| -> Option<f64> {
@@ -315,17 +316,17 @@ impl Matched<'_> {
         let of = |systems: &[std::borrow::Cow<'_, System>]| systems.iter().map(|s| s.as_ref().clone()).collect();
         match (spread(of(&members)), spread(of(&found))) {
             (Some(ours), Some(theirs)) if n >= 10 && ours > 0.0 && theirs > 0.0 => {
-                self.judge("energies", theirs / ours, &ENERGY_UNITS)
+                self.judge("energies", theirs / ours, &units::ENERGY)
             }
             _ => Ok(()),
         }
     }
 
-    fn judge(&self, what: &str, ratio: f64, units: &[(&str, f64)]) -> Result<()> {
+    fn judge(&self, what: &str, ratio: f64, known: &[Unit]) -> Result<()> {
         if (1.0 / SAME_UNITS..SAME_UNITS).contains(&ratio) {
             return Ok(());
         }
-        let near = units.iter().find(|(_, factor)| (ratio / factor).ln().abs() < 0.4);
+        let near = units::nearest(known, ratio, 1.5);
         let guess = near.map_or_else(String::new, |(name, _)| format!(", as if they were in {name}"));
         Err(self.labels.error(format!(
             "its {what} are {ratio:.3} times as large as the dataset's{guess}; they must be in eV and Å (or set \
@@ -384,17 +385,3 @@ impl Visit for Differences<'_, '_> {
         })
     }
 }
-
-/// One eV/Å in other units (CODATA 2018).
-const FORCE_UNITS: [(&str, f64); 6] = [
-    ("kcal/mol/Å", 23.0605),
-    ("kJ/mol/Å", 96.4853),
-    ("hartree/bohr", 0.0194469),
-    ("hartree/Å", 0.0367493),
-    ("Ry/bohr", 0.0388938),
-    ("meV/Å", 1000.0),
-];
-
-/// One eV in other units.
-const ENERGY_UNITS: [(&str, f64); 5] =
-    [("kcal/mol", 23.0605), ("kJ/mol", 96.4853), ("hartree", 0.0367493), ("Ry", 0.0734986), ("meV", 1000.0)];

@@ -3,28 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use potstill_core::dataset::audit::{Audit, Options, Split};
 use potstill_core::dataset::{Gathering, Groups, Size, Statistics, Summary};
 use potstill_core::io::{Kind as FileKind, LabelKeys, Output, Overwrite, read, write};
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
 use crate::args::DataCommand;
-use crate::load;
 use crate::progress::Progress;
+use crate::{audit, load};
 
 /// Looks at data, converts it, splits it.
 pub fn run(command: &DataCommand) -> Result<Outcome> {
     match command {
         DataCommand::Info { files, keys, json } => {
-            let mut gathering = Gathering::default();
-            load::each(files, &LabelKeys::from(keys), &mut |system| {
+            let (mut gathering, mut audit) = (Gathering::default(), Audit::new(Options::default()));
+            load::each_placed(files, &LabelKeys::from(keys), &mut |file, index, system| {
                 gathering.add(&system);
+                audit.add(Split::All, Some(file), index, &system);
                 Ok(())
             })?;
-            let statistics = gathering.finish();
+            let (statistics, report) = (gathering.finish(), audit.finish());
             match json {
-                true => print_json(&statistics)?,
-                false => print(&describe(&statistics))?,
+                true => {
+                    let mut value = serde_json::to_value(&statistics)?;
+                    value["findings"] = serde_json::to_value(&report)?;
+                    print_json(&value)?;
+                }
+                false => print(&format!("{}\n\n{}", describe(&statistics), audit::describe(&report)))?,
             }
         }
         DataCommand::Convert { input, output, existing, json, keys } => {
@@ -36,7 +42,7 @@ pub fn run(command: &DataCommand) -> Result<Outcome> {
         DataCommand::Generate(args) => return super::generate::run(args),
         DataCommand::Split { input, parts, out, group_by, existing, json, format, seed, keys } => {
             let sizes = parts.iter().map(|part| parse_part(part)).collect::<Result<Vec<_>>>()?;
-            let split = Split { input, out, group_by: group_by.as_deref(), format, seed: *seed };
+            let split = Division { input, out, group_by: group_by.as_deref(), format, seed: *seed };
             split.check(&sizes, existing.policy())?;
             split.run(&LabelKeys::from(keys), &sizes, *json)?;
         }
@@ -73,7 +79,7 @@ fn convert(input: &Path, output: &Path, keys: &LabelKeys, json: bool) -> Result<
 }
 
 /// What `data split` is told, apart from the parts.
-struct Split<'a> {
+struct Division<'a> {
     input: &'a Path,
     out: &'a Path,
     group_by: Option<&'a str>,
@@ -81,7 +87,7 @@ struct Split<'a> {
     seed: u64,
 }
 
-impl Split<'_> {
+impl Division<'_> {
     fn path(&self, part: &str) -> PathBuf {
         self.out.join(format!("{part}.{}", self.format))
     }

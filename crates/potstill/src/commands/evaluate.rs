@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use potstill_core::io::LabelKeys;
+use potstill_nn::checkpoint::load_header;
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -14,8 +15,9 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
     say!("{}", chosen.describe());
-    let evaluation =
-        measure(chosen.potential.as_ref(), &systems, args.group_by.as_deref(), "evaluating", &mut |_, _| {})?;
+    let group_by = args.group_by.as_deref();
+    let evaluation = measure(chosen.potential.as_ref(), &systems, group_by, "evaluating", &mut |_, _| {})?
+        .with_baseline(load_header(&args.model)?.reference_energies, &systems, group_by)?;
     match args.json {
         true => {
             let mut value = serde_json::to_value(&evaluation)?;
@@ -24,6 +26,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
         }
         false => print(&describe(&evaluation))?,
     }
+    evaluation.shortfalls().iter().for_each(|shortfall| say!("warning: {shortfall}"));
     let missed = [
         ("energy MAE", evaluation.metrics.energy_mae, args.max_energy_mae, "eV"),
         ("force MAE", evaluation.metrics.forces_mae, args.max_force_mae, "eV/Å"),

@@ -20,7 +20,7 @@ use super::{print, print_json};
 use crate::Outcome;
 use crate::args::TrainArgs;
 use crate::progress::Progress;
-use crate::{config_file, load};
+use crate::{audit, config_file, load};
 
 /// Trains a network, with or without a teacher.
 pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
@@ -41,6 +41,7 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
     };
     let folder = RunFolder::open(&args.out, start)?;
     let data = load_data(&config.data)?;
+    audit::before_training(&config.data, &data)?;
     let interrupt = interrupt_flag()?;
     let summary = run_config(&config, data, &folder, &interrupt, "training")?;
     report(&summary, args.json)?;

@@ -20,6 +20,7 @@ use potstill_train::run::{Data, Prelude, make_cache, train};
 use super::plan::{Cell, Study};
 use super::table::CellResult;
 use crate::args::{EngineArgs, Precision, StudyArgs};
+use crate::audit;
 use crate::commands::train::{load_data, run_config};
 use crate::evaluation::measure;
 use crate::load;
@@ -71,7 +72,10 @@ impl<'a> Bench<'a> {
         let data =
             study.students.iter().enumerate().map(|(s, _)| student_data(cells, s)).collect::<Result<Vec<_>>>()?;
         let first = |s| cells.iter().find(|cell| cell.student == s).map(|cell| cell.config.data.clone());
-        let data_of = (0..study.students.len()).map(|s| first(s).unwrap_or_default()).collect();
+        let data_of: Vec<DataConfig> = (0..study.students.len()).map(|s| first(s).unwrap_or_default()).collect();
+        for ((student, config), (data, _)) in study.students.iter().zip(&data_of).zip(&data) {
+            audit::before_study(config, data, &test).with_context(|| format!("student {}", student.name))?;
+        }
         Ok(Self { study, args, teacher, data, data_of, test_hash: Survey::of(&test)?.content_hash, test, interrupt })
     }
 

@@ -9,6 +9,7 @@ use super::labels::{Labels, position};
 use super::rows::{push_atom, shown};
 use super::value;
 use crate::io::compression::open_reader;
+use crate::io::header_units;
 use crate::io::keys::{ChosenKeys, LabelKeys};
 use crate::system::{Column, Mat3, System};
 use crate::{Error, Result};
@@ -173,6 +174,9 @@ impl Header {
         system.stress = stress.map(|(_, v)| v);
         let taken = [energy.map(|(i, _)| i), stress.map(|(i, _)| i)];
         for (i, pair) in pairs.iter().enumerate() {
+            if let Some(message) = header_units::foreign(&pair.key, &pair.text) {
+                return Err(message);
+            }
             let known = matches!(&*pair.key, "Properties" | "Lattice" | "pbc");
             if !known && !taken.contains(&Some(i)) {
                 system.metadata.insert(pair.key.clone().into_owned(), value::typed(pair));

@@ -329,3 +329,15 @@ proptest! {
         let _ = parse_with(&bytes, &LabelKeys::default());
     }
 }
+
+#[test]
+fn units_that_are_not_ours_are_refused() {
+    let system = |units: &str| format!("1\n{units} energy=-0.5\nH 0 0 0\n");
+    assert_eq!(
+        error(&system("energy_unit=hartree")),
+        "t.xyz:2: `energy_unit` says `hartree` (hartree), but energies are read in eV, lengths in Å and forces in eV/Å; \
+         convert the file, or remove this key if it is wrong"
+    );
+    assert!(error(&system("units=\"kcal/mol, Angstrom\"")).contains("(kcal/mol)"));
+    assert_eq!(parse(&system("units=\"eV, Angstrom\"")).energy, Some(-0.5));
+}

@@ -54,6 +54,25 @@ pub fn parse(bytes: &[u8]) -> Result<Array, String> {
     Ok(Array { shape, values })
 }
 
+/// The text of a `.npy` file that holds one text, or the first of several; `None` for numbers.
+pub fn parse_text(bytes: &[u8]) -> Option<String> {
+    let (header, payload) = split(bytes)?;
+    let descr = field(std::str::from_utf8(header).ok()?, "descr").and_then(quoted)?;
+    let (order, kind) = descr.split_at_checked(1)?;
+    let (kind, length) = kind.split_at_checked(1)?;
+    let length: usize = length.parse().ok()?;
+    let text: String = match kind {
+        "S" => payload.get(..length)?.iter().map(|&b| char::from(b)).collect(),
+        "U" => {
+            let entries = payload.get(..length.checked_mul(4)?)?.as_chunks::<4>().0;
+            let code = |b: &[u8; 4]| if order == ">" { u32::from_be_bytes(*b) } else { u32::from_le_bytes(*b) };
+            entries.iter().map(|b| char::from_u32(code(b)).unwrap_or('?')).collect()
+        }
+        _ => return None,
+    };
+    Some(text.trim_end_matches('\0').to_owned())
+}
+
 /// Header text and entries.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;

@@ -11,6 +11,7 @@ use super::array::{self, Array};
 use super::extras::Extras;
 use crate::columns::ColumnValues;
 use crate::io::checksum;
+use crate::io::header_units;
 use crate::io::keys::{ChosenKeys, LabelKeys};
 use crate::io::source::FileSource;
 use crate::system::{Mat3, System, Vec3};
@@ -70,6 +71,7 @@ impl NpzReader {
         if let Some(name) = keys.stress.as_ref().filter(|name| name.to_ascii_lowercase().contains("virial")) {
             return Err(format!("`{name}`: arrays of virials are not read; use extended XYZ, or store the stress"));
         }
+        check_units(archive)?;
         let counts = counts(required(archive, "N")?)?;
         let n_systems = counts.len();
         let mut first_atoms = vec![0];
@@ -239,6 +241,26 @@ fn extras<R: Read + Seek>(
         }
     }
     Ok((extras, left_out))
+}
+
+/// Refuses an archive with an array such as `energy_unit` whose text is not ours.
+fn check_units<R: Read + Seek>(archive: &mut NpzArchive<R>) -> std::result::Result<(), String> {
+    /// Bytes of an array that are looked at: more is no name of a unit.
+    const LONGEST: u64 = 1 << 16;
+    let names: Vec<String> =
+        archive.array_names().filter(|n| n.to_lowercase().contains("unit")).map(Into::into).collect();
+    for name in names {
+        let mut bytes = Vec::new();
+        // What cannot be read says nothing about units.
+        let Ok(entry) = archive.zip_archive().by_name(&format!("{name}.npy")) else { continue };
+        if entry.take(LONGEST).read_to_end(&mut bytes).is_ok()
+            && let Some(text) = array::parse_text(&bytes)
+            && let Some(message) = header_units::foreign(&name, &text)
+        {
+            return Err(message);
+        }
+    }
+    Ok(())
 }
 
 fn required<R: Read + Seek>(archive: &mut NpzArchive<R>, name: &str) -> std::result::Result<Array, String> {

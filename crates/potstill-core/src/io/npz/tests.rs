@@ -265,3 +265,28 @@ proptest! {
         let _ = parse(&bytes);
     }
 }
+
+#[test]
+fn units_in_an_array_of_text_are_refused() {
+    let npy = |descr: &str, payload: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (), }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), payload].concat()
+    };
+    let wide: Vec<u8> = "hartree".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    assert_eq!(array::parse_text(&npy("<U7", &wide)).as_deref(), Some("hartree"));
+    assert_eq!(array::parse_text(&npy("|S4", b"eV\0\0")).as_deref(), Some("eV"));
+    assert_eq!(array::parse_text(&npy("<f8", &[0; 8])), None);
+    assert_eq!(array::parse_text(&npy("<U7", &wide[..9])), None);
+    assert_eq!(array::parse_text(&npy("<U99999999999999999999", &wide)), None);
+
+    let with = |name: &str, bytes: &[u8]| {
+        let mut zip = npyz::zip::ZipWriter::new_append(Cursor::new(archive(&[N, Z], &[R]))).unwrap();
+        zip.start_file(name, Default::default()).unwrap();
+        std::io::Write::write_all(&mut zip, bytes).unwrap();
+        parse(&zip.finish().unwrap().into_inner())
+    };
+    let error = with("energy_unit.npy", &npy("<U7", &wide)).unwrap_err().to_string();
+    assert!(error.starts_with("t.npz: `energy_unit` says `hartree` (hartree), but energies are read in eV"), "{error}");
+    assert_eq!(with("energy_unit.npy", &npy("|S4", b"eV\0\0")).unwrap().len(), 2);
+    assert_eq!(with("energy_unit.npy", b"no array").unwrap().len(), 2);
+}

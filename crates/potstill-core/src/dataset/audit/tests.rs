@@ -1,0 +1,117 @@
+use std::path::Path;
+use std::time::Instant;
+
+use super::*;
+use crate::io::{LabelKeys, read};
+
+fn audit(options: Options, splits: &[(Split, Option<&Path>, Vec<System>)]) -> Report {
+    let mut audit = Audit::new(options);
+    for (split, file, systems) in splits {
+        systems.iter().enumerate().for_each(|(i, system)| audit.add(*split, *file, i, system));
+    }
+    audit.finish()
+}
+
+fn methane(by: f64) -> System {
+    let d = 0.63 + by;
+    System {
+        atomic_numbers: vec![6, 1, 1, 1, 1],
+        positions: vec![[0.0; 3], [d, d, d], [-d, -d, 0.63], [0.63, -0.63, -0.63], [-0.63, 0.63, -0.63]],
+        energy: Some(-24.0 - by),
+        ..System::default()
+    }
+}
+
+fn hydrogen() -> System {
+    System { atomic_numbers: vec![1], positions: vec![[0.0; 3]], energy: Some(-13.6), ..System::default() }
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    report.findings.iter().map(|f| format!("{} {}: {f}", f.severity, f.check)).collect()
+}
+
+#[test]
+fn training_without_validation_systems_is_a_warning() {
+    let training = Options { training: true, ..Options::default() };
+    let report = audit(training, &[(Split::Training, None, vec![methane(0.0)])]);
+    assert_eq!(lines(&report).len(), 1);
+    assert!(lines(&report)[0].starts_with("warning validation: there are no validation systems: the last weights"));
+    let both = [(Split::Training, None, vec![methane(0.0)]), (Split::Validation, None, vec![methane(0.01)])];
+    assert_eq!(lines(&audit(training, &both)), Vec::<String>::new());
+    assert!(lines(&audit(Options::default(), &both[..1])).is_empty());
+}
+
+#[test]
+fn isolated_atoms_and_stress_are_noted() {
+    let stressed = System { stress: Some([[0.0; 3]; 3]), ..methane(0.0) };
+    let systems = vec![stressed, hydrogen(), hydrogen()];
+    let splits = [(Split::All, Some(Path::new("a.xyz")), systems.clone())];
+    let report = lines(&audit(Options::default(), &splits));
+    assert_eq!(report.len(), 2, "{report:?}");
+    assert!(report[0].starts_with(
+        "note isolated_atoms: isolated atoms: 2 (H; the first is system 1 of a.xyz), trained on like all other systems, unless \
+         data.reference_energies"
+    ));
+    assert_eq!(report[1], "note stress: stress labels: 1 of the systems; training does not use them yet");
+
+    let training = Options { training: true, ..Options::default() };
+    let splits = [(Split::Training, None, systems), (Split::Validation, None, vec![methane(0.1)])];
+    let report = lines(&audit(training, &splits));
+    assert!(
+        report[0].contains("trained on like all other systems; data.reference_energies = \"isolated_atoms\" takes")
+    );
+    let references = Options { isolated_are_references: true, ..training };
+    assert_eq!(lines(&audit(references, &splits)).len(), 1);
+}
+
+#[test]
+fn findings_name_the_file_and_the_gravest_comes_first() {
+    let (one, other) = (Path::new("train.xyz"), Path::new("test.xyz"));
+    let many: Vec<System> = (0..60).map(|i| methane(0.002 * f64::from(i))).collect();
+    let bohr =
+        |s: &System| System { positions: s.positions.iter().map(|p| p.map(|x| 1.8897 * x)).collect(), ..s.clone() };
+    let wrong: Vec<System> = many.iter().map(bohr).collect();
+    let splits = [(Split::Training, Some(one), many), (Split::Test, Some(other), wrong)];
+    let options = Options { training: true, leaks: Leaks::Refuse, ..Options::default() };
+    let report = audit(options, &splits);
+    assert!(lines(&report)[0].starts_with("refusal units: test.xyz: positions look like bohr"), "{:?}", lines(&report));
+    assert!(lines(&report)[1].starts_with("warning validation"));
+    assert_eq!(lines(&audit(Options { units: false, ..options }, &splits)).len(), 1);
+    assert_eq!(report.of(Severity::Refusal).count(), 1);
+}
+
+/// No false alarm in data that were made with care: what is found is true.
+#[test]
+fn shipped_data_have_no_leaks_and_one_energy_for_each_structure() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/xcoll-demo");
+    let splits =
+        [(Split::Training, "train"), (Split::Validation, "val"), (Split::Test, "test")].map(|(split, name)| {
+            let path = folder.join(format!("{name}.extxyz.xz"));
+            (split, None, read(&path, &LabelKeys::default()).unwrap().map(Result::unwrap).collect::<Vec<System>>())
+        });
+    let report = audit(Options { training: true, leaks: Leaks::Refuse, ..Options::default() }, &splits);
+    assert!(report.findings.iter().all(|f| f.severity == Severity::Note), "{:?}", lines(&report));
+}
+
+#[test]
+fn ten_thousand_molecules_take_no_time() {
+    let one = |i: usize| {
+        let noise = |k: usize| (((20 * i + k) as f64 * 12.9898).sin() * 43758.547).fract();
+        System {
+            atomic_numbers: (0..20).map(|a| [6, 1, 1, 8][a % 4]).collect(),
+            positions: (0..20).map(|a| [1.1 * a as f64 + 0.1 * noise(a), noise(a + 7), noise(a + 11)]).collect(),
+            energy: Some(noise(3)),
+            forces: Some((0..20).map(|a| [noise(a), noise(a + 1), noise(a + 2)]).collect()),
+            ..System::default()
+        }
+    };
+    let systems: Vec<System> = (0..10_000).map(one).collect();
+    let started = Instant::now();
+    let mut audit = Audit::new(Options::default());
+    audit.add_all(Split::All, &systems.into()).unwrap();
+    audit.finish();
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!("{seconds:.2} s for 10,000 systems of 20 atoms");
+    // About a fifth of that; the machine may be busy.
+    assert!(seconds < 5.0, "{seconds}");
+}
