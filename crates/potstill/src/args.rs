@@ -188,7 +188,9 @@ pub struct KeyArgs {
 /// What may happen to files that exist already.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ExistingArgs {
-    /// Replace files that exist, whatever they hold; inputs and read-only files stay. Default: only files of the same kind.
+    /// Replace files of any kind that exist.
+    ///
+    /// Inputs and read-only files stay. Default: only files of the same kind are replaced.
     #[arg(long)]
     pub overwrite: bool,
     /// Replace no file that exists.

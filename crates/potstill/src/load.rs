@@ -21,16 +21,28 @@ impl From<&KeyArgs> for LabelKeys {
 
 /// All systems of some files, one after the other; says on standard error what was read.
 pub fn systems(files: &[PathBuf], keys: &LabelKeys) -> Result<Vec<System>> {
-    first_systems(files, keys, usize::MAX)
-}
-
-fn first_systems(files: &[PathBuf], keys: &LabelKeys, limit: usize) -> Result<Vec<System>> {
     let mut all = Vec::new();
-    first_each(files, keys, limit, &mut |system| {
+    each(files, keys, &mut |system| {
         all.push(system);
         Ok(())
     })?;
     Ok(all)
+}
+
+fn first_systems(files: &[PathBuf], keys: &LabelKeys, limit: usize) -> Result<Systems> {
+    let mut all = Vec::new();
+    let mut of_file: Vec<(PathBuf, usize)> = Vec::new();
+    first_each(files, keys, limit, &mut |file, index, system| {
+        if index == 0 {
+            of_file.push((file.to_owned(), 0));
+        }
+        if let Some((_, n_systems)) = of_file.last_mut() {
+            *n_systems += 1;
+        }
+        all.push(system);
+        Ok(())
+    })?;
+    Ok(Systems::from(all).with_files(of_file))
 }
 
 /// Reads some files from start to end, one system at a time; says on standard error what was read.
@@ -39,16 +51,19 @@ pub fn each(
     keys: &LabelKeys,
     take: &mut dyn FnMut(System) -> potstill_core::Result<()>,
 ) -> Result<()> {
+    each_placed(files, keys, &mut |_, _, system| take(system))
+}
+
+/// Takes a system with its file and its index there.
+pub type TakePlaced<'a> = dyn FnMut(&Path, usize, System) -> potstill_core::Result<()> + 'a;
+
+/// As [`each`], with the file and the index of each system.
+pub fn each_placed(files: &[PathBuf], keys: &LabelKeys, take: &mut TakePlaced<'_>) -> Result<()> {
     first_each(files, keys, usize::MAX, take)
 }
 
-/// As [`each`], for the first `limit` systems.
-fn first_each(
-    files: &[PathBuf],
-    keys: &LabelKeys,
-    limit: usize,
-    take: &mut dyn FnMut(System) -> potstill_core::Result<()>,
-) -> Result<()> {
+/// As [`each_placed`], for the first `limit` systems.
+fn first_each(files: &[PathBuf], keys: &LabelKeys, limit: usize, take: &mut TakePlaced<'_>) -> Result<()> {
     let mut left = limit;
     for file in files {
         if left == 0 {
@@ -58,7 +73,8 @@ fn first_each(
         let mut reader = read(file, keys)?;
         let progress = Progress::counter(&format!("reading {}", file.display()));
         for system in reader.by_ref().take(left) {
-            take(system?)?;
+            let index = n_systems as usize;
+            take(file, index, system?).map_err(|error| error.located(&|_| Some((file.as_path(), index))))?;
             n_systems += 1;
             left -= 1;
             progress.set(n_systems);
@@ -85,7 +101,7 @@ pub fn open(files: &[PathBuf], keys: &LabelKeys, in_memory: Option<bool>, limit:
         None => fits_memory(files)?,
     };
     if in_memory {
-        return Ok(first_systems(files, keys, limit)?.into());
+        return first_systems(files, keys, limit);
     }
     let mut all = Vec::new();
     for path in files {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -20,6 +21,8 @@ pub struct Systems {
     /// Which of those of the store, ascending; absent for the first `n_systems`.
     selected: Option<Arc<[usize]>>,
     n_systems: usize,
+    /// Files of systems in memory, each with the number of systems before it.
+    files: Arc<[(PathBuf, usize)]>,
 }
 
 #[derive(Clone)]
@@ -40,7 +43,7 @@ struct Files {
 impl From<Vec<System>> for Systems {
     fn from(systems: Vec<System>) -> Self {
         let n_systems = systems.len();
-        Self { store: Store::Memory(Arc::new(systems)), selected: None, n_systems }
+        Self { store: Store::Memory(Arc::new(systems)), selected: None, n_systems, files: Arc::new([]) }
     }
 }
 
@@ -68,7 +71,43 @@ impl Systems {
                 n_systems - file.len()
             })
             .collect();
-        Self { store: Store::Disk(Arc::new(Files { files, first })), selected: None, n_systems }
+        Self { store: Store::Disk(Arc::new(Files { files, first })), selected: None, n_systems, files: Arc::new([]) }
+    }
+
+    /// Says which files systems in memory came from: each with its number of systems, in order.
+    #[must_use]
+    pub fn with_files(self, files: impl IntoIterator<Item = (PathBuf, usize)>) -> Self {
+        let mut first = 0;
+        let place = |(path, n): (PathBuf, usize)| {
+            first += n;
+            (path, first - n)
+        };
+        Self { files: files.into_iter().map(place).collect(), ..self }
+    }
+
+    /// File of system `i` and its index there, where that is known.
+    pub fn origin(&self, i: usize) -> Option<(&Path, usize)> {
+        let row = self.row(i)?;
+        match &self.store {
+            Store::Memory(_) => {
+                let file = self.files.partition_point(|(_, first)| *first <= row).checked_sub(1)?;
+                let (path, first) = self.files.get(file)?;
+                Some((path, row - first))
+            }
+            Store::Disk(files) => files.place(row).map(|(file, within)| (file.path(), within)),
+            Store::Joined(parts) => {
+                let [first, second] = parts.as_ref();
+                row.checked_sub(first.len()).map_or_else(|| first.origin(row), |row| second.origin(row))
+            }
+        }
+    }
+
+    /// Systems in memory as a slice, unless some were left out.
+    pub fn as_slice(&self) -> Option<&[System]> {
+        match &self.store {
+            Store::Memory(systems) if self.selected.is_none() => systems.get(..self.n_systems),
+            _ => None,
+        }
     }
 
     /// These systems, then others.
@@ -78,7 +117,7 @@ impl Systems {
             return self;
         }
         let n_systems = self.len() + others.len();
-        Self { store: Store::Joined(Arc::new([self, others])), selected: None, n_systems }
+        Self { store: Store::Joined(Arc::new([self, others])), selected: None, n_systems, files: Arc::new([]) }
     }
 
     /// Number of systems.
@@ -169,7 +208,7 @@ impl Systems {
         }
         let kept = (0..self.n_systems).filter(|i| left_out.binary_search(i).is_err());
         let selected: Arc<[usize]> = kept.filter_map(|i| self.row(i)).collect();
-        Self { n_systems: selected.len(), selected: Some(selected), store: self.store }
+        Self { n_systems: selected.len(), selected: Some(selected), ..self }
     }
 
     /// Runs of consecutive systems of about `max_atoms` atoms together, at least one system each.
@@ -214,10 +253,14 @@ impl Visit for Systems {
         for first in (0..self.len()).step_by(BLOCK) {
             let block = first..(first + BLOCK).min(self.len());
             for (i, system) in block.clone().zip(self.read(block)) {
-                each(i, &*system?)?;
+                each(i, &*system?).map_err(|error| self.locate(error))?;
             }
         }
         Ok(())
+    }
+
+    fn locate(&self, error: Error) -> Error {
+        error.located(&|i| self.origin(i))
     }
 }
 
@@ -304,6 +347,26 @@ mod tests {
                     assert_eq!(systems.truncated(n - 1).without(&[next]).len(), n - 2, "{last:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn systems_know_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = molecules(30);
+        let names = [folder.path().join("0.extxyz"), folder.path().join("1.extxyz")];
+        let memory = Systems::from(expected.clone()).with_files(names.iter().cloned().zip([10, 20]));
+        for systems in [memory, stored(folder.path(), &expected)] {
+            let systems = systems.without(&[0, 12]).joined(molecules(2).into());
+            assert_eq!(systems.origin(0), Some((&*names[0], 1)));
+            assert_eq!(systems.origin(8), Some((&*names[0], 9)));
+            assert_eq!(systems.origin(10), Some((&*names[1], 1)));
+            assert_eq!(systems.origin(11), Some((&*names[1], 3)));
+            assert_eq!((systems.origin(28), systems.origin(40)), (None, None));
+            let error = |i| Error::System { index: i, name: Some("water".into()), message: "too hot".into() };
+            let located = systems.locate(error(11)).shifted(5);
+            assert_eq!(located.to_string(), format!("{}: system 3 (water): too hot", names[1].display()));
+            assert_eq!(systems.locate(error(28)).to_string(), "system 28 (water): too hot");
         }
     }
 
