@@ -90,6 +90,20 @@ impl Error {
         }
     }
 
+    /// The same error with the file of the system that it is about. `origin` knows the file of a system, and the system's index
+    /// in it.
+    #[must_use]
+    pub fn located<'p>(self, origin: &dyn Fn(usize) -> Option<(&'p Path, usize)>) -> Self {
+        let Self::System { index, name, message } = self else { return self };
+        match origin(index) {
+            Some((path, index)) => {
+                let message = Self::System { index, name, message }.to_string();
+                Self::file(path, message)
+            }
+            None => Self::System { index, name, message },
+        }
+    }
+
     /// An [`Error::Setting`] for a configuration key.
     pub fn setting(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Setting { key: key.into(), message: message.into() }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::dataset::Systems;
+use crate::dataset::{Systems, Visit};
 use crate::{Potential, Prediction, Result, System};
 
 /// Batches that each thread gets before results are handed over: enough to keep all threads busy to the end of a round.
@@ -27,14 +27,14 @@ pub fn evaluate_each(
     let one = |batch: &Range<usize>| {
         let members = systems.get_all(batch.clone())?;
         let borrowed: Vec<&System> = members.iter().map(AsRef::as_ref).collect();
-        let prediction = potential.evaluate(&borrowed).map_err(|e| e.shifted(batch.start))?;
+        let prediction = potential.evaluate(&borrowed).map_err(|e| systems.locate(e.shifted(batch.start)))?;
         Ok((members, prediction))
     };
     for round in systems.batches(max_atoms).chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
         let parts: Vec<Result<_>> = round.par_iter().map(one).collect();
         for part in parts {
             let (members, prediction) = part?;
-            each(&members, &prediction)?;
+            each(&members, &prediction).map_err(|e| systems.locate(e))?;
         }
     }
     Ok(())

@@ -191,7 +191,7 @@ impl Split {
 
     /// `keep` tells whether a graph of so many bytes is worth keeping.
     fn prepare(&self, index: usize, system: &System, keep: &dyn Fn(usize) -> bool) -> Result<PreparedSystem> {
-        let graph = self.rule.build_main(&[system]).map_err(|e| e.shifted(index))?;
+        let graph = self.rule.build_main(&[system]).map_err(|e| self.systems.locate(e.shifted(index)))?;
         let n_edges = graph.n_edges();
         let pairs = !matches!(self.rule, NetworkGraphRule::GemNet(_));
         let graph = (pairs && keep(n_edges * EDGE_BYTES)).then_some(graph);

@@ -73,7 +73,8 @@ fn first_each(files: &[PathBuf], keys: &LabelKeys, limit: usize, take: &mut Take
         let mut reader = read(file, keys)?;
         let progress = Progress::counter(&format!("reading {}", file.display()));
         for system in reader.by_ref().take(left) {
-            take(file, n_systems as usize, system?)?;
+            let index = n_systems as usize;
+            take(file, index, system?).map_err(|error| error.located(&|_| Some((file.as_path(), index))))?;
             n_systems += 1;
             left -= 1;
             progress.set(n_systems);

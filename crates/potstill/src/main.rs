@@ -11,6 +11,8 @@ mod commands;
 mod config_file;
 mod evaluation;
 mod heat_map;
+mod internal;
+mod limits;
 mod load;
 mod output;
 mod parity;
@@ -18,10 +20,9 @@ mod potential;
 mod progress;
 mod report;
 mod study;
+mod usage;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,15 @@ pub enum Outcome {
 fn main() -> ExitCode {
     #[cfg(feature = "mimalloc")]
     allocator::keep_memory();
-    match commands::run(args::Cli::parse()) {
+    internal::guarded(|| match args::Cli::read() {
+        Ok(cli) => run(cli),
+        Err(error) => usage::answer(&error),
+    })
+}
+
+fn run(cli: args::Cli) -> ExitCode {
+    talk::set_level(cli.level());
+    match commands::run(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Ok(Outcome::Interrupted) => ExitCode::from(130),

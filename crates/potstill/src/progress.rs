@@ -6,8 +6,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::talk::{Level, is_on};
+
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether standard error is a terminal that can draw, and the user wants to see something.
+fn can_draw() -> bool {
+    is_on(Level::Normal) && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+}
 
 /// One task's progress.
 pub struct Progress {
@@ -32,7 +39,7 @@ impl Progress {
     }
 
     fn with(name: &str, total: Option<u64>, style: Option<ProgressStyle>, bar: ProgressBar) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = can_draw().then(|| {
             if let Some(style) = style {
                 bar.set_style(style);
             }

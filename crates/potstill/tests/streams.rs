@@ -32,8 +32,10 @@ fn nothing_is_lost_when_standard_error_fails() {
         assert!(bench.path(folder).join("model.safetensors").exists());
         let output = bench.command(&EVALUATE).stderr(stream()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "evaluate, {folder}");
-        let output = bench.command(&["info", "absent"]).stderr(stream()).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "info absent, {folder}");
+        for wrong in [&["info", "absent"][..], &["info", "--wrong"], &["wrong"], &["data"]] {
+            let output = bench.command(wrong).stderr(stream()).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{wrong:?}, {folder}");
+        }
     }
 }
 
@@ -44,6 +46,9 @@ fn a_full_standard_output_is_an_error_in_one_line() {
         &EVALUATE[..],
         &["info", "run/model.safetensors", "--json"],
         &["data", "info", "train.xyz"],
+        &["--help"],
+        &["--version"],
+        &["completions", "bash"],
         &["train", "train.toml", "--out", "new"],
     ] {
         let output = bench.command(arguments).stdout(full()).output().unwrap();
@@ -64,6 +69,8 @@ fn a_closed_standard_output_changes_nothing() {
         (&missed, 1),
         (&["train", "train.toml", "--out", "new"], 0),
         (&["data", "convert", "train.xyz", "absent/out.xyz"], 2),
+        (&["train", "--help"], 0),
+        (&["completions", "bash"], 0),
     ] {
         let output = bench.command(arguments).stdout(closed()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Expected, MapAccess, Visitor};
 
 /// A word, as its place in the list of allowed ones, or a table.
 pub(super) enum KeywordOr<T> {
@@ -30,10 +30,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for KeywordVisitor<T> {
     type Value = KeywordOr<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for word in self.words {
-            write!(f, "\"{word}\", ")?;
-        }
-        f.write_str("or a table")
+        let words: Vec<String> = self.words.iter().map(|word| format!("\"{word}\"")).collect();
+        write!(f, "{} or a table", words.join(", "))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -41,10 +39,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for KeywordVisitor<T> {
             return Ok(KeywordOr::Keyword(found));
         }
         let nearest = self.words.iter().min_by_key(|word| strsim::levenshtein(word, text));
-        match nearest.filter(|word| strsim::levenshtein(word, text) <= 4) {
-            Some(word) => Err(E::custom(format!("unknown word \"{text}\"; did you mean \"{word}\"?"))),
-            None => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
-        }
+        let hint = match nearest.filter(|word| strsim::levenshtein(word, text) <= 4) {
+            Some(word) => format!("; did you mean \"{word}\"?"),
+            None => String::new(),
+        };
+        let wanted: &dyn Expected = &self;
+        Err(E::custom(format!("invalid value: string \"{text}\", expected {wanted}{hint}")))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

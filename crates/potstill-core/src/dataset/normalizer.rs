@@ -302,7 +302,10 @@ mod tests {
             assert_eq!(read(text).unwrap(), config);
             assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
         }
-        assert_eq!(read("\"force\"").unwrap_err().message(), "unknown word \"force\"; did you mean \"forces\"?");
+        assert_eq!(
+            read("\"force\"").unwrap_err().message(),
+            "invalid value: string \"force\", expected \"none\", \"energy\", \"forces\" or a table; did you mean \"forces\"?"
+        );
         assert!(read("{ energy_sdt = 1.0 }").unwrap_err().message().contains("unknown field `energy_sdt`"));
     }
 }

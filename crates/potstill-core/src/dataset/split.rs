@@ -14,7 +14,7 @@ use crate::system::System;
 
 /// How large a part shall be; in TOML and JSON an integer is a count, a number with a point a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number of systems, or a fraction of them")]
 pub enum Size {
     /// Number of systems.
     Count(usize),

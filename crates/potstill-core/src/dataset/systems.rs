@@ -102,6 +102,14 @@ impl Systems {
         }
     }
 
+    /// Systems in memory as a slice, unless some were left out.
+    pub fn as_slice(&self) -> Option<&[System]> {
+        match &self.store {
+            Store::Memory(systems) if self.selected.is_none() => systems.get(..self.n_systems),
+            _ => None,
+        }
+    }
+
     /// These systems, then others.
     #[must_use]
     pub fn joined(self, others: Self) -> Self {
@@ -245,10 +253,14 @@ impl Visit for Systems {
         for first in (0..self.len()).step_by(BLOCK) {
             let block = first..(first + BLOCK).min(self.len());
             for (i, system) in block.clone().zip(self.read(block)) {
-                each(i, &*system?)?;
+                each(i, &*system?).map_err(|error| self.locate(error))?;
             }
         }
         Ok(())
+    }
+
+    fn locate(&self, error: Error) -> Error {
+        error.located(&|i| self.origin(i))
     }
 }
 
@@ -351,6 +363,10 @@ mod tests {
             assert_eq!(systems.origin(10), Some((&*names[1], 1)));
             assert_eq!(systems.origin(11), Some((&*names[1], 3)));
             assert_eq!((systems.origin(28), systems.origin(40)), (None, None));
+            let error = |i| Error::System { index: i, name: Some("water".into()), message: "too hot".into() };
+            let located = systems.locate(error(11)).shifted(5);
+            assert_eq!(located.to_string(), format!("{}: system 3 (water): too hot", names[1].display()));
+            assert_eq!(systems.locate(error(28)).to_string(), "system 28 (water): too hot");
         }
     }
 

@@ -68,7 +68,7 @@ pub fn validate(systems: &(impl Visit + ?Sized), needs: &LabelNeeds, elements: O
         labels.iter_mut().zip(present).for_each(|(label, present)| label.add(index, system, present));
         Ok(())
     })?;
-    labels.into_iter().try_for_each(|label| label.finish(systems.n_systems()))
+    labels.into_iter().try_for_each(|label| label.finish(systems.n_systems())).map_err(|e| systems.locate(e))
 }
 
 type Check = Result<(), String>;

@@ -2,8 +2,8 @@
 
 use std::borrow::Borrow;
 
-use crate::Result;
 use crate::system::System;
+use crate::{Error, Result};
 
 /// Systems in a fixed order that can be gone through any number of times.
 ///
@@ -18,6 +18,11 @@ pub trait Visit {
     /// # Errors
     /// The first of `each`, or of reading a system; nothing is visited behind it.
     fn visit(&self, each: &mut dyn FnMut(usize, &System) -> Result<()>) -> Result<()>;
+
+    /// The same error with the file of the system that it is about, where that is known.
+    fn locate(&self, error: Error) -> Error {
+        error
+    }
 }
 
 impl<S: Borrow<System>> Visit for [S] {

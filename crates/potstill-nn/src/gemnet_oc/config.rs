@@ -41,7 +41,7 @@ pub enum SphericalKind {
 
 /// Where the constant factors of the network come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", expecting = "expected \"fit\", \"unit\" or a table of factors by name")]
 pub enum ScaleFactors {
     /// Fitted before the first step, so that every message has the variance of what it came from. The default.
     #[default]

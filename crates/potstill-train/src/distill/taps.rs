@@ -9,7 +9,7 @@ use super::Kind;
 
 /// Taps as a configuration names them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a tap such as \"U4\", or a list of taps")]
+#[serde(untagged, expecting = "expected a tap such as \"U4\", or a list of taps")]
 pub enum TapNames {
     /// One tap.
     One(String),

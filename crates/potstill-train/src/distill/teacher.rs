@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::dataset::{Systems, text_hash};
+use potstill_core::dataset::{Systems, Visit, text_hash};
 use potstill_core::graph::Graph;
 use potstill_core::{Error, Prediction, Result, System};
 use potstill_nn::batch::{Batch, to_host};
@@ -18,7 +18,7 @@ use super::probes::Probes;
 
 /// What a configuration names as the teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a path, or a list of paths")]
+#[serde(untagged, expecting = "expected a path, or a list of paths")]
 pub enum TeacherFiles {
     /// A model file, a file of labels, or the folder of a cache.
     One(PathBuf),
@@ -222,7 +222,7 @@ impl Answering<'_> {
         match &self.from {
             From::Labels(labels) => labels.answer(part, &members),
             From::Networks(models) => {
-                let answer = ask(models, &members, wanted).map_err(|e| e.shifted(part.start))?;
+                let answer = ask(models, &members, wanted).map_err(|e| self.systems.locate(e.shifted(part.start)))?;
                 let Some(probes) = probes else { return Ok(answer) };
                 let products = (0..probes.n).map(|probe| product(models, &members, part.start, probes, probe));
                 Ok(Answer { probes: products.collect::<Result<_>>()?, ..answer })

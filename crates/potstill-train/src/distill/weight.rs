@@ -18,7 +18,7 @@ pub enum Weight {
 
 /// As configurations write it.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, \"auto\" or { auto = 0.3 }")]
 enum Written {
     Number(f64),
     Word(Word),

@@ -39,9 +39,6 @@ struct Timing {
 
 /// Times the engines in turn, evaluation by evaluation, so that whatever else the machine does strikes all of them.
 pub fn run(args: &BenchArgs) -> Result<Outcome> {
-    if !(args.seconds.is_finite() && args.seconds > 0.0) {
-        bail!("--seconds {}: must be positive", args.seconds);
-    }
     let engines = args
         .engine
         .iter()
@@ -53,16 +50,10 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
     engines.iter().for_each(|engine| say!("{}", engine.describe()));
     let Some(first) = engines.first() else { bail!("--engine: names none") };
     let sets: Vec<Vec<System>> = match args.data.is_empty() {
-        true => args
-            .atoms
-            .iter()
-            .map(|&n| {
-                if n == 0 { bail!("--atoms 0: give at least 1") } else { Ok(vec![boxed(first.potential.as_ref(), n)]) }
-            })
-            .collect::<Result<_>>()?,
+        true => args.atoms.iter().map(|&n| vec![boxed(first.potential.as_ref(), n)]).collect(),
         false => {
-            let mut systems = load::systems(&args.data, &LabelKeys::default())?;
-            systems.truncate(args.batch.max(1));
+            let mut systems = load::systems(&args.data, &LabelKeys::from(&args.keys))?;
+            systems.truncate(args.batch);
             vec![systems]
         }
     };

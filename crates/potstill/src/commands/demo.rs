@@ -53,7 +53,9 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     };
     let teacher = teacher.clone();
     let split = if args.judge_on_validation { "val" } else { "test" };
-    let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &LabelKeys::default(), Some(true), None)?;
+    let keys =
+        LabelKeys { energy: config.data.energy_key.clone(), forces: config.data.forces_key.clone(), stress: None };
+    let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &keys, Some(true), None)?;
     let data = load_data(&config.data)?;
     let interrupt = interrupt_flag()?;
 

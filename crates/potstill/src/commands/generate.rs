@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use potstill_core::System;
+use potstill_core::dataset::Visit;
 use potstill_core::io::{Kind, LabelKeys, Output, write};
 use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
 
@@ -22,16 +23,15 @@ pub fn run(args: &GenerateArgs) -> Result<Outcome> {
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
     let teacher = potential::open(&args.teacher, &EngineArgs::default(), args.dtype)?;
     say!("{}", teacher.describe());
-    let mut seeds = load::systems(&args.seeds, &LabelKeys::default())?;
-    if let Some(limit) = args.max_seeds {
-        seeds.truncate(limit);
-    }
+    let read = load::open(&args.seeds, &LabelKeys::from(&args.keys), Some(true), args.max_seeds)?;
+    let seeds = read.as_slice().context("seeds are not in memory")?;
     let limits =
         Limits { min_distance: args.min_distance, max_force: args.max_force, max_energy_rise: args.max_energy_rise };
     let progress = Progress::new("generating from seeds", seeds.len() as u64);
     let tell = |done: usize| progress.set(done as u64);
     let (systems, rejected) =
-        generate(teacher.potential.as_ref(), &seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
+        generate(teacher.potential.as_ref(), seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
+            .map_err(|error| read.locate(error))
             .with_context(|| args.teacher.display().to_string())?;
     progress.finish();
     if systems.is_empty() {
@@ -51,7 +51,7 @@ pub fn run(args: &GenerateArgs) -> Result<Outcome> {
     tell_left_out(&args.output, &writer.finish()?);
     let names =
         |systems: &[System]| -> BTreeSet<String> { systems.iter().flat_map(|s| s.columns.keys()).cloned().collect() };
-    let dropped: Vec<String> = names(&seeds).difference(&names(&systems)).cloned().collect();
+    let dropped: Vec<String> = names(seeds).difference(&names(&systems)).cloned().collect();
     if !dropped.is_empty() {
         say!("{}: left out, as they hold for the seeds alone: {}", args.output.display(), dropped.join(", "));
     }

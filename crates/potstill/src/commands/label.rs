@@ -74,9 +74,6 @@ fn probes(args: &LabelArgs, teacher: &Teacher) -> Result<Option<Probes>> {
     if args.probes == 0 {
         return Ok(None);
     }
-    if !(args.probe_step.is_finite() && args.probe_step > 0.0) {
-        bail!("--probe-step {}: must be positive", args.probe_step);
-    }
     if !matches!(teacher, Teacher::Networks(_)) {
         bail!("--probes: only a network can be asked about displaced structures; give a model file");
     }

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod bench;
+mod completions;
 mod data;
 pub mod demo;
 mod evaluate;
@@ -10,14 +11,16 @@ mod generate;
 mod import;
 mod info;
 mod label;
+mod man;
 mod predict;
 mod similarity;
 mod study;
 pub mod train;
 
 use std::path::Path;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use burn::tensor::DType;
 
 use crate::Outcome;
@@ -26,12 +29,17 @@ use crate::output::{print, print_json};
 
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> Result<Outcome> {
-    if cli.threads == Some(0) {
-        bail!("--threads 0: give at least 1");
-    }
     let threads = cli.threads.unwrap_or(0);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
-    match cli.command {
+    detail!("potstill {}, {} threads", env!("CARGO_PKG_VERSION"), rayon::current_num_threads());
+    let started = Instant::now();
+    let outcome = dispatch(cli.command);
+    detail!("{:.1} s in all", started.elapsed().as_secs_f64());
+    outcome
+}
+
+fn dispatch(command: Command) -> Result<Outcome> {
+    match command {
         Command::Demo(args) => demo::run(&args),
         Command::Train(args) => train::run(&args, false),
         Command::Distill(args) => train::run(&args, true),
@@ -46,6 +54,8 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Data(command) => data::run(&command),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -23,7 +23,7 @@ pub fn run(args: &PredictArgs) -> Result<Outcome> {
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
     let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
-    let systems = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), None, None)?;
+    let systems = load::open(std::slice::from_ref(&args.input), &LabelKeys::from(&args.keys), None, None)?;
     say!("{}", chosen.describe());
     let progress = Progress::new("predicting", systems.len() as u64);
     let mut writer = write(&args.output)?;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device};
+use potstill_core::dataset::Visit;
 use potstill_core::io::{Kind, LabelKeys, Output, write_atomically};
 use potstill_nn::Model;
 use potstill_train::similarity::{Similarity, similarity};
@@ -23,15 +24,14 @@ pub fn run(args: &SimilarityArgs) -> Result<Outcome> {
     }
     let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &Device::flex(), DType::F32)?) };
     let first = load(&args.a)?;
-    let mut systems = load::systems(&args.data, &LabelKeys::default())?;
-    if let Some(limit) = args.max_systems {
-        systems.truncate(limit);
-    }
+    let read = load::open(&args.data, &LabelKeys::from(&args.keys), Some(true), args.max_systems)?;
+    let systems = read.as_slice().context("systems are not in memory")?;
     let mut results = Vec::new();
     for path in &args.b {
         let other = load(path)?;
         let progress = Progress::new(&format!("comparing with {}", path.display()), systems.len() as u64);
-        let result = similarity(&first, &other, &systems, &|done| progress.set(done as u64))
+        let result = similarity(&first, &other, systems, &|done| progress.set(done as u64))
+            .map_err(|error| read.locate(error))
             .with_context(|| format!("{} and {}", args.a.display(), path.display()))?;
         progress.finish();
         results.push((path.as_path(), result));

@@ -68,7 +68,7 @@ impl<'a> Bench<'a> {
         if let Some(missing) = files.chain(cells.iter().flat_map(|c| &c.config.data.validation)).find(|f| !f.exists()) {
             bail!("{}: does not exist, but a run of the study needs it; make it first", missing.display());
         }
-        let test = load::open(&study.test, &LabelKeys::default(), None, None)?;
+        let test = load::open(&study.test, &test_keys(study, cells)?, None, None)?;
         let data =
             study.students.iter().enumerate().map(|(s, _)| student_data(cells, s)).collect::<Result<Vec<_>>>()?;
         let first = |s| cells.iter().find(|cell| cell.student == s).map(|cell| cell.config.data.clone());
@@ -143,7 +143,7 @@ impl<'a> Bench<'a> {
                 }
             }
         };
-        let jobs = self.args.jobs.max(1);
+        let jobs = self.args.jobs;
         if jobs == 1 {
             work(None);
         } else {
@@ -281,6 +281,23 @@ impl Bench<'_> {
         }
         Ok(best.map(|(_, factor)| factor))
     }
+}
+
+/// Names of the labels of the test files: as the study says, else as all students have it.
+fn test_keys(study: &Study, cells: &[Cell]) -> Result<LabelKeys> {
+    let key = |name: &str, told: &Option<String>, of: fn(&DataConfig) -> &Option<String>| {
+        let mut keys = cells.iter().map(|cell| of(&cell.config.data));
+        let first = keys.next().cloned().flatten();
+        if told.is_none() && !keys.all(|key| *key == first) {
+            bail!("{name}: students read labels of different names; say which the test files have");
+        }
+        Ok(told.clone().or(first))
+    };
+    Ok(LabelKeys {
+        energy: key("energy_key", &study.energy_key, |data| &data.energy_key)?,
+        forces: key("forces_key", &study.forces_key, |data| &data.forces_key)?,
+        stress: None,
+    })
 }
 
 fn student_data(cells: &[Cell], student: usize) -> Result<(Data, String)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use potstill_train::augment::Augmentation;
 use potstill_train::config::Config;
 use potstill_train::distill::{DistillConfig, Precision, TeacherFiles, Term};
@@ -20,6 +20,12 @@ pub struct Study {
     pub teacher: PathBuf,
     /// Labelled systems that every model is judged on; nothing is trained or chosen on them.
     pub test: Vec<PathBuf>,
+    /// Key of the energy in the test files. Default: that of the students' configurations.
+    #[serde(default)]
+    pub energy_key: Option<String>,
+    /// Name of the forces column in the test files. Default: that of the students' configurations.
+    #[serde(default)]
+    pub forces_key: Option<String>,
     /// Seeds of weights and order; every run is done with each.
     #[serde(default = "one_seed")]
     pub seeds: Vec<u64>,
@@ -129,8 +135,7 @@ impl Study {
     /// One line: file, what is wrong, what to do.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot open", path.display()))?;
-        let mut study: Self = toml::from_str(&text)
-            .map_err(|e| anyhow!("{}: {}", path.display(), e.to_string().trim().replace('\n', " ")))?;
+        let mut study: Self = config_file::document::parse(path, &text, &[])?;
         study.teacher = beside(path, &study.teacher);
         study.test.iter_mut().for_each(|file| *file = beside(path, file));
         study.students.iter_mut().for_each(|student| student.config = beside(path, &student.config));
@@ -281,10 +286,18 @@ mod tests {
             ("name = 'n2n'", "name = 'alone'", "`alone` comes twice"),
             ("name = 'n2n'", "name = '../x'", "becomes a folder"),
             ("test = ['a.xyz']", "test = []", "test: is empty"),
-            ("test = ['a.xyz']", "test = ['a.xyz']\nseed = 3", "unknown field `seed`"),
+            (
+                "test = ['a.xyz']",
+                "test = ['a.xyz']\nseed = 3",
+                "study.toml:3: seed: unknown key; did you mean `seeds`?",
+            ),
             ("test = ['a.xyz']", "test = ['a.xyz']\nseeds = [1, 1]", "comes twice"),
             ("name = 'n2n'", "name = 'n2n'\nstudents = ['big']", "no student is called `big`; there are small"),
-            ("strategy = 'n2n'", "strategy = 'magic'", "unknown variant `magic`"),
+            (
+                "strategy = 'n2n'",
+                "strategy = 'magic'",
+                "study.toml:10: runs.1.terms.0.strategy: is \"magic\"; it must be `vanilla`",
+            ),
             ("name = 'n2n'", "name = 'n2n'\ntune = true", "tune needs terms, and a [tuning] section"),
             ("[[students]]", "[tuning]\nfactors = [0.0]\n[[students]]", "tuning.factors"),
             ("name = 'n2n'", "name = 'n2n'\nfactors = [3.0]", "go with tune = true"),
