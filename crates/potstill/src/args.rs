@@ -191,10 +191,10 @@ pub struct ExistingArgs {
     /// Replace files of any kind that exist.
     ///
     /// Inputs and read-only files stay. Default: only files of the same kind are replaced.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub overwrite: bool,
     /// Replace no file that exists.
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long, conflicts_with = "overwrite", hide_short_help = true)]
     pub no_clobber: bool,
 }
 
