@@ -275,7 +275,10 @@ fn what_the_engine_cannot_run_is_named() {
     assert!(with(1, f64::NAN).unwrap_err().contains("not finite") || with(1, f64::NAN).unwrap_err().contains("NaN"));
     assert!(with(1, 0.0).unwrap_err().contains("at one place"));
     assert!(with(1, 0.02).unwrap().forces.as_flattened().iter().all(|f| f.is_finite()));
-    let good = std::fs::read(&path).unwrap();
+    let mut good = std::fs::read(&path).unwrap();
+    // Without its checksum, which would find every change first.
+    let key = good.windows(17).position(|w| w == b"potstill-checksum").unwrap();
+    good[key..key + 17].copy_from_slice(b"potstill-unsealed");
     for (from, to, wanted) in [
         ("n_gaussians\\\":8", "n_gaussians\\\":0", "model.n_gaussians is 0; it must lie between 2 and"),
         ("n_interactions\\\":3", "n_interactions\\\":4", "weight interactions.3.filter_in.weight is missing"),
