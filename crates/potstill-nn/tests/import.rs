@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use potstill_core::Potential;
+use potstill_core::io::checksum;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
 use potstill_nn::{Architecture, Model};
 use potstill_testkit::golden;
@@ -26,6 +27,7 @@ fn imported(name: &str, case: &str, folder: &Path) -> Option<(PathBuf, Model)> {
     let case = golden::fixtures(&format!("models/{case}"))?;
     let output = folder.join("model.safetensors");
     import(&checkpoint, &options(&case), &output).unwrap();
+    assert!(checksum::verify(&output, &std::fs::read(&output).unwrap()[..]).unwrap(), "{name} has a checksum");
     let model = Model::load(&output, &Device::flex(), DType::F64).unwrap();
     Some((output, model))
 }

@@ -7,6 +7,7 @@ pub mod checksum;
 pub mod compression;
 pub mod extxyz;
 #[cfg(test)]
+#[path = "flips/tests.rs"]
 mod flips;
 mod header_units;
 pub mod keys;

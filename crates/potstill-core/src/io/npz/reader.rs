@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use npyz::npz::NpzArchive;
@@ -22,12 +23,7 @@ use crate::{Error, Result, elements};
 pub struct NpzReader {
     path: PathBuf,
     chosen: ChosenKeys,
-    /// First atom of each system, and their number at the end.
-    first_atoms: Vec<usize>,
-    atomic_numbers: Vec<u8>,
-    positions: Vec<Vec3>,
-    cells: Option<Vec<Mat3>>,
-    pbc: Option<Vec<bool>>,
+    structures: Structures,
     energies: Option<Vec<f64>>,
     forces: Option<Vec<Vec3>>,
     stresses: Option<Vec<Mat3>>,
@@ -38,6 +34,32 @@ pub struct NpzReader {
     left_out: Vec<String>,
     /// Next system.
     index: usize,
+}
+
+/// What a potential sees.
+#[derive(Debug)]
+struct Structures {
+    /// First atom of each system, and their number at the end.
+    first_atoms: Vec<usize>,
+    atomic_numbers: Vec<u8>,
+    positions: Vec<Vec3>,
+    cells: Option<Vec<Mat3>>,
+    pbc: Option<Vec<bool>>,
+}
+
+impl Structures {
+    /// System `i`, without anything else.
+    fn get(&self, i: usize, atoms: &Range<usize>) -> System {
+        let cell = self.cells.as_ref().map(|c| c[i]).filter(|c| c.as_flattened().iter().any(|v| *v != 0.0));
+        let pbc = self.pbc.as_ref().map(|pbc| std::array::from_fn(|axis| pbc[3 * i + axis]));
+        System {
+            atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
+            positions: self.positions[atoms.clone()].to_vec(),
+            cell,
+            pbc: pbc.unwrap_or([cell.is_some(); 3]),
+            ..System::default()
+        }
+    }
 }
 
 impl NpzReader {
@@ -72,60 +94,36 @@ impl NpzReader {
             return Err(format!("`{name}`: arrays of virials are not read; use extended XYZ, or store the stress"));
         }
         check_units(archive)?;
-        let counts = counts(required(archive, "N")?)?;
-        let n_systems = counts.len();
-        let mut first_atoms = vec![0];
-        let mut n_atoms: usize = 0;
-        for n in &counts {
-            n_atoms = n_atoms.checked_add(*n).ok_or("N adds up to too much")?;
-            first_atoms.push(n_atoms);
-        }
+        let first_atoms = first_atoms(&counts(required(archive, "N")?)?)?;
+        let (n_systems, n_atoms) = (first_atoms.len() - 1, first_atoms.last().copied().unwrap_or(0));
         let atomic_numbers = atomic_numbers(required(archive, "Z")?, n_atoms)?;
         let positions = vectors("R", required(archive, "R")?, n_atoms)?;
-        let energies = label(archive, keys.energy.as_deref(), "E")?;
-        let forces = label(archive, keys.forces.as_deref(), "F")?;
-        let stresses = label(archive, keys.stress.as_deref(), "stress")?;
-        let name_of = |label: &Option<(String, Array)>| label.as_ref().map(|(name, _)| name.clone());
-        let chosen = ChosenKeys {
-            energy: name_of(&energies),
-            forces: name_of(&forces),
-            stress: name_of(&stresses),
-            ..ChosenKeys::default()
+        let (mut chosen, mut odd) = (ChosenKeys::default(), Vec::new());
+        let energies = label(archive, keys.energy.as_deref(), "E", &mut chosen.energy)?;
+        let energies = energies.map(|a| reals_per_system(&chosen.energy, a, n_systems)).transpose()?;
+        let forces = label(archive, keys.forces.as_deref(), "F", &mut chosen.forces)?;
+        let forces = forces.map(|a| vectors(chosen.forces.as_deref().unwrap_or("F"), a, n_atoms)).transpose()?;
+        let stresses = match &keys.stress {
+            Some(name) => Some(matrices(name, required(archive, name)?, n_systems)?),
+            None => fitting(archive, "stress", &mut odd, |a| matrices("stress", a, n_systems))?,
         };
-        let energies = energies.map(|(name, a)| {
-            let shape = a.shape.clone();
-            per_system(&name, &shape, a.into_reals(&name)?, n_systems)
-        });
-        let forces = forces.map(|(name, a)| vectors(&name, a, n_atoms));
-        let stresses = stresses.map(|(name, a)| matrices(&name, a, n_systems));
-        let cells = optional(archive, "cell")?.map(|a| matrices("cell", a, n_systems)).transpose()?;
-        let pbc = optional(archive, "pbc")?.map(|a| truths("pbc", a, &[n_systems, 3])).transpose()?;
-        let fixed = optional(archive, "fixed")?.map(|a| truths("fixed", a, &[n_atoms])).transpose()?;
-        let tags = optional(archive, "tags")?.map(|a| tags(a, n_atoms)).transpose()?;
-        let (extras, left_out) = extras(archive, &chosen, n_systems, n_atoms)?;
-        let (energies, forces, stresses) = (energies.transpose()?, forces.transpose()?, stresses.transpose()?);
-        Ok(Self {
-            path: path.to_path_buf(),
-            chosen,
-            first_atoms,
-            atomic_numbers,
-            positions,
-            cells,
-            pbc,
-            energies,
-            forces,
-            stresses,
-            tags,
-            fixed,
-            extras,
-            left_out,
-            index: 0,
-        })
+        chosen.stress = stresses.as_ref().map(|_| keys.stress.clone().unwrap_or_else(|| "stress".to_owned()));
+        let cells = fitting(archive, "cell", &mut odd, |a| matrices("cell", a, n_systems))?;
+        let pbc = fitting(archive, "pbc", &mut odd, |a| truths("pbc", a, &[n_systems, 3]))?;
+        let fixed = fitting(archive, "fixed", &mut odd, |a| truths("fixed", a, &[n_atoms]))?;
+        let tags = fitting(archive, "tags", &mut odd, |a| tags(a, n_atoms))?;
+        let (extras, mut left_out) = extras(archive, &chosen, n_systems, n_atoms)?;
+        left_out.append(&mut odd);
+        left_out.sort_unstable();
+        left_out.dedup();
+        let (path, index) = (path.to_path_buf(), 0);
+        let structures = Structures { first_atoms, atomic_numbers, positions, cells, pbc };
+        Ok(Self { path, chosen, structures, energies, forces, stresses, tags, fixed, extras, left_out, index })
     }
 
     /// Number of systems.
     pub fn len(&self) -> usize {
-        self.first_atoms.len() - 1
+        self.structures.first_atoms.len() - 1
     }
 
     /// Whether there is no system.
@@ -138,8 +136,8 @@ impl NpzReader {
         self.atoms(i).map_or(0, |atoms| atoms.len())
     }
 
-    fn atoms(&self, i: usize) -> Option<std::ops::Range<usize>> {
-        Some(*self.first_atoms.get(i)?..*self.first_atoms.get(i.checked_add(1)?)?)
+    fn atoms(&self, i: usize) -> Option<Range<usize>> {
+        Some(*self.structures.first_atoms.get(i)?..*self.structures.first_atoms.get(i.checked_add(1)?)?)
     }
 
     /// System `i`, copied out of the arrays.
@@ -149,13 +147,7 @@ impl NpzReader {
     pub fn get(&self, i: usize) -> Result<System> {
         let fail = |message: String| Error::file(&self.path, message);
         let atoms = self.atoms(i).ok_or_else(|| fail(format!("has {} systems; there is no system {i}", self.len())))?;
-        let cell = self.cells.as_ref().map(|c| c[i]).filter(|c| c.as_flattened().iter().any(|v| *v != 0.0));
-        let pbc = self.pbc.as_ref().map(|pbc| std::array::from_fn(|axis| pbc[3 * i + axis]));
         let system = System {
-            atomic_numbers: self.atomic_numbers[atoms.clone()].to_vec(),
-            positions: self.positions[atoms.clone()].to_vec(),
-            cell,
-            pbc: pbc.unwrap_or([cell.is_some(); 3]),
             energy: self.energies.as_ref().map(|e| e[i]),
             forces: self.forces.as_ref().map(|f| f[atoms.clone()].to_vec()),
             stress: self.stresses.as_ref().map(|s| s[i]).filter(|s| !s.as_flattened().iter().all(|v| v.is_nan())),
@@ -163,6 +155,7 @@ impl NpzReader {
             fixed: self.fixed.as_ref().map(|f| f[atoms.clone()].to_vec()),
             columns: self.extras.columns(&atoms),
             metadata: self.extras.metadata(i),
+            ..self.structures.get(i, &atoms)
         };
         let all_finite = |vectors: &[Vec3]| vectors.as_flattened().iter().all(|v| v.is_finite());
         let name = |key: &Option<String>, usual: &str| key.clone().unwrap_or_else(|| usual.to_owned());
@@ -273,16 +266,50 @@ fn absent<R: Read + Seek>(archive: &NpzArchive<R>, name: &str) -> String {
     format!("no array `{name}`; the arrays are {}", names.join(", "))
 }
 
-/// A label's array, under the name that was asked for or the usual one.
+/// A label's array, under the name that was asked for or the usual one, which goes to `chosen`.
 fn label<R: Read + Seek>(
     archive: &mut NpzArchive<R>,
     wanted: Option<&str>,
     usual: &str,
-) -> std::result::Result<Option<(String, Array)>, String> {
-    match wanted {
-        Some(name) => Ok(Some((name.to_owned(), required(archive, name)?))),
-        None => Ok(optional(archive, usual)?.map(|array| (usual.to_owned(), array))),
+    chosen: &mut Option<String>,
+) -> std::result::Result<Option<Array>, String> {
+    let array = match wanted {
+        Some(name) => Some(required(archive, name)?),
+        None => optional(archive, usual)?,
+    };
+    *chosen = array.as_ref().map(|_| wanted.unwrap_or(usual).to_owned());
+    Ok(array)
+}
+
+/// What `take` makes of an array beside the published layout; one that does not fit is another program's, and `odd`.
+fn fitting<R: Read + Seek, T>(
+    archive: &mut NpzArchive<R>,
+    name: &str,
+    odd: &mut Vec<String>,
+    take: impl Fn(Array) -> std::result::Result<T, String>,
+) -> std::result::Result<Option<T>, String> {
+    let Some(bytes) = bytes(archive, name)? else { return Ok(None) };
+    let found = array::parse(&bytes).and_then(take).ok();
+    if found.is_none() {
+        odd.push(name.to_owned());
     }
+    Ok(found)
+}
+
+/// First atom of each system, and their number at the end.
+fn first_atoms(counts: &[usize]) -> std::result::Result<Vec<usize>, String> {
+    let mut first_atoms = vec![0];
+    let mut n_atoms: usize = 0;
+    for n in counts {
+        n_atoms = n_atoms.checked_add(*n).ok_or("N adds up to too much")?;
+        first_atoms.push(n_atoms);
+    }
+    Ok(first_atoms)
+}
+
+fn reals_per_system(name: &Option<String>, array: Array, n: usize) -> std::result::Result<Vec<f64>, String> {
+    let (name, shape) = (name.as_deref().unwrap_or("E"), array.shape.clone());
+    per_system(name, &shape, array.into_reals(name)?, n)
 }
 
 fn counts(array: Array) -> std::result::Result<Vec<usize>, String> {

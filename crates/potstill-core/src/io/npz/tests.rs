@@ -195,9 +195,10 @@ fn arrays_of_other_programs_are_kept_or_named() {
     let q: (&str, &[u64], &[i32]) = ("q", &[3], &[1, 2, 3]);
     let t: (&str, &[u64], &[i32]) = ("t", &[2, 1], &[4, 5]);
     let odd: (&str, &[u64], &[i32]) = ("odd", &[5], &[0; 5]);
-    let bytes = archive(&[N, Z, q, t, odd], &[R, ("dipole", &[2, 3], &[0.0; 6])]);
+    let (dipole, voigt) = (("dipole", &[2, 3][..], &[0.0; 6][..]), ("stress", &[2, 6][..], &[0.0; 12][..]));
+    let bytes = archive(&[N, Z, q, t, odd], &[R, dipole, voigt]);
     let reader = NpzReader::from_reader(Cursor::new(bytes), Path::new("t.npz"), &LabelKeys::default()).unwrap();
-    assert_eq!(reader.left_out(), ["dipole", "odd"]);
+    assert_eq!(reader.left_out(), ["dipole", "odd", "stress"]);
     let systems: Vec<System> = reader.map(Result::unwrap).collect();
     assert_eq!(systems[1].columns["q"].values, ColumnValues::Int(vec![3]));
     assert_eq!(systems[1].metadata["t"], Value::Int(5));

@@ -32,6 +32,10 @@ fn read_all(bytes: &[u8]) -> crate::Result<usize> {
 
 /// A zip archive of two entries, uncompressed, without checksums.
 fn archive(pickle: &[u8], storage: Option<&[u8]>) -> Vec<u8> {
+    archive_with(pickle, storage, |_| 0)
+}
+
+fn archive_with(pickle: &[u8], storage: Option<&[u8]>, crc: fn(&[u8]) -> u32) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     let entries = [("a/data.pkl", Some(pickle)), ("a/data/0", storage)];
     let entries = entries.iter().filter_map(|(name, data)| Some((*name, (*data)?)));
@@ -39,7 +43,7 @@ fn archive(pickle: &[u8], storage: Option<&[u8]>) -> Vec<u8> {
         let at = bytes.len() as u32;
         let sizes = [(data.len() as u32).to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
         let lengths = [name.len() as u16, 0].map(u16::to_le_bytes).concat();
-        let common = [&[0; 14][..], &sizes, &lengths].concat();
+        let common = [&[0; 10][..], &crc(data).to_le_bytes(), &sizes, &lengths].concat();
         bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), data].concat());
         let head = [&b"PK\x01\x02"[..], &[0; 2][..], &common, &[0; 10], &at.to_le_bytes(), name.as_bytes()];
         directory.extend(head.concat());
@@ -91,6 +95,27 @@ fn bad_tensors() {
 }
 
 /// Compares a state dict with a safetensors file.
+/// Flips every bit of a storage and of the pickle; the archive of the same bytes without a CRC is read.
+#[test]
+fn flipped_bits_of_entries_are_errors() {
+    let (pickle, storage) = (tensor(6, 0, &[2, 3], &[3, 1]), six());
+    let bytes = archive_with(&pickle, Some(&storage), crc32fast::hash);
+    assert_eq!(read_all(&bytes).unwrap(), 2);
+    for part in [&storage, &pickle] {
+        let start = memchr::memmem::find(&bytes, part).unwrap();
+        for bit in 8 * start..8 * (start + part.len()) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let message = read_all(&flipped).unwrap_err().to_string();
+            assert!(message.contains("is damaged: its bytes do not have the CRC-32"), "{message}");
+        }
+    }
+    let mut flipped = archive(&pickle, Some(&storage));
+    let at = memchr::memmem::find(&flipped, &storage).unwrap();
+    flipped[at] ^= 1;
+    assert_eq!(read_all(&flipped).unwrap(), 2, "without a CRC nothing can be said");
+}
+
 fn compare(file: &TorchFile, state: Value<'_>, prefix: &str, expected: &Path) {
     let bytes = std::fs::read(expected).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
