@@ -10,6 +10,8 @@ mod audit;
 mod commands;
 mod config_file;
 mod evaluation;
+#[cfg(test)]
+mod fuzz;
 mod heat_map;
 mod internal;
 mod limits;
