@@ -184,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.safetensors");
         let plateau = PlateauState { learning_rate: 1e-3, best: None, waited: 1, cooling: 2 };
-        let progress = Progress { best: Some(0.25), ..Progress::new("fingerprint".to_owned(), plateau) };
+        let progress = Progress { best: Some(0.25), ..Progress::new(Identity::default(), plateau) };
         let of = |scale: f32| vec![scale, 2.0 * scale, -scale];
         let vectors =
             Vectors { values: of(1.0), average: of(0.5), first: of(0.1), second: of(1e-3), largest: Vec::new() };
