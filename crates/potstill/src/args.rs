@@ -352,7 +352,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 300.0, value_name = "K", value_parser = positive(1e7))]
     pub temperature: f64,
     /// Time step of md and collide in fs.
-    #[arg(long, default_value_t = 0.5, value_name = "FS", value_parser = positive(100.0))]
+    #[arg(long, default_value_t = 0.5, value_name = "FS", value_parser = positive(100.0), hide_short_help = true)]
     pub timestep: f64,
     /// Time in which the bath of md forgets velocities, in fs.
     #[arg(long, default_value_t = 100.0, value_name = "FS", value_parser = positive(1e9), hide_short_help = true)]

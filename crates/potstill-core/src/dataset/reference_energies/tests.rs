@@ -45,9 +45,8 @@ fn wrong_toml_is_explained() {
     let wrong = read("\"least_square\"").unwrap_err();
     assert!(wrong.contains("expected \"none\", \"isolated_atoms\", \"least_squares\" or a table"), "{wrong}");
     assert!(wrong.ends_with("; did you mean \"least_squares\"?"), "{wrong}");
-    assert!(
-        read("\"mean field\"").unwrap_err().contains("\"none\", \"isolated_atoms\", \"least_squares\", or a table")
-    );
+    let wrong = read("\"mean field\"").unwrap_err();
+    assert!(wrong.ends_with("expected \"none\", \"isolated_atoms\", \"least_squares\" or a table"), "{wrong}");
     assert_eq!(read("{ Xx = 1.0 }").unwrap_err(), "unknown element `Xx`");
     assert_eq!(read("{ H = nan }").unwrap_err(), "energy of H is NaN; it must be finite");
     assert!(read("3").is_err());
