@@ -89,7 +89,12 @@ fn parse(text: &str) -> Result<Json, String> {
             Some(Open::List(list)) => list.push(value),
             Some(Open::Table(table, key)) => match key.take() {
                 Some(key) => drop(table.insert(key, value)),
-                None => *key = Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+                None => match value {
+                    Json::String(word) => *key = Some(word),
+                    // As text such a key doubles with each level of nesting: a few lines would fill the memory.
+                    Json::Array(_) | Json::Object(_) => return Err(at("a key must be a word, not a list or a table")),
+                    other => *key = Some(other.to_string()),
+                },
             },
         }
     }
@@ -145,6 +150,17 @@ mod tests {
         assert_eq!(settings["model"], serde_json::json!({ "name": "painn", "cutoff": 12.0 }));
         assert_eq!(settings["optim"]["lr"], 1);
         assert!(settings.get("includes").is_none());
+    }
+
+    #[test]
+    fn keys_are_words() {
+        assert_eq!(parse("1: a\ntrue: b\n").unwrap(), serde_json::json!({ "1": "a", "true": "b" }));
+        // Thirty levels of this took half a gigabyte, as each level doubles the backslashes of the one inside.
+        let nested = (0..30).fold("a".to_owned(), |inner, _| format!("{{? {inner} : \"b\"}}"));
+        for text in [&nested[..], "? [1, 2]\n: 3\n", "? {a: 1}\n: 3\n"] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains("a key must be a word"), "{message}");
+        }
     }
 
     #[test]
