@@ -1,4 +1,4 @@
-//! Fingerprint of a structure: 40 bytes that turning, shifting and reordering leave as they are.
+//! Fingerprint of a structure: 48 bytes that turning, shifting and reordering leave as they are.
 
 use std::f64::consts::TAU;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,13 +7,13 @@ use crate::System;
 use crate::graph::frame::Frame;
 use crate::system::{Vec3, dot};
 
-/// Four invariants of a structure and a hash of what it is made of.
+/// Eight invariants of a structure and a hash of what it is made of.
 ///
-/// Each invariant is a length in Å whose error is about that of a coordinate: structures whose atoms are within about
-/// 1e-4 Å of each other, after any rotation, translation and renumbering of equal atoms, are
-/// [the same](Self::is_same). Without periodic boundaries the invariants are moments of the distances from two centres;
-/// with them, structure factors, which wrapping does not change either. Computing them is linear in
-/// the number of atoms.
+/// Each invariant is a length in Å whose error is about that of a coordinate: structures that differ by the rounding of
+/// coordinates to five decimals or more, after any rotation, translation and renumbering of equal atoms, are
+/// [the same](Self::is_same); so may be those whose atoms are a thousandth of an Å apart, others hardly ever. Without periodic
+/// boundaries the invariants are moments of the distances from three centres and Fourier sums over distances; with them, structure factors, which wrapping does not change either. Computing them is linear in
+/// the number of atoms, but for molecules of up to 128.
 ///
 /// A structure and its mirror image are the same, as they are for the networks here. Another choice of lattice vectors
 /// for one crystal, a supercell for example, is another structure.
@@ -24,12 +24,12 @@ pub struct Fingerprint {
     /// Hash of every number of the structure.
     exact: u64,
     /// See above.
-    invariants: [f32; 4],
+    invariants: [f32; 8],
 }
 
 impl Fingerprint {
     /// Largest difference of invariants of the same structure in Å.
-    pub const TOLERANCE: f32 = 1e-4;
+    pub const TOLERANCE: f32 = 2e-5;
 
     /// Fingerprint of a structure; labels and metadata play no part.
     pub fn new(system: &System) -> Self {
@@ -90,52 +90,116 @@ fn exact_hash(system: &System) -> u64 {
 
 /// A weight of an element that no other has, between a half and three halves.
 fn weight(z: u8) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    0.5 + (f64::from(z) * GOLDEN).fract()
+    0.5 + (f64::from(z) * 0.618_033_988_749_895).fract()
+}
+
+/// Another such weight.
+fn other_weight(z: u8) -> f64 {
+    0.5 + (f64::from(z) * std::f64::consts::SQRT_2).fract()
+}
+
+/// Square of a distance.
+fn square(a: &Vec3, b: &Vec3) -> f64 {
+    (0..3).map(|k| (a[k] - b[k]) * (a[k] - b[k])).sum()
 }
 
 /// Weighted mean of positions.
-fn centre(atomic_numbers: &[u8], positions: &[Vec3], weight: impl Fn(u8) -> f64) -> Vec3 {
+fn centre(atomic_numbers: &[u8], positions: &[Vec3], weight: impl Fn(u8, &Vec3) -> f64) -> Vec3 {
     let (mut sum, mut total) = ([0.0; 3], 0.0);
     for (&z, position) in atomic_numbers.iter().zip(positions) {
-        let w = weight(z);
+        let w = weight(z, position);
         total += w;
         (0..3).for_each(|k| sum[k] += w * position[k]);
     }
-    sum.map(|s| s / total)
+    // Where nothing has a weight, all atoms are at one place.
+    if total == 0.0 { positions.first().copied().unwrap_or_default() } else { sum.map(|s| s / total) }
 }
 
-/// Moments of the distances from the centre of all atoms and from that of weighted atoms.
-fn free(system: &System) -> [f64; 4] {
+/// Moments of the distances from the centre of all atoms, from that of weighted atoms, and from that of outer atoms, which
+/// no symmetry of the others puts at the same place.
+fn free(system: &System) -> [f64; 8] {
+    let (z, positions) = (&system.atomic_numbers, &system.positions);
     let n = system.n_atoms() as f64;
-    let of = |weight: fn(u8) -> f64| centre(&system.atomic_numbers, &system.positions, weight);
-    let (plain, weighted) = (of(|_| 1.0), of(weight));
-    let from = |centre: Vec3, p: &Vec3| -> Vec3 { std::array::from_fn(|k| p[k] - centre[k]) };
-    let (mut second, mut fourth, mut second_weighted, mut tensor) = (0.0, 0.0, 0.0, [[0.0; 3]; 3]);
-    for (&z, position) in system.atomic_numbers.iter().zip(&system.positions) {
-        let r = from(plain, position);
-        let square = dot(r, r);
-        second += square;
-        fourth += square * square;
-        let (w, r) = (weight(z), from(weighted, position));
-        second_weighted += w * dot(r, r);
+    let plain = centre(z, positions, |_, _| 1.0);
+    let weighted = centre(z, positions, |z, _| weight(z));
+    let outer = centre(z, positions, |z, r| other_weight(z) * square(r, &plain));
+    let (mut sums, mut tensor) = ([0.0; 5], [[0.0; 3]; 3]);
+    for (&z, r) in z.iter().zip(positions) {
+        let (w, v) = (weight(z), other_weight(z));
+        let [a, b, c] = [&plain, &weighted, &outer].map(|centre| square(r, centre));
+        let terms = [a, a * a, w * b, v * c, v * c * c];
+        sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+        let r: Vec3 = std::array::from_fn(|k| r[k] - weighted[k]);
         (0..3).for_each(|a| (0..3).for_each(|b| tensor[a][b] += w * r[a] * r[b]));
     }
     let norm = tensor.as_flattened().iter().map(|x| x * x).sum::<f64>();
-    [second.sqrt(), (fourth * n).sqrt().sqrt(), second_weighted.sqrt(), norm.sqrt().sqrt()]
+    let [second, fourth, by_weight, from_outer, outer_fourth] = sums;
+    let [one, other] =
+        if system.n_atoms() <= PAIRS { pair_waves(system) } else { radial_waves(system, &[plain, outer]) };
+    [
+        second.sqrt(),
+        (fourth * n).sqrt().sqrt(),
+        by_weight.sqrt(),
+        norm.sqrt().sqrt(),
+        from_outer.sqrt(),
+        (outer_fourth * n).sqrt().sqrt(),
+        one,
+        other,
+    ]
+}
+
+/// Wave numbers of Fourier sums over distances in 1/Å.
+const WAVE_NUMBERS: [f64; 2] = [2.3, 3.7];
+/// Atoms of a molecule up to which all pairs are summed over.
+const PAIRS: usize = 128;
+
+/// Fourier sums over the distances of all pairs: moments do not see that a methyl group turns, these do.
+fn pair_waves(system: &System) -> [f64; 2] {
+    let (z, positions) = (&system.atomic_numbers, &system.positions);
+    let mut sums = [0.0; 2];
+    for (i, r) in positions.iter().enumerate() {
+        for (j, other) in positions.iter().enumerate().take(i) {
+            let distance = square(r, other).sqrt();
+            sums[0] += weight(z[i]) * weight(z[j]) * (WAVE_NUMBERS[0] * distance).cos();
+            sums[1] += other_weight(z[i]) * other_weight(z[j]) * (WAVE_NUMBERS[1] * distance).cos();
+        }
+    }
+    let n = system.n_atoms() as f64;
+    std::array::from_fn(|k| sums[k] / (WAVE_NUMBERS[k] * n))
+}
+
+/// Fourier sums over the distances from two centres, in linear time.
+fn radial_waves(system: &System, centres: &[Vec3; 2]) -> [f64; 2] {
+    let mut sums = [0.0; 2];
+    for (&z, r) in system.atomic_numbers.iter().zip(&system.positions) {
+        for (k, sum) in sums.iter_mut().enumerate() {
+            *sum += weight(z) * (WAVE_NUMBERS[k] * square(r, &centres[k]).sqrt()).cos();
+        }
+    }
+    let root = (system.n_atoms() as f64).sqrt();
+    std::array::from_fn(|k| sums[k] / (WAVE_NUMBERS[k] * root))
 }
 
 /// Moduli of structure factors along periodic axes, moments of the distances from the middle across them; the metric of
-/// the cell is added to the last.
-fn periodic(system: &System, frame: &Frame) -> [f64; 4] {
-    /// Waves along the axes; the last one runs along all of them.
-    const WAVES: [Vec3; 4] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 2.0, 1.0]];
-    /// Square of the distance from the middle in Å that doubles the weight of an atom in the last wave.
+/// the cell is added to one of them.
+fn periodic(system: &System, frame: &Frame) -> [f64; 8] {
+    /// Waves along the axes; of the first three, one along each.
+    const WAVES: [Vec3; 8] = [
+        [1.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+        [1.0, 2.0, 1.0],
+        [2.0, 1.0, 3.0],
+        [3.0, 1.0, 1.0],
+        [1.0, 3.0, 2.0],
+        [4.0, 3.0, 5.0],
+    ];
+    /// Square of the distance from the middle in Å that doubles the weight of an atom in the mixed waves.
     const ACROSS: f64 = 100.0;
     let free: Vec<usize> = (0..3).filter(|&k| !system.pbc[k]).collect();
     let sides: Vec3 = frame.lattice.map(|row| dot(row, row).sqrt());
     let across = Across::new(system, frame);
-    let (mut sums, mut moments) = ([[0.0; 2]; 4], [0.0; 2]);
+    let (mut sums, mut moments) = ([[0.0; 2]; 8], [0.0; 2]);
     for (i, (&z, &position)) in system.atomic_numbers.iter().zip(&system.positions).enumerate() {
         let mut at = frame.coordinates(position);
         free.iter().for_each(|&k| at[k] = 0.0);
@@ -143,18 +207,23 @@ fn periodic(system: &System, frame: &Frame) -> [f64; 4] {
         moments[0] += squares[0];
         moments[1] += weight(z) * squares[1];
         for (k, (sum, wave)) in sums.iter_mut().zip(WAVES).enumerate() {
-            let w = if k == 3 { weight(z) * (1.0 + squares[0] / ACROSS) } else { weight(z) };
+            let of_element = if k % 2 == 0 { weight(z) } else { other_weight(z) };
+            let w = if k < 3 { of_element } else { of_element * (1.0 + squares[0] / ACROSS) };
             let (sine, cosine) = (TAU * dot(wave, at)).sin_cos();
             sum[0] += w * cosine;
             sum[1] += w * sine;
         }
     }
-    // Errors of coordinates add up as the square root of their number.
+    // Errors of coordinates add up as the square root of their number, and count by the wavelength.
     let root = (system.n_atoms() as f64).sqrt();
-    let shortest = (0..3).filter(|k| system.pbc[*k]).map(|k| sides[k]).fold(f64::INFINITY, f64::min);
-    let length = |k: usize| if k < 3 { sides[k] } else { shortest / 2.0 };
-    let mut invariants = std::array::from_fn(|k| sums[k][0].hypot(sums[k][1]) * length(k) / (TAU * root));
+    let per_length = |wave: Vec3| -> f64 {
+        let along = (0..3).filter(|&k| system.pbc[k]).map(|k| (wave[k] / sides[k]).powi(2));
+        along.sum::<f64>().sqrt()
+    };
+    let mut invariants =
+        std::array::from_fn(|k| sums[k][0].hypot(sums[k][1]) / (TAU * root * per_length(WAVES[k]).max(1e-9)));
     free.iter().zip(moments).for_each(|(&k, moment)| invariants[k] = moment.sqrt());
+    let shortest = (0..3).filter(|k| system.pbc[*k]).map(|k| sides[k]).fold(f64::INFINITY, f64::min);
     let angle = |a: usize, b: usize| dot(frame.lattice[a], frame.lattice[b]) / shortest;
     let metric = sides[0] + 1.37 * sides[1] + 1.71 * sides[2];
     invariants[3] += (metric + 0.59 * angle(0, 1) + 0.83 * angle(1, 2) + 1.13 * angle(2, 0)) / 4.0;
@@ -176,16 +245,14 @@ impl Across {
             std::array::from_fn(|x| position[x] - along(x))
         };
         let parts: Vec<Vec3> = system.positions.iter().map(part).collect();
-        let middles = [centre(&system.atomic_numbers, &parts, |_| 1.0), centre(&system.atomic_numbers, &parts, weight)];
+        let z = &system.atomic_numbers;
+        let middles = [centre(z, &parts, |_, _| 1.0), centre(z, &parts, |z, _| weight(z))];
         Self { parts, middles }
     }
 
     /// Squares of the distances of an atom from both middles.
     fn squares(&self, atom: usize) -> [f64; 2] {
-        self.middles.map(|middle| {
-            let r: Vec3 = std::array::from_fn(|k| self.parts[atom][k] - middle[k]);
-            dot(r, r)
-        })
+        self.middles.map(|middle| square(&self.parts[atom], &middle))
     }
 }
 
@@ -270,7 +337,7 @@ mod tests {
         }
 
         #[test]
-        fn an_atom_elsewhere_is_another_structure(places in places(), by in [0.02..0.3, 0.02..0.3, 0.02..0.3]) {
+        fn an_atom_elsewhere_is_another_structure(places in places(), by in [0.002..0.3, 0.002..0.3, 0.002..0.3]) {
             let mut other = places.clone();
             (0..3).for_each(|k| other[0][k] += by[k]);
             prop_assert!(!Fingerprint::new(&molecule(&places)).is_same(&Fingerprint::new(&molecule(&other)))
@@ -278,6 +345,38 @@ mod tests {
             let (one, other) = (crystal(&places, [true; 3]), crystal(&other, [true; 3]));
             prop_assert!(!Fingerprint::new(&one).is_same(&Fingerprint::new(&other)));
         }
+    }
+
+    /// Ethane, one of whose methyl groups is turned.
+    fn ethane(angle: f64) -> System {
+        let hydrogen = |x: f64, angle: f64| [x, 1.02 * angle.cos(), 1.02 * angle.sin()];
+        let of = |x: f64, first: f64| (0..3).map(move |k| hydrogen(x, first + f64::from(k) * TAU / 3.0));
+        let carbons = [[-0.765, 0.0, 0.0], [0.765, 0.0, 0.0]];
+        let positions = carbons.into_iter().chain(of(-1.16, 0.0)).chain(of(1.16, angle)).collect();
+        System { atomic_numbers: vec![6, 6, 1, 1, 1, 1, 1, 1], positions, ..System::default() }
+    }
+
+    #[test]
+    fn a_methyl_group_that_turns_is_seen() {
+        for angle in [0.3, 0.5, 0.9] {
+            let one = Fingerprint::new(&ethane(angle));
+            assert!(!one.is_same(&Fingerprint::new(&ethane(angle + 0.03))), "{angle}");
+            // A third of a turn, and the mirror image.
+            assert!(one.is_same(&Fingerprint::new(&ethane(angle + TAU / 3.0))));
+            assert!(one.is_same(&Fingerprint::new(&ethane(-angle))));
+        }
+    }
+
+    #[test]
+    fn large_molecules_turn_too() {
+        let places: Vec<Vec3> =
+            (0..PAIRS + 9).map(|i| [1, 2, 3].map(|k| 9.0 * (f64::from(k) * i as f64).sin())).collect();
+        let system = molecule(&places);
+        let one = Fingerprint::new(&system);
+        assert!(one.is_same(&Fingerprint::new(&moved(&system, [0.3, 1.0, 2.0], [1.0, 2.0, 3.0]))));
+        let mut other = system;
+        other.positions[7][1] += 0.01;
+        assert!(!one.is_same(&Fingerprint::new(&other)));
     }
 
     #[test]

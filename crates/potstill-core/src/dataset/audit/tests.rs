@@ -93,6 +93,52 @@ fn shipped_data_have_no_leaks_and_one_energy_for_each_structure() {
     assert!(report.findings.iter().all(|f| f.severity == Severity::Note), "{:?}", lines(&report));
 }
 
+/// Largest difference in Å of coordinates in a crystal, of sorted distances of equal pairs in a molecule.
+fn difference(a: &System, b: &System) -> f64 {
+    let numbers = |system: &System| -> Vec<(u8, u8, f64)> {
+        if system.is_periodic() {
+            return system.positions.as_flattened().iter().map(|&x| (0, 0, x)).collect();
+        }
+        let (z, r) = (&system.atomic_numbers, &system.positions);
+        let distance = |i: usize, j: usize| (0..3).map(|k| (r[i][k] - r[j][k]).powi(2)).sum::<f64>().sqrt();
+        let pairs = (0..z.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+        let mut all: Vec<_> = pairs.map(|(i, j)| (z[i].min(z[j]), z[i].max(z[j]), distance(i, j))).collect();
+        all.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+        all
+    };
+    numbers(a).iter().zip(numbers(b)).map(|(a, b)| (a.2 - b.2).abs()).fold(0.0, f64::max)
+}
+
+/// What counts as the same is the same to a few thousandths of an Å: in relaxations that creep, and where a proton is
+/// handed from one side to the other and back in the mirror.
+#[test]
+fn real_frames_are_told_apart() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    if !folder.is_dir() {
+        return eprintln!("left out: the folder ../shared/data is absent");
+    }
+    let read = |name: &str| read(&folder.join(name), &LabelKeys::default()).unwrap().map(Result::unwrap).collect();
+    for name in
+        ["oc20_real/train.extxyz.xz", "acac/test_H_transfer.xyz", "acac/train_300K.xyz", "slabs/train.extxyz.xz"]
+    {
+        let systems: Vec<System> = read(name);
+        let prints: Vec<Fingerprint> = systems.iter().map(Fingerprint::new).collect();
+        for (i, one) in prints.iter().enumerate() {
+            for (j, other) in prints.iter().enumerate().take(i).filter(|(_, other)| one.is_same(other)) {
+                let off = difference(&systems[i], &systems[j]);
+                assert!(off < 3e-3, "{name}: {i} and {j} are {off} Å apart: {one:?} {other:?}");
+            }
+        }
+        let report = audit(Options::default(), &[(Split::All, None, systems)]);
+        assert!(report.findings.iter().all(|f| f.check != "energies"), "{name}: {:?}", lines(&report));
+    }
+    // The two sets of this molecule share 31 frames.
+    let splits =
+        [(Split::Training, None, read("3bpa/train_300K.xyz")), (Split::Test, None, read("3bpa/train_mixedT.xyz"))];
+    let report = lines(&audit(Options::default(), &splits));
+    assert!(report[0].starts_with("warning leaks: 31 of 500 test systems are training systems, too; "), "{report:?}");
+}
+
 #[test]
 fn ten_thousand_molecules_take_no_time() {
     let one = |i: usize| {
@@ -112,6 +158,6 @@ fn ten_thousand_molecules_take_no_time() {
     audit.finish();
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("{seconds:.2} s for 10,000 systems of 20 atoms");
-    // About a fifth of that; the machine may be busy.
-    assert!(seconds < 5.0, "{seconds}");
+    // A thirtieth of that; the machine may be busy.
+    assert!(seconds < 1.0, "{seconds}");
 }
