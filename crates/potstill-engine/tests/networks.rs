@@ -280,7 +280,7 @@ fn what_the_engine_cannot_run_is_named() {
         ("n_gaussians\\\":8", "n_gaussians\\\":0", "model.n_gaussians is 0; it must lie between 2 and"),
         ("n_interactions\\\":3", "n_interactions\\\":4", "weight interactions.3.filter_in.weight is missing"),
         ("n_interactions\\\":3", "n_interactions\\\":2", "is not part of the network in the header"),
-        ("cutoff\\\":4.0", "cutoff\\\":0.0", "model.cutoff is 0; it must be positive"),
+        ("cutoff\\\":4.0", "cutoff\\\":0.0", "model.cutoff: 0 is not a distance"),
         ("energy_std\\\":1.7", "energy_std\\\":0.0", "energy_std"),
         ("[\\\"H\\\"", "[\\\"Q\\\"", "element `Q` is unknown"),
     ] {

@@ -215,8 +215,15 @@ fn absurd_sizes_are_refused_before_they_are_allocated() {
             let (mut header, tensors) = good();
             header["model"][key] = size.into();
             let message = refused(&written(folder.path(), &header, &tensors));
-            assert!(message.contains("does not lie in"), "{message}");
+            assert!(message.contains(&format!("model.{key}: is {size}; it must lie between")), "{message}");
         }
+    }
+    // Sizes that a network may have, but not one in this file.
+    for (key, size) in [("hidden_channels", 40_000), ("n_filters", 60_000)] {
+        let (mut header, tensors) = good();
+        header["model"][key] = size.into();
+        let message = refused(&written(folder.path(), &header, &tensors));
+        assert!(message.contains("does not lie in"), "{message}");
     }
 }
 

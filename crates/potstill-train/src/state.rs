@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,17 @@ impl Progress {
             best: None,
             waited: 0,
             plateau,
+        }
+    }
+
+    /// Refuses numbers that no run reaches.
+    fn check(&self) -> Result<()> {
+        let counts =
+            [("epoch", self.epoch), ("step", self.step), ("batch", self.batch as u64), ("waited", self.waited)];
+        counts.into_iter().try_for_each(|(name, value)| limits::STEPS.at_least(0).check_count(name, value))?;
+        match self.seconds.is_finite() && self.seconds >= 0.0 {
+            true => Ok(()),
+            false => Err(Error::setting("seconds", format!("is {}; it must be zero or positive", self.seconds))),
         }
     }
 }
@@ -110,6 +121,7 @@ pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
             format!("format version {} is newer than {FORMAT_VERSION}; update potstill", progress.format_version);
         return Err(Error::file(path, message));
     }
+    progress.check().map_err(|e| broken(&e))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(&e))?;
     let vector = |name: &str, may_be_empty: bool| -> Result<Vec<T>> {
         let view = tensors.tensor(name).map_err(|e| broken(&e))?;
