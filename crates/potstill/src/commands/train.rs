@@ -165,6 +165,7 @@ fn tell(event: Prelude) {
             eprintln!("weights of the terms: {}", list.join(", "));
         }
         Prelude::Waiting(what) => eprintln!("waiting for the teacher cache: {what}"),
+        Prelude::Note(note) => eprintln!("{note}"),
         Prelude::Verified(bytes, seconds) => eprintln!("teacher cache: {bytes} bytes verified in {seconds:.1} s"),
         Prelude::Labelling(done, total) => eprintln!("asking the teacher: {done}/{total} systems"),
     }
