@@ -26,6 +26,13 @@ pub const STEPS: Bound = Bound::new(1, 1_000_000_000_000);
 /// Number of directions along which forces are differentiated.
 pub const PROBES: Bound = Bound::new(1, 1000);
 
+/// Number of steps of an attack on the positions of a system.
+pub const ATTACK_STEPS: Bound = Bound::new(1, 1000);
+
+/// Largest weight of a loss or factor of a step.
+pub const LARGEST_WEIGHT: f64 = 1e12;
+/// Largest displacement of an atom in Å.
+pub const LONGEST_DISPLACEMENT: f64 = 10.0;
 /// Largest cutoff in Å.
 pub const LONGEST_CUTOFF: f64 = 1000.0;
 /// Largest number of weights of a network.

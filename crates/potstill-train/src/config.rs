@@ -116,6 +116,8 @@ impl From<Dtype> for burn::tensor::DType {
     }
 }
 
+/// Largest learning rate, far above what any network survives, and a number in f32.
+const LARGEST_RATE: f64 = 1e30;
 /// Longest run in minutes: a century.
 const MOST_MINUTES: f64 = 5e7;
 /// Most memory for intermediate results in GiB.
@@ -269,19 +271,19 @@ impl TrainingConfig {
             ("clip_norm", self.clip_norm),
             ("checkpoint_minutes", self.checkpoint_minutes),
         ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::setting(key(name), format!("is {value}; it must be zero or a positive number")));
+            if !(0.0..=limits::LARGEST_WEIGHT).contains(&value) {
+                let message =
+                    format!("is {value}; it must be zero or a positive number up to {:e}", limits::LARGEST_WEIGHT);
+                return Err(Error::setting(key(name), message));
             }
         }
         if !(self.activation_gib > 0.0 && self.activation_gib <= MOST_GIB) {
             let message = format!("is {}; it must be positive and at most {MOST_GIB:e}", self.activation_gib);
             return Err(Error::setting(key("activation_gib"), message));
         }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(Error::setting(
-                key("learning_rate"),
-                format!("is {}; it must be positive", self.learning_rate),
-            ));
+        if !(self.learning_rate > 0.0 && self.learning_rate <= LARGEST_RATE) {
+            let message = format!("is {:e}; it must be positive, and at most {LARGEST_RATE:e}", self.learning_rate);
+            return Err(Error::setting(key("learning_rate"), message));
         }
         if !(0.0..1.0).contains(&self.ema_decay) {
             return Err(Error::setting(key("ema_decay"), format!("is {}; it must be in [0, 1)", self.ema_decay)));

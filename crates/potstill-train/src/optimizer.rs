@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::real::Real;
@@ -59,7 +59,7 @@ impl AdamWConfig {
         if !(self.epsilon.is_finite() && self.epsilon as f32 > 0.0) {
             return Err(Error::setting(key("epsilon"), format!("is {}; it must be positive", self.epsilon)));
         }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+        if !(0.0..=limits::LARGEST_WEIGHT).contains(&self.weight_decay) {
             let message = format!("is {}; it must be zero or a positive number", self.weight_decay);
             return Err(Error::setting(key("weight_decay"), message));
         }

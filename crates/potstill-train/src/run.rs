@@ -55,6 +55,8 @@ pub enum Prelude {
     Labelling(usize, usize),
     /// Another process makes the teacher's targets in the same folder; this run waits for it.
     Waiting(String),
+    /// Something unusual about the teacher's answers, one sentence.
+    Note(String),
     /// The teacher's targets, so many bytes, were verified, which took so many seconds; said only of large ones.
     Verified(usize, f64),
 }
@@ -259,6 +261,7 @@ fn open_cache(
     let (cache, origin) = cache::open_or_make(folder, teacher, systems, &questions, &|event| match event {
         Event::Labelled(done) => tell(Prelude::Labelling(done, total)),
         Event::Waiting(holder) => tell(Prelude::Waiting(format!("{}: in use by {holder}", folder.display()))),
+        Event::Note(note) => tell(Prelude::Note(note)),
         Event::Verified { bytes, seconds } if bytes > LARGE_CACHE => tell(Prelude::Verified(bytes, seconds)),
         Event::Verified { .. } => {}
     })?;

@@ -1,6 +1,6 @@
 //! Learning-rate schedules.
 
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes; steps are counted from 0.
@@ -92,6 +92,9 @@ impl ScheduleConfig {
     /// # Errors
     /// Names the one that is out of range.
     pub fn validate(&self) -> Result<()> {
+        for (name, steps) in self.counts() {
+            limits::STEPS.at_least(0).check_count(&format!("training.schedule.{name}"), steps)?;
+        }
         let factors: Vec<(&str, f64)> = match self {
             Self::Constant {} => Vec::new(),
             Self::WarmupExponential { decay_rate, decay_steps, .. } => {
@@ -117,6 +120,26 @@ impl ScheduleConfig {
                 format!("is {value}; it must be within 0 and 1"),
             )),
             None => Ok(()),
+        }
+    }
+}
+
+impl ScheduleConfig {
+    /// Every number of steps or validations, by name.
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        match self {
+            Self::Constant {} => Vec::new(),
+            Self::WarmupExponential { warmup_steps, decay_steps, .. } => {
+                vec![("warmup_steps", *warmup_steps), ("decay_steps", *decay_steps)]
+            }
+            Self::Milestones { warmup_steps, milestones, .. } => {
+                let all = milestones.iter().map(|&step| ("milestones", step));
+                all.chain([("warmup_steps", *warmup_steps)]).collect()
+            }
+            Self::Plateau { patience, cooldown, .. } => vec![("patience", *patience), ("cooldown", *cooldown)],
+            Self::Cosine { warmup_steps, total_steps, .. } => {
+                vec![("warmup_steps", *warmup_steps), ("total_steps", total_steps.unwrap_or(0))]
+            }
         }
     }
 }

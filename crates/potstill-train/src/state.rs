@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use potstill_core::io::checksum;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Result, limits};
 use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,17 @@ impl Progress {
             window: Vec::new(),
         }
     }
+
+    /// Refuses numbers that no run reaches.
+    fn check(&self) -> Result<()> {
+        let counts =
+            [("epoch", self.epoch), ("step", self.step), ("batch", self.batch as u64), ("waited", self.waited)];
+        counts.into_iter().try_for_each(|(name, value)| limits::STEPS.at_least(0).check_count(name, value))?;
+        match self.seconds.is_finite() && self.seconds >= 0.0 {
+            true => Ok(()),
+            false => Err(Error::setting("seconds", format!("is {}; it must be zero or positive", self.seconds))),
+        }
+    }
 }
 
 /// Flat vectors of a run.
@@ -147,6 +158,7 @@ pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
             format!("format version {} is newer than {FORMAT_VERSION}; update potstill", progress.format_version);
         return Err(Error::file(path, message));
     }
+    progress.check().map_err(|e| broken(&e))?;
     checksum::verify(path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(&e))?;
     let vector = |name: &str, may_be_empty: bool| -> Result<Vec<T>> {

@@ -198,7 +198,7 @@ fn shards_that_are_not_the_right_ones_are_named() {
         open(&folder, teacher, dataset, &Questions::default()).unwrap();
         folder
     };
-    let (folder, other_teacher) = (make("own", &teacher, &dataset), labels(place.path(), &dataset, 0.125));
+    let (folder, other_teacher) = (make("own", &teacher, &dataset), labels(place.path(), &dataset, 0.0625));
     let other = make("other", &other_teacher, &dataset);
     let moved: Vec<System> = dataset
         .iter()

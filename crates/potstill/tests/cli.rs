@@ -409,6 +409,20 @@ fn a_folder_that_holds_something_is_left_alone() {
 }
 
 #[test]
+fn predictions_are_labels_of_a_teacher() {
+    let bench = Bench::trained();
+    for labels in ["labels.extxyz", "labels.npz"] {
+        bench
+            .run(&["predict", "--model", "run/model.safetensors", "--input", "train.xyz", "--output", labels])
+            .success();
+        let term = "terms = [{ strategy = 'atomic_energy', weight = 1.0 }]";
+        let options = "labels = { check_units = false, align_energies = false }";
+        bench.write("student.toml", &format!("{CONFIG}[distill]\nteacher = '{labels}'\n{options}\n{term}\n"));
+        bench.run(&["distill", "student.toml", "--out", &format!("student-{labels}")]).success();
+    }
+}
+
+#[test]
 fn the_end_of_a_training_says_what_is_shipped() {
     let bench = Bench::new();
     let last = |arguments: &[&str]| {

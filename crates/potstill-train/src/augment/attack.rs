@@ -4,6 +4,7 @@
 //! them; (2) reads a setting for its ball mode that has no effect; (3) does not mind copies whose atoms overlap.
 //! `accumulate` brings (1) back.
 
+use potstill_core::limits;
 use serde::{Deserialize, Serialize};
 
 use super::jitter::{dot, projection, scaled, unit};
@@ -93,12 +94,22 @@ impl Attack {
                 StepLength::Proportional(v) | StepLength::Inverse(v) | StepLength::Fixed(v) => vec![("rule.step", v)],
             },
         };
-        if let Some((key, value)) = rule.into_iter().find(|(_, v)| !(v.is_finite() && *v > 0.0)) {
-            return Some((key, format!("is {value}; it must be positive")));
+        let longest = limits::LONGEST_DISPLACEMENT;
+        let (rates, lengths): (Vec<_>, Vec<_>) = rule.into_iter().partition(|(key, _)| key.ends_with("rate"));
+        let bounded = rates.into_iter().map(|rate| (rate, limits::LARGEST_WEIGHT));
+        let mut bounded = bounded.chain(lengths.into_iter().map(|length| (length, longest)));
+        if let Some(((key, value), most)) = bounded.find(|((_, v), most)| !(*v > 0.0 && v <= most)) {
+            return Some((key, format!("is {value}; it must be positive, and at most {most:e}")));
         }
-        let others = [("start_std", self.start_std), ("force_regularization", self.force_regularization)];
-        let wrong = others.into_iter().find(|(_, v)| !(v.is_finite() && *v >= 0.0));
-        wrong.map(|(key, value)| (key, format!("is {value}; it must be zero or positive")))
+        if let Some(complaint) = limits::ATTACK_STEPS.complaint(self.steps) {
+            return Some(("steps", complaint));
+        }
+        let others = [
+            ("start_std", self.start_std, longest),
+            ("force_regularization", self.force_regularization, limits::LARGEST_WEIGHT),
+        ];
+        let wrong = others.into_iter().find(|(_, v, most)| !(0.0..=*most).contains(v));
+        wrong.map(|(key, value, most)| (key, format!("is {value}; it must be zero or positive, and at most {most:e}")))
     }
 
     pub(super) fn needs_teacher_gradient(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Random displacements.
 
-use potstill_core::{Error, Result, System};
+use potstill_core::{Error, Result, System, limits};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,11 @@ pub enum JitterMode {
 
 impl Jitter {
     pub(super) fn wrong(&self) -> Option<(&'static str, String)> {
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        match self.fixed_length {
-            Some(length) if !positive(length) => Some(("fixed_length", format!("is {length}; it must be positive"))),
-            _ if !positive(self.std) => Some(("std", format!("is {}; it must be positive", self.std))),
-            _ => None,
-        }
+        let longest = limits::LONGEST_DISPLACEMENT;
+        let lengths = [("fixed_length", self.fixed_length), ("std", Some(self.std))];
+        let wrong =
+            lengths.into_iter().find_map(|(key, length)| Some((key, length.filter(|l| !(*l > 0.0 && *l <= longest))?)));
+        wrong.map(|(key, length)| (key, format!("is {length}; it must be positive, and at most {longest} Å")))
     }
 
     /// Displacements of all atoms of a system. Shape: `[n_atoms, 3]`.

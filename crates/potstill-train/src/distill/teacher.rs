@@ -207,6 +207,14 @@ impl Answering<'_> {
         }
     }
 
+    /// What is unusual about the answers, one sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.from {
+            From::Networks(_) => Vec::new(),
+            From::Labels(labels) => labels.notes().collect(),
+        }
+    }
+
     /// Runs of consecutive systems of about `max_atoms` atoms.
     pub fn batches(&self, part: Range<usize>, max_atoms: usize) -> Vec<Range<usize>> {
         self.systems.batches_of(part, max_atoms)

@@ -1,5 +1,6 @@
 //! The strategies: each is one variant of [`Term`], which is what a configuration can write.
 
+use potstill_core::limits;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Probes, ProjectionKind, TapNames, Weight, WeightSchedule};
@@ -387,8 +388,13 @@ impl Term {
 
     /// Checks every number; the message says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
-        if let Some(weight) = self.weights().iter().map(|w| w.number()).find(|w| !(w.is_finite() && *w >= 0.0)) {
-            return Err(format!("weight {weight} must be zero or a positive number"));
+        if let Some(weight) =
+            self.weights().iter().map(|w| w.number()).find(|w| !(0.0..=limits::LARGEST_WEIGHT).contains(w))
+        {
+            return Err(format!(
+                "weight {weight} must be zero or a positive number up to {:e}",
+                limits::LARGEST_WEIGHT
+            ));
         }
         if let Self::VectorGeometric(GeometricTerm { direction, .. }) = self
             && !(0.0..=1.0).contains(direction)

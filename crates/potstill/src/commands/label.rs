@@ -32,6 +32,7 @@ pub fn run(args: &LabelArgs) -> Result<Outcome> {
     let tell = |event| match event {
         Event::Labelled(done) => progress.set(done as u64),
         Event::Waiting(holder) => progress.say(&format!("waiting: {} is in use by {holder}", args.out.display())),
+        Event::Note(note) => progress.say(&note),
         Event::Verified { .. } => {}
     };
     let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;

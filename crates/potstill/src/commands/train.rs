@@ -187,6 +187,7 @@ fn tell(event: Prelude) {
             say!("weights of the terms: {}", list.join(", "));
         }
         Prelude::Waiting(what) => say!("waiting for the teacher cache: {what}"),
+        Prelude::Note(note) => say!("{note}"),
         Prelude::Verified(bytes, seconds) => say!("teacher cache: {bytes} bytes verified in {seconds:.1} s"),
         Prelude::Labelling(done, total) => say!("asking the teacher: {done}/{total} systems"),
     }

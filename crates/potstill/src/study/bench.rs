@@ -98,6 +98,7 @@ impl<'a> Bench<'a> {
             let tell = |event| match event {
                 Prelude::Labelling(done, _) => progress.set(done as u64),
                 Prelude::Waiting(what) => progress.say(&format!("waiting for the teacher cache: {what}")),
+                Prelude::Note(note) => progress.say(&note),
                 _ => {}
             };
             make_cache(&first, &self.data[student].0, &self.cache_folder(sharing[0]), &tell)?;

@@ -34,6 +34,8 @@ pub enum Event {
     Labelled(usize),
     /// Another process makes the same cache, and this one waits for it.
     Waiting(Holder),
+    /// Something unusual about the teacher's answers, one sentence.
+    Note(String),
     /// All shards were read and verified.
     Verified {
         /// Bytes of all shards.
@@ -90,6 +92,7 @@ pub fn open_or_make(
         found.keep(questions.to_mut());
     }
     let answering = teacher.about(systems)?;
+    answering.notes().into_iter().for_each(|note| tell(Event::Note(note)));
     let index = Index::plan(teacher, &answering, systems, &questions, &subject);
     make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
     Ok((verified(folder, index, systems, tell)?, Origin::Made))
