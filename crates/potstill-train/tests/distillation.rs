@@ -579,6 +579,9 @@ fn a_run_goes_on_with_its_own_teacher_only() {
         assert!(message.contains("was made with another teacher; start again with --overwrite"), "{message}");
         std::fs::remove_dir_all(path("another-cache")).ok();
         assert_eq!(with("moved.safetensors").unwrap().steps, 16, "the same teacher in another place");
+        if !online {
+            assert_eq!(with("cache").unwrap().steps, 16, "what the same teacher said");
+        }
         std::fs::remove_dir_all(path("another-cache")).ok();
     }
 }

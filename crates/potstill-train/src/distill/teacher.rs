@@ -136,7 +136,7 @@ impl Teacher {
                 _ => text_hash(&models.iter().map(Model::hash).collect::<Vec<_>>().join(" ")),
             }),
             Self::Labels(labels) => labels.hash_about(systems),
-            Self::Cache(folder, _) => Ok(folder.display().to_string()),
+            Self::Cache(folder, _) => cache::teacher_hash(folder),
         }
     }
 

@@ -225,6 +225,14 @@ fn shards(systems: &Systems) -> Vec<IndexShard> {
         .collect()
 }
 
+/// Hash of the teacher whose answers a cache holds.
+///
+/// # Errors
+/// A folder without an index that can be read.
+pub(in crate::distill) fn teacher_hash(folder: &Path) -> Result<String> {
+    Ok(Index::read(folder)?.teacher_hash)
+}
+
 /// The network whose features a cache holds.
 ///
 /// # Errors

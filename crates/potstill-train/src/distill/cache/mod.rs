@@ -42,7 +42,7 @@ pub use open::{Event, Origin, open_or_make};
 pub use questions::{Holds, Kind, Precision, Questions, Wanted};
 pub use reader::TeacherCache;
 
-pub(super) use index::{architecture, reduced_channels};
+pub(super) use index::{architecture, reduced_channels, teacher_hash};
 
 /// Name of the index in the folder.
 pub(super) const INDEX: &str = "index.json";
