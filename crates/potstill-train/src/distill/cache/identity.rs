@@ -1,7 +1,6 @@
-//! To which cache a shard belongs, and whether its tensors are those that were written.
+//! To which cache a shard belongs.
 
-use potstill_nn::checkpoint::Tensors;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, short};
@@ -33,13 +32,11 @@ pub struct ShardIdentity {
     pub n_systems: usize,
     /// Number of their atoms.
     pub n_atoms: usize,
-    /// BLAKE3 hash of names, types, shapes and bytes of all tensors, by name.
-    pub checksum: String,
 }
 
 impl ShardIdentity {
     /// The identity of a shard of a cache.
-    pub(super) fn new(index: &Index, shard: usize, plan: &str, checksum: String) -> Self {
+    pub(super) fn new(index: &Index, shard: usize, plan: &str) -> Self {
         let (n_systems, n_atoms) = index.shards.get(shard).map_or((0, 0), |s| (s.n_systems, s.n_atoms));
         Self {
             plan: plan.to_owned(),
@@ -50,13 +47,12 @@ impl ShardIdentity {
             shard,
             n_systems,
             n_atoms,
-            checksum,
         }
     }
 
     /// What is different from the shard that the index expects, in words.
     fn difference(&self, index: &Index, shard: usize) -> Option<String> {
-        let expected = Self::new(index, shard, &self.plan, self.checksum.clone());
+        let expected = Self::new(index, shard, &self.plan);
         let hashes = [
             ("teacher", &self.teacher_hash, &expected.teacher_hash),
             ("dataset", &self.structure_hash, &expected.structure_hash),
@@ -97,15 +93,11 @@ impl Origin {
         }
     }
 
-    /// Checks a shard against the index and its own checksum; the message says what is wrong.
-    pub fn check(&self, index: &Index, shard: usize, tensors: &SafeTensors<'_>) -> Result<(), String> {
-        let Self::Known(identity) = self else { return Ok(()) };
-        if let Some(difference) = identity.difference(index, shard) {
-            return Err(difference);
-        }
-        match checksum(tensors) == identity.checksum {
-            true => Ok(()),
-            false => Err("is damaged: its tensors are not those that were written (checksum)".to_owned()),
+    /// Checks a shard against the index; the message says what is wrong.
+    pub fn check(&self, index: &Index, shard: usize) -> Result<(), String> {
+        match self {
+            Self::Known(identity) => identity.difference(index, shard).map_or(Ok(()), Err),
+            Self::Old(_) | Self::Foreign => Ok(()),
         }
     }
 
@@ -118,28 +110,4 @@ impl Origin {
             _ => false,
         }
     }
-}
-
-/// Checksum of the tensors of a file.
-fn checksum(tensors: &SafeTensors<'_>) -> String {
-    let mut all = tensors.tensors();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    let parts = all.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data()));
-    checksum_of(parts)
-}
-
-/// Checksum of tensors that are to be written.
-pub(super) fn checksum_of_new(tensors: &Tensors) -> String {
-    let mut all: Vec<_> = tensors.iter().collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    checksum_of(all.into_iter().map(|(name, dtype, shape, bytes)| (name.as_str(), *dtype, &shape[..], &bytes[..])))
-}
-
-fn checksum_of<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for (name, dtype, shape, bytes) in tensors {
-        hasher.update(format!("{name} {dtype:?} {shape:?} {}\n", bytes.len()).as_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize().to_hex().to_string()
 }

@@ -8,7 +8,7 @@ use potstill_nn::checkpoint::write_tensors;
 use rayon::prelude::*;
 
 use super::INDEX;
-use super::identity::{self, ShardIdentity, checksum_of_new};
+use super::identity::{self, ShardIdentity};
 use super::index::Index;
 use super::pack::pack;
 use super::questions::Questions;
@@ -53,7 +53,7 @@ pub(super) fn make(
 
 fn write_shard(path: &Path, index: &Index, k: usize, plan: &str, answers: &[Answer]) -> Result<()> {
     let tensors = pack(answers, index)?;
-    let identity = ShardIdentity::new(index, k, plan, checksum_of_new(&tensors));
+    let identity = ShardIdentity::new(index, k, plan);
     let identity = serde_json::to_string(&identity).map_err(|e| Error::file(path, e.to_string()))?;
     write_tensors(path, identity::KEY, &identity, &tensors)
 }

@@ -13,7 +13,7 @@
 //!
 //! or everything in f64. The index names the dataset and the teacher by hash, and says which of these there are. The metadata of
 //! a shard has a JSON object under `potstill-shard`, a [`ShardIdentity`]: to which cache it belongs, which of its shards it is,
-//! and the BLAKE3 checksum of its tensors, all verified whenever the cache is opened. Shards of older versions have a hash `plan`
+//! and each file its checksum (`core::io::checksum`), all verified whenever the cache is opened. Shards of older versions have a hash `plan`
 //! instead, the same for all shards of a cache; those of other programs have neither. A cache does not mix these kinds.
 //!
 //! The folder is locked while it is made or extended. Readers need no lock: shards and index are replaced by renaming, the index

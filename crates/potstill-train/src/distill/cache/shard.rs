@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use memmap2::Mmap;
+use potstill_core::io::checksum;
 use potstill_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 
@@ -51,7 +52,11 @@ impl Shard {
         let tensors = SafeTensors::deserialize(&map).map_err(broken)?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(broken)?;
         let origin = Origin::of(&map).map_err(wrong)?;
-        origin.check(index, k, &tensors).map_err(wrong)?;
+        origin.check(index, k).map_err(wrong)?;
+        let is_sealed = checksum::verify(&path, &map[..]).map_err(|e| Error::Other(format!("{e}; {ADVICE}")))?;
+        if !is_sealed && matches!(origin, Origin::Known(_)) {
+            return Err(wrong("is damaged: its checksum is gone".to_owned()));
+        }
         let edge_counts = edge_counts(&tensors, shard).map_err(wrong)?;
         check_labels(&tensors, index, shard).map_err(wrong)?;
         check_features(&tensors, index, shard, edge_counts.iter().sum()).map_err(wrong)?;
