@@ -220,6 +220,15 @@ fn a_study_runs_resumes_and_prints_one_table() {
     let third = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
     assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 6);
 
+    // A run that was killed before its first checkpoint is done again.
+    let cell = bench.path("study/tiny/alone/seed-1");
+    let mark = fs::read(cell.join("fingerprint")).unwrap();
+    fs::remove_dir_all(&cell).unwrap();
+    fs::create_dir_all(cell.join("checkpoints")).unwrap();
+    fs::write(cell.join("fingerprint"), mark).unwrap();
+    bench.run(&["study", "study.toml", "--out", "study"]).success();
+    assert!(cell.join("model.safetensors").exists());
+
     bench.write("study.toml", &study.replace("strategy = 'n2n'", "strategy = 'e2e'"));
     bench.write("schnet.toml", "[data]\ntrain = ['train.xyz']\n[model]\narchitecture = 'schnet'\n");
     bench.write("study.toml", &study.replace("train.toml", "schnet.toml").replace("'n2n', weight", "'v2v', weight"));

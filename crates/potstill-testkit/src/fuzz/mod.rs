@@ -110,7 +110,7 @@ pub fn run(target: &Target, budget: Budget, seed: u64, folder: &Path) -> Report 
         if is_over || trial.report.findings.len() >= MAX_FINDINGS {
             return trial.finish();
         }
-        let input = mutator.input(&pool, target.shape);
+        let input = mutator.input(&pool, target.corpus.len(), target.shape);
         if trial.attempt(&input) && pool.len() < POOL {
             pool.push(input);
         }
@@ -169,25 +169,24 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// A message without its numbers, names and quotations, which would make every input a new one.
+/// The first words of a message, without its place, numbers and quotations, which would make every input a new one.
 fn signature(message: &str) -> String {
+    let message = message.rsplit_once("/input.").map_or(message, |(_, message)| message);
     let mut short = String::new();
-    let mut quoted = false;
+    let mut closing = None;
     for c in message.chars().take(400) {
-        match c {
-            '`' => quoted = !quoted,
-            _ if quoted => continue,
-            c if c.is_ascii_digit() || !c.is_ascii() => {
-                if !short.ends_with('#') {
-                    short.push('#');
-                }
-                continue;
-            }
+        match (closing, c) {
+            (Some(end), c) if c == end => closing = None,
+            (Some(_), _) => {}
+            (None, '`' | '"' | '\'') => closing = Some(c),
+            (None, '(') => closing = Some(')'),
+            (None, '[') => closing = Some(']'),
+            (None, c) if c.is_ascii_alphabetic() => short.push(c),
+            (None, _) if !short.ends_with(' ') => short.push(' '),
             _ => {}
         }
-        short.push(c);
     }
-    short.truncate(160);
+    short.truncate(80);
     short
 }
 

@@ -73,9 +73,11 @@ impl Mutator {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), dictionary }
     }
 
-    /// A changed input of a pool: two times in three, the part of the file that `shape` finds is what changes.
-    pub fn input(&mut self, pool: &[Vec<u8>], shape: Shape) -> Vec<u8> {
-        let base = &pool[self.rng.random_range(0..pool.len())];
+    /// A changed input of a pool, every other time one of the first `n_first`; two times in three, the part of the file that
+    /// `shape` finds is what changes.
+    pub fn input(&mut self, pool: &[Vec<u8>], n_first: usize, shape: Shape) -> Vec<u8> {
+        let n = if self.rng.random() { n_first } else { pool.len() };
+        let base = &pool[self.rng.random_range(0..n)];
         let other = &pool[self.rng.random_range(0..pool.len())];
         let choice = self.rng.random::<u32>() as usize;
         let repacked = match self.rng.random_range(0..3) {

@@ -179,7 +179,9 @@ impl<'a> Bench<'a> {
         }
         let fingerprint = self.fingerprint(cell);
         let known = std::fs::read_to_string(folder.join(MARK)).ok();
-        let start = if known.as_deref() == Some(&fingerprint) { Start::Resume } else { Start::Replace };
+        // A cell that was killed before its first checkpoint has left its mark alone.
+        let goes_on = known.as_deref() == Some(&fingerprint) && folder.join("checkpoints/last.safetensors").exists();
+        let start = if goes_on { Start::Resume } else { Start::Replace };
         let run = RunFolder::open(&folder, start)?.with_document(MARK, &fingerprint).replacing(&RESULTS);
         let data = match self.shares_cache(cell) {
             true => self.data[cell.student].0.clone(),

@@ -13,7 +13,7 @@ use super::moment::is_temporary;
 /// Parts of the names of numbers that depend on the machine's mood.
 const TIMES: [&str; 4] = ["seconds", "per_second", "minutes", "time"];
 /// Endings of files that hold times beside results that are compared elsewhere.
-const NOT_COMPARED: [&str; 3] = ["potstill", "html", "svg"];
+const NOT_COMPARED: [&str; 4] = ["potstill", "html", "svg", "md"];
 
 /// Files of a folder, relative to it.
 fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
@@ -95,6 +95,10 @@ fn difference(name: &Path, ours: &[u8], theirs: &[u8]) -> Result<Option<String>>
             let all = |bytes| Ok::<_, anyhow::Error>(Value::Array(lines(bytes)?.into_iter().map(timeless).collect()));
             value_difference("line ", &all(ours)?, &all(theirs)?)
         }
+        "csv" => {
+            let (ours, theirs) = (timeless_table(ours), timeless_table(theirs));
+            (ours != theirs).then(|| format!("{ours:?}, expected {theirs:?}").chars().take(200).collect())
+        }
         _ => Some(format!("{} bytes differ from {}", ours.len(), theirs.len())),
     })
 }
@@ -108,11 +112,25 @@ fn lines(bytes: &[u8]) -> Result<Vec<Value>> {
     lines.map(|(i, line)| parse(line).with_context(|| format!("line {}", i + 1))).collect()
 }
 
+fn is_time(key: &str) -> bool {
+    TIMES.iter().any(|part| key.contains(part))
+}
+
+/// A table without its columns of times; the names of columns stand in the first row.
+fn timeless_table(bytes: &[u8]) -> Vec<Vec<String>> {
+    let text = String::from_utf8_lossy(bytes);
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    let kept = |column: usize| !rows[0].get(column).is_some_and(|name| is_time(name));
+    let cells = |row: Vec<&str>| -> Vec<String> {
+        row.iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, cell)| (*cell).to_owned()).collect()
+    };
+    rows.iter().cloned().map(cells).collect()
+}
+
 /// A value without its times.
 fn timeless(value: Value) -> Value {
     match value {
         Value::Object(map) => {
-            let is_time = |key: &str| TIMES.iter().any(|part| key.contains(part));
             Value::Object(map.into_iter().filter(|(key, _)| !is_time(key)).map(|(k, v)| (k, timeless(v))).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(timeless).collect()),
@@ -186,11 +204,14 @@ mod tests {
         assert_eq!(compare(&a, &b).unwrap(), (vec![], vec![]));
         put("sub/m.jsonl", "{\"x\": 1}\n{\"x\": 2}\n", "{\"x\": 1}\n{\"x\": 3}\n");
         put("t.xyz", "1", "2");
+        put("u.csv", "a,seconds_se,b\n1,2,3\n", "a,seconds_se,b\n1,9,3\n");
+        put("v.csv", "a,seconds\n1,2\n", "a,seconds\n3,2\n");
         fs::write(a.join(".potstill-x.tmp"), "").unwrap();
         fs::write(b.join("model.json"), "{}").unwrap();
         let (different, leftovers) = compare(&a, &b).unwrap();
         assert_eq!(different[0], "model.json is missing");
         assert!(different[1].contains("[1].x: 2, expected 3") && different[2].starts_with("t.xyz"), "{different:?}");
+        assert!(different.len() == 4 && different[3].starts_with("v.csv"), "{different:?}");
         assert_eq!(leftovers, [".potstill-x.tmp"]);
     }
 
