@@ -56,7 +56,6 @@ impl RunFolder {
     pub fn open(path: &Path, start: Start) -> Result<Self> {
         let lock = FolderLock::acquire(path, "a training run")?;
         put_back(path)?;
-        remove_stale_temporaries(path)?;
         let checkpoints = path.join(CHECKPOINTS);
         if checkpoints.is_dir() {
             remove_stale_temporaries(&checkpoints)?;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use holder::Holder;
 
+use super::stale::remove_stale_temporaries;
 use crate::{Error, Result};
 
 /// Name of the locked file in the folder.
@@ -41,7 +42,8 @@ pub enum Attempt {
 }
 
 impl FolderLock {
-    /// Locks a folder, which is created when it is missing. `purpose` is a noun phrase for the message that others get.
+    /// Locks a folder, which is created when it is missing, and removes temporary files that killed processes left in it.
+    /// `purpose` is a noun phrase for the message that others get.
     ///
     /// # Errors
     /// A folder that is in use, naming host, process and time; a folder that refuses new files.
@@ -72,6 +74,8 @@ impl FolderLock {
             if is_at(&file, &path) {
                 let mut lock = Self { path, file, is_exclusive };
                 lock.sign(purpose);
+                // What killed processes left; whatever cannot be removed does no harm.
+                let _ = remove_stale_temporaries(folder);
                 return Ok(Attempt::Locked(lock));
             }
         }

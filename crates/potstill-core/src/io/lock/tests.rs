@@ -24,6 +24,15 @@ fn one_holder_at_a_time() {
 }
 
 #[test]
+fn a_lock_cleans_up_behind_killed_processes() {
+    let place = tempfile::tempdir().unwrap();
+    let left = place.path().join(".potstill-abc.tmp");
+    std::fs::write(&left, "half a shard").unwrap();
+    drop(FolderLock::acquire(place.path(), "a teacher cache").unwrap());
+    assert!(!left.exists());
+}
+
+#[test]
 fn what_a_killed_process_left_locks_nothing() {
     let place = tempfile::tempdir().unwrap();
     for left in ["", "{\"process\": 1}", "not json \u{1b}[31m\n\n", &"x".repeat(100_000)] {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::index::{Index, Stamp};
 use crate::io::atomic::write_atomically;
 use crate::io::keys::LabelKeys;
+use crate::io::stale::remove_stale_temporaries;
 use crate::{Error, Result};
 
 const ENDING: &str = "potstill-index";
@@ -26,6 +27,8 @@ pub(super) fn open_or_make(
     }
     let index = make()?;
     let bytes = index.encode(&stamp).map_err(|e| Error::file(&beside, e.to_string()))?;
+    // What killed processes left beside the data; whatever cannot be removed does no harm.
+    let _ = path.parent().map(remove_stale_temporaries);
     let kept = write_atomically(&beside, |writer| writer.write_all(&bytes));
     // Without any other place for it, the index serves this once.
     if let (Err(_), Some(cached), Some(folder)) = (kept, cached, cache) {
