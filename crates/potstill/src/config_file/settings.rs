@@ -32,6 +32,9 @@ fn split(setting: &str) -> Option<(&str, &str)> {
     setting.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
 }
 
+/// Parts of a key, at most: each is a table in a table, and thousands of them would not fit on the stack.
+const DEEPEST: usize = 16;
+
 /// Sets `a.b.c`; a value that is not TOML is taken as text. `a.0.b` counts entries of an array.
 fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
     let value = toml::from_str::<Table>(&format!("v = {value}"))
@@ -39,6 +42,9 @@ fn set(table: &mut Table, key: &str, value: &str) -> Result<()> {
         .and_then(|mut t| t.remove("v"))
         .unwrap_or_else(|| Value::String(value.to_owned()));
     let parts: Vec<&str> = key.split('.').collect();
+    if parts.len() > DEEPEST {
+        bail!("a key of {} parts is none; sections are nested {DEEPEST} deep at most", parts.len());
+    }
     if parts.iter().any(|part| part.is_empty()) {
         bail!("`{key}` is no key; write it as section.name, such as training.epochs=10");
     }

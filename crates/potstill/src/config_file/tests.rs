@@ -33,6 +33,9 @@ fn unknown_keys_get_a_suggestion() {
     ] {
         assert_eq!(error(GOOD, &[set]), wanted);
     }
+    // Tables in tables, more than the stack holds.
+    let deep = format!("training{}=1", ".a".repeat(100_000));
+    assert!(error(GOOD, &[&deep]).contains("a key of 100001 parts is none; sections are nested 16 deep at most"));
 }
 
 #[test]
