@@ -68,6 +68,8 @@ pub fn import(checkpoint: &Path, options: &ImportOptions, output: &Path) -> Resu
         None => at(m),
     })?;
     let mut model = architecture(&name, &attributes)?;
+    // Before a network of these sizes is made.
+    model.validate()?;
     let state = root.get("state_dict").ok_or_else(|| {
         at("has no `state_dict`; give a checkpoint of the Open Catalyst Project's trainers".to_owned())
     })?;
