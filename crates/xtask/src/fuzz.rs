@@ -132,10 +132,12 @@ impl Job {
             let report = text.lines().find_map(|line| line.strip_prefix("fuzz report: "));
             let Some(report) = report.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
                 total.deaths += 1;
-                let last = String::from_utf8_lossy(&output.stderr);
-                let last = last.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no last words").to_owned();
-                if seen.insert(last.clone()) {
-                    total.findings.push(format!("{}: {last}; {}", output.status, self.keep(scratch.path(), out)?));
+                // What the runtime says of an allocation, a stack or a hang; a trace may follow.
+                let words = String::from_utf8_lossy(&output.stderr);
+                let words = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no last words").to_owned();
+                let kind: String = words.chars().filter(|c| !c.is_ascii_digit()).collect();
+                if seen.insert(kind) {
+                    total.findings.push(format!("{}: {words}; {}", output.status, self.keep(scratch.path(), out)?));
                 }
                 continue;
             };

@@ -46,6 +46,7 @@ pub fn strip_prefix(name: &str) -> &str {
 /// # Errors
 /// Names and shapes that do not fit: parameters without a tensor and tensors without a parameter, both named.
 pub fn match_weights(architecture: &Architecture, tensors: &[(String, Vec<usize>)]) -> Result<Vec<Matched>> {
+    check_size(architecture, tensors)?;
     let network = architecture.blank(&Device::flex(), DType::F32);
     let (mut matched, mut missing, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     let mut used = BTreeSet::new();
@@ -85,6 +86,20 @@ pub fn match_weights(architecture: &Architecture, tensors: &[(String, Vec<usize>
     )))
 }
 
+/// Refuses settings whose network could not lie in the checkpoint, before anything of its size is allocated.
+fn check_size(architecture: &Architecture, tensors: &[(String, Vec<usize>)]) -> Result<()> {
+    let entries = |shape: &[usize]| shape.iter().map(|&n| n as f64).product::<f64>();
+    let (expected, found) = (architecture.n_parameters(), tensors.iter().map(|(_, shape)| entries(shape)).sum::<f64>());
+    // A checkpoint that lacks a few weights shall be told so by their names.
+    if expected <= found + 1e6 {
+        return Ok(());
+    }
+    Err(Error::Other(format!(
+        "weights do not fit the configuration of a {}, which describes {expected:.0} weights: there are {found:.0}",
+        architecture.name()
+    )))
+}
+
 /// A number may be stored without an axis.
 fn same_shape(theirs: &[usize], ours: &[usize]) -> bool {
     theirs == ours || theirs.is_empty() && ours.iter().product::<usize>() == 1
@@ -103,6 +118,14 @@ mod tests {
         let network = architecture.blank(&Device::flex(), DType::F32);
         let name = |p: &ParameterInfo| format!("module.module.{}", reference_name(architecture, &p.name));
         parameters::describe(&network).into_iter().map(|p| (name(&p), p.shape)).collect()
+    }
+
+    #[test]
+    fn networks_beyond_the_checkpoint_are_refused_before_they_are_made() {
+        let small = Architecture::PaiNN(PaiNNConfig { hidden_channels: 8, n_layers: 1, ..PaiNNConfig::default() });
+        let large = Architecture::PaiNN(PaiNNConfig { hidden_channels: 1 << 16, ..PaiNNConfig::default() });
+        let message = match_weights(&large, &tensors(&small)).unwrap_err().to_string();
+        assert!(message.contains("of a PaiNN, which describes") && message.contains("there are"), "{message}");
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn signature(message: &str) -> String {
             _ => {}
         }
     }
-    short.truncate(80);
+    short.truncate(40);
     short
 }
 
