@@ -1,6 +1,6 @@
 //! What a run writes of its progress: `metrics.jsonl`, and the same numbers for TensorBoard.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -113,9 +113,7 @@ impl Journal {
     }
 
     fn append(&self, value: Value) -> Result<()> {
-        append(&self.metrics)
-            .and_then(|mut file| file.write_all(format!("{value}\n").as_bytes()))
-            .map_err(|e| Error::io(&self.metrics, "cannot write", e))?;
+        append(&self.metrics, format!("{value}\n").as_bytes())?;
         let is_new = !self.events.exists();
         let zero = now() - value["seconds"].as_f64().unwrap_or(0.0);
         let mut bytes = Vec::new();
@@ -123,11 +121,10 @@ impl Journal {
             true => events::write_head(&mut bytes, zero),
             false => Ok(()),
         };
-        written
-            .and_then(|()| self.event(&mut bytes, zero, &value))
-            // One call, so that a reader never sees half a record.
-            .and_then(|()| append(&self.events)?.write_all(&bytes))
-            .map_err(|e| Error::io(&self.events, "cannot write", e))
+        let written = written.and_then(|()| self.event(&mut bytes, zero, &value));
+        written.map_err(|e| Error::io(&self.events, "cannot write", e))?;
+        // One call, so that a reader never sees half a record.
+        append(&self.events, &bytes)
     }
 
     fn event(&self, writer: &mut (impl Write + ?Sized), zero: f64, value: &Value) -> std::io::Result<()> {
@@ -154,8 +151,13 @@ impl Journal {
     }
 }
 
-fn append(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+/// Adds to a file; a new one appears with its first bytes in it, whenever the process is killed.
+fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    if !path.exists() {
+        return write_atomically(path, |writer| writer.write_all(bytes));
+    }
+    let file = OpenOptions::new().append(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|e| Error::io(path, "cannot write", e))
 }
 
 /// Seconds since 1970.

@@ -217,7 +217,10 @@ fn a_study_runs_resumes_and_prints_one_table() {
     let said = String::from_utf8(again.stderr).unwrap();
     assert_eq!(said.matches("done already").count(), 1, "{said}");
     assert!(String::from_utf8(again.stdout).unwrap().starts_with("| student | run | weights × | seeds |"));
+    let stale = bench.path("study/tiny/alone/seed-1/.potstill-killed.tmp");
+    fs::write(&stale, "{").unwrap();
     let third = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
+    assert!(!stale.exists());
     assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 6);
 
     // A run that was killed before its first checkpoint is done again.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, Device};
 use potstill_core::dataset::{Survey, Systems};
-use potstill_core::io::{LabelKeys, write_atomically};
+use potstill_core::io::{LabelKeys, remove_stale_temporaries, write_atomically};
 use potstill_core::{Prediction, System};
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
@@ -169,6 +169,8 @@ impl<'a> Bench<'a> {
     fn run_cell(&self, cell: &Cell, name: &str, quiet: bool) -> Result<()> {
         let folder = self.folder(cell);
         if self.result(cell)?.is_some() {
+            // What is found out about a finished run is written later, and may have been interrupted.
+            let _ = remove_stale_temporaries(&folder);
             say!("{name}: done already");
             return Ok(());
         }
