@@ -30,6 +30,17 @@ pub fn atomic_number_bytes(symbol: &[u8]) -> Option<u8> {
     SYMBOLS.iter().position(|s| s.as_bytes() == symbol).map(|i| i as u8 + 1)
 }
 
+/// Symbol of an element, or `Z=…` for a number that has none.
+pub fn symbol_or_number(z: u8) -> String {
+    symbol(z).map_or_else(|| format!("Z={z}"), str::to_owned)
+}
+
+/// `H, C, O`, or `none`.
+pub fn list_symbols(elements: impl IntoIterator<Item = u8>) -> String {
+    let symbols: Vec<String> = elements.into_iter().map(symbol_or_number).collect();
+    if symbols.is_empty() { "none".into() } else { symbols.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::atomic_number;
+use potstill_core::files::checksum;
 use potstill_core::graph::Neighbors;
-use potstill_core::io::checksum;
 use potstill_core::limits::{self, cutoff_complaint};
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use crate::aligned::Aligned;
 use crate::checkpoint::Weights;
 use crate::rows::LANES;
 use potstill_core::Result;
-use potstill_core::number::{Number, Simd, WithSimd, dispatch, lanes_here};
+use potstill_kernels::number::{Number, Simd, WithSimd, dispatch, lanes_here};
 
 /// Width of a row that holds `n` numbers.
 pub fn padded(n: usize) -> usize {
@@ -157,7 +157,7 @@ impl<T: Number> WithSimd for Product<'_, T> {
 /// Registers in a row.
 #[inline(always)]
 fn y_width<T: Number, S: Simd>(n: usize) -> usize {
-    n / potstill_core::number::lanes::<T, S>()
+    n / potstill_kernels::number::lanes::<T, S>()
 }
 
 /// One panel against all rows.

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::symbol;
 use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
 use potstill_core::limits::{available_memory, gib};
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::system::Mat3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
@@ -16,7 +16,7 @@ use crate::painn::{self, PaiNN};
 use crate::pairs::Pairs;
 use crate::schnet::{self, SchNet};
 use crate::work::{EdgeBars, Scratch};
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 /// Bytes that an edge takes whatever the numbers are: as a candidate, while the list is drawn, and its source.
 const BYTES_PER_EDGE: usize = 64;

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use crate::aligned::Aligned;
 use crate::radial::Slope;
 use crate::work::resize;
-use potstill_core::number::{Number, Simd, lanes_here, vectorized};
+use potstill_kernels::number::{Number, Simd, lanes_here, vectorized};
 
 /// A filter network in f64: writes values and derivatives of its row at a distance in Å.
 pub trait FilterNetwork: Send + Sync + std::fmt::Debug {

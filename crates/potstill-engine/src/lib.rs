@@ -26,4 +26,4 @@ mod schnet;
 mod work;
 
 pub use engine::{Engine, FilterChoice};
-pub use potstill_core::number::Number;
+pub use potstill_kernels::number::Number;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use potstill_core::graph::NeighborList;
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 use crate::order::Order;
 use crate::rows::{cut_edges, run};

@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use potstill_core::radial::{exponential_envelope, linspace, log_binomials, polynomial_envelope};
+use potstill_kernels::radial::{exponential_envelope, linspace, log_binomials, polynomial_envelope};
 
 use crate::checkpoint::{EnvelopeKind, RadialKind};
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 /// Numbers that one loop iteration handles together: a multiple of every vector register's. Rows of features are padded to it.
 pub const LANES: usize = 16;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::filters::RowWork;
 use crate::rows::cut;
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 /// Sets the length; numbers that were there stay, new ones are zero.
 pub fn resize<T: Number>(array: &mut Vec<T>, n: usize) {

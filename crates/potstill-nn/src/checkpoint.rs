@@ -8,8 +8,8 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::io::checksum;
+use potstill_core::files::checksum;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::Visit;
 use potstill_core::elements::{atomic_number, symbol};
 use potstill_core::system::{Mat3, System};
 use potstill_core::{Error, Potential, Prediction, Result};
+use potstill_data::dataset::Visit;
 
 use crate::batch::{Batch, to_host};
 use crate::checkpoint::{self, Header};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
-use potstill_core::io::checksum;
+use potstill_core::files::checksum;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Potential, System};
 use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Tensors, Units};
 use potstill_nn::network::Forces;

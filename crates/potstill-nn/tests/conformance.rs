@@ -1,8 +1,8 @@
 //! Every network keeps the laws of physics, with random weights in f64.
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::config::SphericalKind;

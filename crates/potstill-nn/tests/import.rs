@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use potstill_core::Potential;
-use potstill_core::io::checksum;
+use potstill_core::files::checksum;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
 use potstill_nn::{Architecture, Model};
 use potstill_testkit::golden;

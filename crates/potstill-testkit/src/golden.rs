@@ -116,7 +116,7 @@ pub fn data(path: &str) -> Option<PathBuf> {
 pub fn structure(name: &str) -> System {
     let folder = fixtures("structures").expect("golden models come with their structures");
     for file in ["molecules.extxyz", "slabs.extxyz"] {
-        for system in potstill_core::io::read(&folder.join(file), &Default::default()).unwrap() {
+        for system in potstill_data::io::read(&folder.join(file), &Default::default()).unwrap() {
             let system = system.unwrap();
             if system.name().as_deref() == Some(name) {
                 return system;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use potstill_core::dataset::audit::Leaks;
-use potstill_core::dataset::{Normalization, ReferenceEnergies};
 use potstill_core::{Error, Result, limits};
+use potstill_data::dataset::audit::Leaks;
+use potstill_data::dataset::{Normalization, ReferenceEnergies};
 use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use potstill_core::io::lock::LOCK_FILE;
-use potstill_core::io::{FolderLock, remove_stale_temporaries, write_atomically};
+use potstill_core::files::lock::LOCK_FILE;
+use potstill_core::files::{FolderLock, remove_stale_temporaries, write_atomically};
 use potstill_core::{Error, Result};
 
 use crate::journal::{EVENTS, METRICS};

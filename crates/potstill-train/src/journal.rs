@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 use potstill_core::{Error, Result};
 use serde_json::Value;
 

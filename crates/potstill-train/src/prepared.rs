@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Tensor;
-use potstill_core::dataset::{ElementEnergies, Normalizer, Systems, Visit};
 use potstill_core::graph::Graph;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Result, System};
+use potstill_data::dataset::{Systems, Visit};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::{Batch, NetworkGraphRule};
 use rayon::prelude::*;

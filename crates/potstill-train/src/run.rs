@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
-use potstill_core::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 use potstill_core::elements::symbol;
 use potstill_core::{Error, Result};
+use potstill_data::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;
 

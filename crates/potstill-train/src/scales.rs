@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::Systems;
 use potstill_core::{Result, System};
+use potstill_data::dataset::Systems;
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::ScaleFit;
 use potstill_nn::gemnet_oc::config::ScaleFactors;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use potstill_core::io::checksum;
+use potstill_core::files::checksum;
 use potstill_core::{Error, Result, limits};
 use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Barrier, Mutex};
 
 use burn::tensor::DType;
-use potstill_core::io::lock::{FolderLock, LOCK_FILE};
-use potstill_core::io::write;
+use potstill_core::files::lock::{FolderLock, LOCK_FILE};
 use potstill_core::{Result, System};
+use potstill_data::io::write;
 use potstill_nn::Tap;
 use potstill_train::distill::cache::{Event, ShardIdentity, open_or_make};
 use potstill_train::distill::{

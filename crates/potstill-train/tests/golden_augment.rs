@@ -5,7 +5,8 @@ mod reference;
 
 use burn::tensor::{DType, Device};
 use potstill_core::System;
-use potstill_core::dataset::{Normalizer, Systems};
+use potstill_core::model::Normalizer;
+use potstill_data::dataset::Systems;
 use potstill_nn::parameters;
 use potstill_testkit::golden;
 use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode, StepLength};

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{Normalizer, Systems};
+use potstill_core::model::Normalizer;
+use potstill_data::dataset::Systems;
 use potstill_nn::parameters::{self, ParameterInfo};
 use potstill_testkit::golden;
 use potstill_train::config::{Dtype, TrainingConfig};

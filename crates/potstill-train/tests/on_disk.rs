@@ -5,8 +5,8 @@ mod support;
 use std::path::Path;
 
 use potstill_core::System;
-use potstill_core::dataset::{ReferenceEnergies, Systems};
-use potstill_core::io::{LabelKeys, StoredFile, write};
+use potstill_data::dataset::{ReferenceEnergies, Systems};
+use potstill_data::io::{LabelKeys, StoredFile, write};
 use potstill_nn::Architecture;
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_train::distill::{DistillConfig, FeatureTerm, Term, Weight, WeightSchedule};

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
-use potstill_core::io::write;
 use potstill_core::system::Value;
 use potstill_core::{Potential, System};
+use potstill_data::io::write;
 use potstill_nn::Model;
 use potstill_train::config::Config;
 use potstill_train::distill::cache::open_or_make;

@@ -258,7 +258,7 @@ fn missing_labels_are_errors() {
 fn forces_are_not_needed_without_their_weight() {
     let mut config = config(schnet());
     config.training.force_weight = 0.0;
-    config.data.normalization = potstill_core::dataset::Normalization::Energy;
+    config.data.normalization = potstill_data::dataset::Normalization::Energy;
     let mut bare = systems(14, 100);
     bare.iter_mut().for_each(|s| s.forces = None);
     let validation = bare.split_off(10).into();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use potstill_core::io::Overwrite;
+use potstill_data::io::Overwrite;
 
 use crate::limits::{number, positive, seed, whole};
 use crate::talk::Level;

@@ -1,8 +1,8 @@
 //! Checks of a dataset before anything is made of it, and what they say to the user.
 
 use anyhow::{Result, bail};
-use potstill_core::dataset::audit::{Audit, Leaks, Options, Report, Severity, Split};
-use potstill_core::dataset::{ReferenceEnergies, Systems};
+use potstill_data::dataset::audit::{Audit, Leaks, Options, Report, Severity, Split};
+use potstill_data::dataset::{ReferenceEnergies, Systems};
 use potstill_train::config::DataConfig;
 use potstill_train::run::Data;
 

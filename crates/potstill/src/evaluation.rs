@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use potstill_core::dataset::{Baseline, ElementEnergies, Shortfall, Systems};
-use potstill_core::evaluation::evaluate_each;
 use potstill_core::metrics::{Evaluator, Metrics};
+use potstill_core::model::ElementEnergies;
 use potstill_core::system::Value;
 use potstill_core::{Potential, Prediction, System};
+use potstill_data::dataset::{Baseline, Shortfall, Systems};
+use potstill_data::evaluation::evaluate_each;
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Progress;

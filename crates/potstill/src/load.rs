@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use potstill_core::System;
-use potstill_core::dataset::Systems;
-use potstill_core::io::{ChosenKeys, LabelKeys, StoredFile, read, stored};
+use potstill_data::dataset::Systems;
+use potstill_data::io::{ChosenKeys, LabelKeys, StoredFile, read, stored};
 
 use crate::args::KeyArgs;
 use crate::progress::Progress;

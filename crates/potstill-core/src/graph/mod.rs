@@ -27,7 +27,7 @@ mod build;
 mod cell_list;
 mod check;
 mod edges;
-pub(crate) mod frame;
+pub mod frame;
 pub mod gemnet;
 mod neighbor_list;
 mod reverse;

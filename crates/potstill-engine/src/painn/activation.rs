@@ -1,6 +1,6 @@
 //! What is done to the rows of single atoms.
 
-use potstill_core::number::{Number, vectorized};
+use potstill_kernels::number::{Number, vectorized};
 
 use super::{GAIN, VARIANCE_EPSILON};
 use crate::rows::{LANES, Lanes};

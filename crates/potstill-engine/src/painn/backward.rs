@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use potstill_core::number::{Number, dispatch, vectorized};
+use potstill_kernels::number::{Number, dispatch, vectorized};
 
 use super::activation::{moments, silu_adjoint, two};
 use super::message::Scatter;

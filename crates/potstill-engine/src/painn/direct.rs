@@ -1,7 +1,7 @@
 //! The head of direct forces (sec. 4.3 of the paper).
 
 use potstill_core::Result;
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 use super::activation::silu;
 use super::{Memory, PaiNN};

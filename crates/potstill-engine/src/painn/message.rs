@@ -11,7 +11,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
-use potstill_core::number::{Number, Simd, WithSimd, lanes};
+use potstill_kernels::number::{Number, Simd, WithSimd, lanes};
 
 use crate::filters::{Rows, TERMS};
 use crate::pairs::Fan;

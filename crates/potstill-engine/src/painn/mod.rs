@@ -42,7 +42,7 @@ mod message;
 use std::ops::Range;
 
 use potstill_core::Result;
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 use self::activation::silu;
 use self::direct::{Gated, GatedWork};

@@ -3,7 +3,7 @@
 use crate::dense::padded;
 use crate::filters::FilterNetwork;
 use crate::radial::{Gaussians, Slope, cosine_cutoff};
-use potstill_core::number::Number;
+use potstill_kernels::number::Number;
 
 /// ln 2 rounded to f32, with which published networks were trained.
 pub(super) const SHIFT: f64 = std::f32::consts::LN_2 as f64;

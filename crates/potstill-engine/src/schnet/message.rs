@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use potstill_core::number::{Number, Simd, WithSimd, lanes, lanes_here};
+use potstill_kernels::number::{Number, Simd, WithSimd, lanes, lanes_here};
 
 use crate::filters::{Rows, TERMS};
 use crate::pairs::Fan;

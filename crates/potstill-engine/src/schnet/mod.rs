@@ -22,7 +22,7 @@ mod message;
 use std::ops::Range;
 
 use potstill_core::Result;
-use potstill_core::number::{Number, dispatch, vectorized};
+use potstill_kernels::number::{Number, dispatch, vectorized};
 
 use self::filter::{Filter, SHIFT};
 use self::message::{Gather, Scatter};

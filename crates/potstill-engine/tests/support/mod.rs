@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
 use potstill_nn::{Architecture, parameters};
 

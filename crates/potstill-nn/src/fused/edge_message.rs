@@ -26,7 +26,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use potstill_core::number::{Simd, WithSimd, dispatch, lanes, lanes_here};
+use potstill_kernels::number::{Simd, WithSimd, dispatch, lanes, lanes_here};
 
 use super::number::Number;
 use super::operation::{Forward, Input, Operation, Primitive, run};

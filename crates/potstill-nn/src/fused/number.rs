@@ -1,10 +1,10 @@
 //! f32 and f64 as the tensor framework and the kernels both know them.
 
 use burn::tensor::Element;
-pub use potstill_core::number::vectorized;
+pub use potstill_kernels::number::vectorized;
 
 /// A floating-point number of a network.
-pub trait Number: Element + potstill_core::number::Number {}
+pub trait Number: Element + potstill_kernels::number::Number {}
 
 impl Number for f32 {}
 impl Number for f64 {}

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{Error as IoError, Write};
 use std::path::{Path, PathBuf};
 
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::elements::symbol;
-use potstill_core::io::checksum::write_sealed;
-use potstill_core::io::pickle::{self, Value};
-use potstill_core::io::torch::{Numbers, TensorRef, TorchFile};
+use potstill_core::files::checksum::write_sealed;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result};
+use potstill_data::io::pickle::{self, Value};
+use potstill_data::io::torch::{Numbers, TensorRef, TorchFile};
 use serde_json::{Map, Value as Json};
 
 use super::{architecture, match_weights, scales, strip_prefix, yaml};

@@ -9,7 +9,7 @@
 //! | `scales` | its scale factors |
 //! | `export` | our weights under its names |
 //!
-//! Reading the pickles is [`potstill_core::io::pickle`]'s work; nothing in a file is ever run.
+//! Reading the pickles is [`potstill_data::io::pickle`]'s work; nothing in a file is ever run.
 
 mod checkpoint;
 mod config;

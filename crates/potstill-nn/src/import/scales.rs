@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use potstill_core::io::torch::{TensorRef, TorchFile};
 use potstill_core::{Error, Result};
+use potstill_data::io::torch::{TensorRef, TorchFile};
 use serde_json::{Map, Value as Json};
 
 use super::checkpoint::ImportOptions;

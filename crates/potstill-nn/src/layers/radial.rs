@@ -3,7 +3,7 @@
 //! Inputs are constants of the graph, so these run without recording anything for differentiation.
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::radial::{exponential_envelope, linspace, polynomial_envelope};
+use potstill_kernels::radial::{exponential_envelope, linspace, polynomial_envelope};
 
 use crate::batch::float_tensor;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
-use potstill_core::radial::log_binomials;
+use potstill_kernels::radial::log_binomials;
 use serde::{Deserialize, Serialize};
 
 use super::radial::{Envelope, GaussianBasis};

@@ -1,6 +1,6 @@
 //! Containers whose lengths and checksums would give every change away: their contents are changed, and they are closed again.
 
-use potstill_core::io::checksum::CHECKSUM_KEY;
+use potstill_core::files::checksum::CHECKSUM_KEY;
 use serde_json::{Map, Value};
 
 /// Changes a part of a file, chosen by a number, and puts lengths and checksums around it right; absent when the file is no

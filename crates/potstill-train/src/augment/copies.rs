@@ -14,10 +14,11 @@ use super::jitter;
 use super::{Augmentation, Copies};
 use crate::distill::targets::{LiveTeacher, Targets};
 use crate::distill::terms::{Counts, Set, Student, Terms};
-use crate::moves::{is_apart, normal};
+use crate::moves::is_apart;
 use crate::prepared::{Member, Shard};
 use crate::real::Real;
 use crate::step::StepContext;
+use potstill_simulate::standard_normal;
 
 type Vec3 = [f64; 3];
 
@@ -204,7 +205,7 @@ fn without_gradients(student: Student) -> Student {
 }
 
 fn noise(n_atoms: usize, std: f64, rng: &mut impl Rng) -> Vec<Vec3> {
-    (0..n_atoms).map(|_| std::array::from_fn(|_| std * normal(rng))).collect()
+    (0..n_atoms).map(|_| std::array::from_fn(|_| std * standard_normal(rng))).collect()
 }
 
 /// The system with its free atoms moved; labels and what else it knew stay behind.

@@ -4,7 +4,7 @@ use potstill_core::{Error, Result, System, limits};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::moves::normal;
+use potstill_simulate::standard_normal;
 
 type Vec3 = [f64; 3];
 
@@ -56,7 +56,7 @@ impl Jitter {
     /// # Errors
     /// Forces are needed, but the system has none.
     pub fn draw(&self, system: &System, rng: &mut impl Rng) -> Result<Vec<Vec3>> {
-        let noise = (0..system.n_atoms()).map(|_| std::array::from_fn(|_| self.std * normal(rng))).collect();
+        let noise = (0..system.n_atoms()).map(|_| std::array::from_fn(|_| self.std * standard_normal(rng))).collect();
         self.displacements(system, noise)
     }
 

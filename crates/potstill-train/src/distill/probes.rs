@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-use crate::moves::normal;
+use potstill_simulate::standard_normal;
 
 /// Keeps these directions apart from all other random numbers; they do not change with the seed of a run, so that runs share
 /// a teacher's answers.
@@ -47,7 +47,7 @@ impl Probes {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED ^ probe as u64);
         rng.set_stream(index as u64);
         for atom in 0..copy.n_atoms() {
-            let direction: [f64; 3] = std::array::from_fn(|_| normal(&mut rng));
+            let direction: [f64; 3] = std::array::from_fn(|_| standard_normal(&mut rng));
             if system.is_free(atom) {
                 let position = &mut copy.positions[atom];
                 *position = std::array::from_fn(|c| position[c] + sign * self.step * direction[c]);

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::dataset::{ElementEnergies, Normalizer};
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;

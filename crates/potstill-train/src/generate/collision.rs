@@ -5,8 +5,7 @@ use potstill_core::{Error, Result, System};
 use rand::{Rng, RngExt};
 
 use super::Context;
-use super::dynamics::{ACCELERATION, State};
-use crate::moves::normal;
+use potstill_simulate::{ACCELERATION, State, standard_normal};
 
 /// Settings of collisions.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,14 +79,14 @@ fn collide(
     let mut forces = start.forces;
     let mut kept = Vec::new();
     for step in 1..=n * settings.interval.max(1) {
-        state.kick(&forces, settings.timestep);
+        state.half_kick(&forces, settings.timestep);
         state.drift(settings.timestep);
         if !context.is_apart(&state.system) {
             return Ok(kept);
         }
         let prediction = context.evaluate(&[&state.system])?;
         forces = prediction.forces;
-        state.kick(&forces, settings.timestep);
+        state.half_kick(&forces, settings.timestep);
         if step.is_multiple_of(settings.interval.max(1)) {
             let mut snapshot = state.system.clone();
             snapshot.metadata.extend([
@@ -117,24 +116,20 @@ fn molecule(origin: &System, temperature: f64, rng: &mut impl Rng) -> Result<Sta
         positions: origin.positions.clone(),
         ..System::default()
     };
-    let mut state = State::new(&bare, temperature, rng)?;
-    let mass: f64 = state.masses.iter().sum();
-    let centre = |rows: &[Vec3], masses: &[f64]| -> Vec3 {
-        std::array::from_fn(|c| rows.iter().zip(masses).map(|(row, m)| m * row[c]).sum::<f64>() / mass)
-    };
-    let (place, drift) = (centre(&state.system.positions, &state.masses), centre(&state.velocities, &state.masses));
+    let mut state = State::thermal(&bare, temperature, rng)?;
+    let place = state.mass_weighted_mean(&state.system.positions);
     let turn = rotation(rng);
     for position in &mut state.system.positions {
         let from: Vec3 = std::array::from_fn(|c| position[c] - place[c]);
         *position = turn.map(|row| row.iter().zip(&from).map(|(a, b)| a * b).sum());
     }
-    state.velocities.iter_mut().for_each(|v| *v = std::array::from_fn(|c| v[c] - drift[c]));
+    state.remove_drift();
     Ok(state)
 }
 
 /// A random rotation: that of a quaternion with normal components (K. Shoemake, Graphics Gems III, 1992).
 fn rotation(rng: &mut impl Rng) -> [Vec3; 3] {
-    let q: [f64; 4] = std::array::from_fn(|_| normal(rng));
+    let q: [f64; 4] = std::array::from_fn(|_| standard_normal(rng));
     let length = q.iter().map(|c| c * c).sum::<f64>().sqrt();
     let [w, x, y, z] = q.map(|c| c / length);
     [

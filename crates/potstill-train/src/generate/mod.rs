@@ -16,9 +16,6 @@ pub use self::collision::Collision;
 pub use self::dynamics::Dynamics;
 pub use self::rattle::{Rattle, Relax};
 
-/// Boltzmann's constant in eV/K (CODATA 2018, exact).
-pub const BOLTZMANN: f64 = 8.617_333_262e-5;
-
 /// How structures are made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {

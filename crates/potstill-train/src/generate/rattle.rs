@@ -3,8 +3,8 @@
 use potstill_core::{Result, System};
 use rand::{Rng, RngExt};
 
-use super::{BOLTZMANN, Context};
-use crate::moves::normal;
+use super::Context;
+use potstill_simulate::{BOLTZMANN, standard_normal};
 
 /// Random displacements of free atoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,7 +73,7 @@ fn moved(origin: &System, std: f64, rng: &mut impl Rng) -> System {
     let mut copy = origin.clone();
     for i in 0..copy.n_atoms() {
         if origin.is_free(i) {
-            copy.positions[i].iter_mut().for_each(|x| *x += std * normal(rng));
+            copy.positions[i].iter_mut().for_each(|x| *x += std * standard_normal(rng));
         }
     }
     copy

@@ -1,6 +1,7 @@
 //! With a potential whose statistics are known: independent springs to a lattice.
 
 use potstill_core::system::Vec3;
+use potstill_simulate::BOLTZMANN;
 
 use super::*;
 
@@ -201,7 +202,7 @@ fn molecules_that_collide_move_as_their_energy_says() {
         let centre_then = |k: usize| 0.5 * (first.positions[k][0] + first.positions[k + 1][0]);
         let time = real(system, "time_fs") - real(first, "time_fs");
         // Two molecules of two carbon atoms: the reduced mass is 12.011 u.
-        let speed = (2.0 * energy * dynamics::ACCELERATION / 12.011).sqrt();
+        let speed = (2.0 * energy * potstill_simulate::ACCELERATION / 12.011).sqrt();
         let approached = (centre_then(2) - centre_then(0)) - (centre(2) - centre(0));
         assert!((approached - speed * time).abs() < 1e-3, "{approached} {}", speed * time);
     }

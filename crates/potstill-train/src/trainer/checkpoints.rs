@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 use potstill_core::{Error, Result};
 
 use super::{Trainer, mean_report};

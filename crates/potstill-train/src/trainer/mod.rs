@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use potstill_core::dataset::{BatchSize, Order, Sampler};
 use potstill_core::metrics::Metrics;
 use potstill_core::{Error, Result};
+use potstill_data::dataset::{BatchSize, Order, Sampler};
 use potstill_nn::checkpoint::Header;
 use potstill_nn::parameters;
 

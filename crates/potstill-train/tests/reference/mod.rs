@@ -6,8 +6,8 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::System;
-use potstill_core::dataset::{ElementEnergies, Normalizer};
 use potstill_core::graph::Neighbors;
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::gemnet_oc::config::ScaleFactors;

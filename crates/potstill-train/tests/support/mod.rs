@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{ElementEnergies, Normalization, Normalizer, ReferenceEnergies};
+use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::system::Value;
 use potstill_core::{Result, System};
+use potstill_data::dataset::{Normalization, ReferenceEnergies};
 use potstill_nn::Architecture;
 use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;

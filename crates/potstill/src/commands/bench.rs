@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use potstill_core::io::LabelKeys;
 use potstill_core::{Potential, System};
+use potstill_data::io::LabelKeys;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use potstill_core::dataset::audit::{Audit, Options, Split};
-use potstill_core::dataset::{Gathering, Groups, Size, Statistics, Summary};
-use potstill_core::io::{Kind as FileKind, LabelKeys, Output, Overwrite, read, write};
+use potstill_data::dataset::audit::{Audit, Options, Split};
+use potstill_data::dataset::{Gathering, Groups, Size, Statistics, Summary};
+use potstill_data::io::{Kind as FileKind, LabelKeys, Output, Overwrite, read, write};
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::Systems;
-use potstill_core::io::lock::LOCK_FILE;
-use potstill_core::io::{FolderLock, LabelKeys, write_atomically};
+use potstill_core::files::lock::LOCK_FILE;
+use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::{Prediction, System};
+use potstill_data::dataset::Systems;
+use potstill_data::io::LabelKeys;
 use potstill_nn::Model;
 use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};

@@ -1,7 +1,7 @@
 //! `potstill evaluate`
 
 use anyhow::Result;
-use potstill_core::io::LabelKeys;
+use potstill_data::io::LabelKeys;
 use potstill_nn::checkpoint::load_header;
 
 use super::{print, print_json};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::{DType, Device};
-use potstill_core::io::{Kind, Output};
+use potstill_data::io::{Kind, Output};
 use potstill_nn::Model;
 use potstill_nn::import::export;
 

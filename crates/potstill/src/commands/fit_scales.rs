@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use potstill_core::io::{Kind, Output, write_atomically};
+use potstill_core::files::write_atomically;
+use potstill_data::io::{Kind, Output};
 use potstill_nn::Architecture;
 use potstill_train::scales;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use potstill_core::System;
-use potstill_core::dataset::Visit;
-use potstill_core::io::{Kind, LabelKeys, Output, write};
+use potstill_data::dataset::Visit;
+use potstill_data::io::{Kind, LabelKeys, Output, write};
 use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
 
 use super::{print, print_json, tell_left_out};

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use potstill_core::elements::atomic_number;
-use potstill_core::io::{Kind, Output};
+use potstill_data::io::{Kind, Output};
 use potstill_nn::import::{ImportOptions, import};
 
 use super::{print, print_json};

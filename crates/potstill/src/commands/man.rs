@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap_mangen::Man;
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 
 use super::print;
 use crate::Outcome;

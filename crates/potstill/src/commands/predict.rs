@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::Result;
-use potstill_core::evaluation::evaluate_each;
-use potstill_core::io::keys::{ENERGY_KEYS, FORCES_KEYS};
-use potstill_core::io::{Kind, LabelKeys, Output, write};
 use potstill_core::system::Column;
 use potstill_core::{Prediction, System};
+use potstill_data::evaluation::evaluate_each;
+use potstill_data::io::keys::{ENERGY_KEYS, FORCES_KEYS};
+use potstill_data::io::{Kind, LabelKeys, Output, write};
 
 use super::{print_json, tell_left_out};
 use crate::Outcome;

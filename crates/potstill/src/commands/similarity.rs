@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::Visit;
-use potstill_core::io::{Kind, LabelKeys, Output, write_atomically};
+use potstill_core::files::write_atomically;
+use potstill_data::dataset::Visit;
+use potstill_data::io::{Kind, LabelKeys, Output};
 use potstill_nn::Model;
 use potstill_train::similarity::{Similarity, similarity};
 

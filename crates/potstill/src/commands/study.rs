@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::{DType, Device};
-use potstill_core::io::FolderLock;
+use potstill_core::files::FolderLock;
 use potstill_nn::Model;
 
 use super::train::interrupt_flag;

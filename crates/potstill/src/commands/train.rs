@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use potstill_core::dataset::{Shortfall, Systems};
-use potstill_core::io::LabelKeys;
 use potstill_core::metrics::Metrics;
+use potstill_data::dataset::{Shortfall, Systems};
+use potstill_data::io::LabelKeys;
 use potstill_nn::checkpoint::load_header;
 use potstill_train::config::{Config, DataConfig};
 use potstill_train::distill::Origin;

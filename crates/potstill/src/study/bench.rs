@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, Device};
-use potstill_core::dataset::{Survey, Systems};
-use potstill_core::io::{LabelKeys, remove_stale_temporaries, write_atomically};
+use potstill_core::files::{remove_stale_temporaries, write_atomically};
 use potstill_core::{Prediction, System};
+use potstill_data::dataset::{Survey, Systems};
+use potstill_data::io::LabelKeys;
 use potstill_nn::{Model, parameters};
 use potstill_train::config::DataConfig;
 use potstill_train::distill::TeacherFiles;
@@ -256,7 +257,7 @@ impl<'a> Bench<'a> {
         let teacher = if config.distill.is_some() { self.teacher.hash() } else { "" };
         let all =
             format!("{}{text}{}{}{teacher}", env!("CARGO_PKG_VERSION"), self.data[cell.student].1, self.test_hash);
-        potstill_core::dataset::text_hash(&all)
+        potstill_data::dataset::text_hash(&all)
     }
 
     /// What an earlier command found, if it is about the same run.

@@ -1,7 +1,7 @@
 //! What a study leaves: tables and a page.
 
 use anyhow::{Context, Result};
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 
 use super::bench::Bench;
 use super::plan::Cell;

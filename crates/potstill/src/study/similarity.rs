@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::{DType, Device};
 use potstill_core::System;
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 use potstill_nn::Model;
 use potstill_train::similarity::{Similarity, similarity};
 use serde::{Deserialize, Serialize};

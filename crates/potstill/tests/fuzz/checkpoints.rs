@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use potstill_core::io::pickle::{Pickle, Value, to_json};
-use potstill_core::io::torch::{TorchFile, number};
 use potstill_core::{Error, Result};
+use potstill_data::io::pickle::{Pickle, Value, to_json};
+use potstill_data::io::torch::{TorchFile, number};
 use potstill_nn::import::{ImportOptions, import, read_scale_factors};
 use potstill_testkit::fuzz::{Target, shape};
 

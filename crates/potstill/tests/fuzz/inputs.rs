@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::System;
-use potstill_core::dataset::{ElementEnergies, Normalizer, Systems};
-use potstill_core::io::lmdb::Lmdb;
-use potstill_core::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_systems};
+use potstill_core::model::{ElementEnergies, Normalizer};
+use potstill_data::dataset::Systems;
+use potstill_data::io::lmdb::Lmdb;
+use potstill_data::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_systems};
 use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units, save};
 use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_nn::network::Forces;

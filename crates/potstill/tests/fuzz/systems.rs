@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use potstill_core::Result;
-use potstill_core::dataset::{LabelNeeds, Need, Statistics, validate};
 use potstill_core::graph::{GraphRule, Neighbors};
-use potstill_core::io::lmdb::Lmdb;
-use potstill_core::io::{ExtxyzReader, LabelKeys, Oc20Lmdb, StoredFile, read_all};
 use potstill_core::{Error, System};
+use potstill_data::dataset::{LabelNeeds, Need, Statistics, validate};
+use potstill_data::io::lmdb::Lmdb;
+use potstill_data::io::{ExtxyzReader, LabelKeys, Oc20Lmdb, StoredFile, read_all};
 use potstill_testkit::fuzz::{Reader, Target, shape};
 
 use super::corpus;

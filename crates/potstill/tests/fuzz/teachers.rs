@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::DType;
-use potstill_core::dataset::Systems;
 use potstill_core::{Error, Result};
+use potstill_data::dataset::Systems;
 use potstill_testkit::fuzz::{Target, shape};
 use potstill_train::distill::{Kind, LabelOptions, Questions, Teacher, TeacherFiles, cache};
 

@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path};
 
-use potstill_core::dataset::Systems;
 use potstill_core::{Error, Result, limits};
+use potstill_data::dataset::Systems;
 use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use potstill_core::io::write_atomically;
+use potstill_core::files::write_atomically;
 use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::write_tensors;
 use rayon::prelude::*;

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
-use potstill_core::dataset::{DatasetHash, Systems, Visit};
-use potstill_core::io::FolderLock;
-use potstill_core::io::lock::Holder;
+use potstill_core::files::FolderLock;
+use potstill_core::files::lock::Holder;
 use potstill_core::{Error, Result};
+use potstill_data::dataset::{DatasetHash, Systems, Visit};
 
 use super::index::{Index, Subject};
 use super::make::make;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use potstill_core::dataset::Systems;
 use potstill_core::{Error, Result};
+use potstill_data::dataset::Systems;
 use potstill_nn::Tap;
 use rayon::prelude::*;
 

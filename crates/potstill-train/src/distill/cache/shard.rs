@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use memmap2::Mmap;
-use potstill_core::io::checksum;
+use potstill_core::files::checksum;
 use potstill_core::{Error, Result};
 use safetensors::{Dtype, SafeTensors};
 

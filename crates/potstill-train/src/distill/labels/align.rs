@@ -1,7 +1,7 @@
 //! Energies that count from another zero than the dataset's.
 
-use potstill_core::dataset::{ReferenceEnergies, Systems, Visit};
 use potstill_core::{Error, Result, System};
+use potstill_data::dataset::{ReferenceEnergies, Systems, Visit};
 
 use super::Matched;
 

@@ -13,10 +13,11 @@ mod units;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use potstill_core::dataset::{DatasetHash, ElementEnergies, LabelNeeds, Need, Systems, Visit, text_hash, validate};
-use potstill_core::io::{LabelKeys, StoredFile, read, stored};
+use potstill_core::model::ElementEnergies;
 use potstill_core::system::{Column, ColumnValues, Value};
 use potstill_core::{Error, Result, System};
+use potstill_data::dataset::{DatasetHash, LabelNeeds, Need, Systems, Visit, text_hash, validate};
+use potstill_data::io::{LabelKeys, StoredFile, read, stored};
 use serde::{Deserialize, Serialize};
 
 use self::places::Places;

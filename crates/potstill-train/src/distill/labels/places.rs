@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use potstill_core::dataset::{Systems, Visit};
 use potstill_core::{Result, System};
+use potstill_data::dataset::{Systems, Visit};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

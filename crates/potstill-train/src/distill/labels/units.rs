@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use potstill_core::dataset::{Normalization, ReferenceEnergies, Systems};
 use potstill_core::units::{self, Unit};
 use potstill_core::{Result, System};
+use potstill_data::dataset::{Normalization, ReferenceEnergies, Systems};
 
 use super::Matched;
 

@@ -1,0 +1,8 @@
+//! Loops over plain slices by vector instructions: numbers and registers, radial functions.
+//!
+//! Used by training and by the engine; knows neither the tensor framework nor files.
+
+pub mod number;
+pub mod radial;
+
+pub use number::Number;
