@@ -25,6 +25,7 @@ mod schnet;
 mod tap;
 mod versions;
 mod weights;
+#[cfg(feature = "write")]
 mod write;
 
 pub use architecture::{Architecture, NetworkSettings};
@@ -41,4 +42,5 @@ pub use schnet::SchNetConfig;
 pub use tap::Tap;
 pub use versions::FORMAT_VERSION;
 pub use weights::Weights;
+#[cfg(feature = "write")]
 pub use write::{Tensors, model_file_head, write_model, write_tensors};
