@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::extxyz::ExtxyzReader;
 use super::keys::LabelKeys;
-use super::{Format, open_reader};
+use super::{format_of, open_reader};
 use potstill_core::files::source::{FileSource, ReadAt};
 use potstill_core::{Error, Result};
 
@@ -51,11 +51,8 @@ impl Kind {
     /// # Errors
     /// [`Error::File`] for a name of no format that is written.
     pub fn of_systems(path: &Path) -> Result<Self> {
-        match Format::of(path)? {
-            Format::Extxyz => Ok(Self::Extxyz),
-            Format::Npz => Ok(Self::Npz),
-            Format::Oc20Lmdb => Err(Error::file(path, "LMDB files are only read; write .extxyz or .npz instead")),
-        }
+        let format = format_of(path)?;
+        format.kind().ok_or_else(|| format.only_read(path))
     }
 
     /// Kind of a file that is there; absent for anything that no command writes.

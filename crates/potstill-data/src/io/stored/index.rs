@@ -14,7 +14,7 @@ const HASH: usize = 32;
 
 /// Places and sizes of the systems of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Index {
+pub struct Index {
     /// Keys of the labels.
     pub chosen: ChosenKeys,
     /// LMDB: the key of each system. Text: the byte where each begins, and where the last one ends.
@@ -59,7 +59,7 @@ struct Head {
 
 impl Index {
     /// The bytes of an index file.
-    pub fn encode(&self, stamp: &Stamp) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn encode(&self, stamp: &Stamp) -> Result<Vec<u8>, serde_json::Error> {
         let c = self.chosen.clone();
         let head = serde_json::to_vec(&Head {
             stamp: stamp.clone(),
@@ -81,7 +81,7 @@ impl Index {
     }
 
     /// The index in some bytes; absent when they are damaged, of another version, or made for another `stamp`.
-    pub fn decode(bytes: &[u8], stamp: &Stamp) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], stamp: &Stamp) -> Option<Self> {
         let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH)?)?;
         let (start, rest) = body.split_at_checked(16)?;
         let number = |at: usize| Some(u32::from_le_bytes(start.get(at..at + 4)?.try_into().ok()?));

@@ -10,32 +10,43 @@ use potstill_core::{Error, Result};
 
 const ENDING: &str = "potstill-index";
 
-/// The index of a file: the one that is there when it fits, else the one that `make` gives, which is then kept.
-pub(super) fn open_or_make(
-    path: &Path,
-    keys: &LabelKeys,
-    cache: Option<&Path>,
-    make: impl FnOnce() -> Result<Index>,
-) -> Result<Index> {
-    // Taken before the first pass: a change during that pass makes the index stale, as it should.
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "cannot open", e))?;
-    let stamp = Stamp::new(&metadata, keys);
-    let beside = beside(path, keys);
-    let cached = cache.map(|folder| folder.join(cached_name(path, keys)));
-    if let Some(index) = [Some(&beside), cached.as_ref()].into_iter().flatten().find_map(|p| read(p, &stamp)) {
-        return Ok(index);
+/// Names of labels, folder and progress of an index.
+pub struct IndexPlace<'a> {
+    /// Names of labels.
+    pub keys: &'a LabelKeys,
+    /// Folder for indices that cannot lie beside their file; with `None`, such an index is made again every time.
+    pub cache: Option<&'a Path>,
+    /// Hears how many systems of a first pass are done.
+    pub progress: &'a dyn Fn(usize),
+}
+
+impl IndexPlace<'_> {
+    /// Index of a file: the one that is there when it fits, else the one that `make` gives, which is then kept.
+    ///
+    /// # Errors
+    /// Those of `make`; a cache folder that cannot be written.
+    pub fn open_or_make(&self, path: &Path, make: impl FnOnce() -> Result<Index>) -> Result<Index> {
+        let Self { keys, cache, .. } = *self;
+        // Taken before the first pass: a change during that pass makes the index stale, as it should.
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "cannot open", e))?;
+        let stamp = Stamp::new(&metadata, keys);
+        let beside = beside(path, keys);
+        let cached = cache.map(|folder| folder.join(cached_name(path, keys)));
+        if let Some(index) = [Some(&beside), cached.as_ref()].into_iter().flatten().find_map(|p| read(p, &stamp)) {
+            return Ok(index);
+        }
+        let index = make()?;
+        let bytes = index.encode(&stamp).map_err(|e| Error::file(&beside, e.to_string()))?;
+        // What killed processes left beside the data; whatever cannot be removed does no harm.
+        let _ = path.parent().map(remove_stale_temporaries);
+        let kept = write_atomically(&beside, |writer| writer.write_all(&bytes));
+        // Without any other place for it, the index serves this once.
+        if let (Err(_), Some(cached), Some(folder)) = (kept, cached, cache) {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
+            write_atomically(&cached, |writer| writer.write_all(&bytes))?;
+        }
+        Ok(index)
     }
-    let index = make()?;
-    let bytes = index.encode(&stamp).map_err(|e| Error::file(&beside, e.to_string()))?;
-    // What killed processes left beside the data; whatever cannot be removed does no harm.
-    let _ = path.parent().map(remove_stale_temporaries);
-    let kept = write_atomically(&beside, |writer| writer.write_all(&bytes));
-    // Without any other place for it, the index serves this once.
-    if let (Err(_), Some(cached), Some(folder)) = (kept, cached, cache) {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
-        write_atomically(&cached, |writer| writer.write_all(&bytes))?;
-    }
-    Ok(index)
 }
 
 fn read(path: &Path, stamp: &Stamp) -> Option<Index> {
