@@ -17,7 +17,7 @@ pub const CHECKSUM_KEY: &str = "potstill-checksum";
 
 /// Hexadecimal digits of a checksum.
 const DIGITS: usize = 64;
-/// What the digits count as while the checksum is computed.
+/// Digits in place of the checksum while it is computed.
 pub(super) const ZEROS: [u8; DIGITS] = [b'0'; DIGITS];
 /// Longest head of a safetensors file, as the format has it.
 const LONGEST_HEAD: u64 = 100_000_000;

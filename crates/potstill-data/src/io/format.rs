@@ -1,17 +1,12 @@
-//! Registry of file formats.
-//!
-//! A format is a folder beside this file and one line in `FORMATS`.
+//! Interface of a file format.
 
 use std::path::Path;
 
 use potstill_core::{Error, Result, System};
 
 use super::Kind;
+use super::index::{IndexPlace, Stored};
 use super::keys::{ChosenKeys, LabelKeys};
-use super::stored::{IndexPlace, Stored};
-
-/// Formats by name of file; the first that claims a file reads it.
-static FORMATS: [&dyn Format; 3] = [&super::extxyz::Extxyz, &super::npz::Npz, &super::oc20::Oc20];
 
 /// A format of files that hold systems.
 ///
@@ -100,18 +95,4 @@ pub trait WriteSystems {
     /// # Errors
     /// [`Error::Io`]; an old file of that name is then untouched.
     fn finish(self: Box<Self>) -> Result<Vec<String>>;
-}
-
-/// Format of a file, by its name.
-///
-/// # Errors
-/// [`Error::File`] with the known endings when no format claims it.
-pub fn format_of(path: &Path) -> Result<&'static dyn Format> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    FORMATS.into_iter().find(|format| format.claims(path, &name)).ok_or_else(|| {
-        let endings = FORMATS.map(Format::endings);
-        let [first @ .., last] = &endings;
-        let known = format!("{} or {last}", first.join(", "));
-        Error::file(path, format!("unknown file format; the name should end in {known}"))
-    })
 }

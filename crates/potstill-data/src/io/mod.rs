@@ -3,12 +3,14 @@
 //! [`read`] and [`write()`] choose the [`Format`] by the file's name. Units are eV and Å: nothing is converted.
 
 pub mod compression;
+mod detect;
 pub mod extxyz;
 #[cfg(test)]
 #[path = "flips/tests.rs"]
 mod flips;
 pub mod format;
 mod header_units;
+pub mod index;
 pub mod keys;
 pub mod kind;
 pub mod lmdb;
@@ -16,6 +18,7 @@ pub mod npz;
 pub mod oc20;
 pub mod output;
 pub mod pickle;
+mod registry;
 pub mod stored;
 pub mod torch;
 
@@ -23,12 +26,13 @@ use std::path::Path;
 
 pub use compression::open_reader;
 pub use extxyz::{ExtxyzReader, ExtxyzWriter};
-pub use format::{Format, ReadSystems, WriteSystems, format_of};
+pub use format::{Format, ReadSystems, WriteSystems};
 pub use keys::{ChosenKeys, LabelKeys};
 pub use kind::Kind;
 pub use npz::{NpzReader, NpzWriter};
 pub use oc20::{Oc20Lmdb, Oc20Reader};
 pub use output::{Output, Overwrite};
+pub use registry::format_of;
 pub use stored::StoredFile;
 
 use potstill_core::{Error, Result, System};

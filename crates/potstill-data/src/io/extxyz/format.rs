@@ -10,8 +10,8 @@ use super::{ExtxyzReader, ExtxyzWriter};
 use crate::io::Kind;
 use crate::io::compression::Compression;
 use crate::io::format::{Format, ReadSystems, WriteSystems};
+use crate::io::index::{BLOCK, Index, IndexPlace, RandomAccess, Stored, narrow};
 use crate::io::keys::{ChosenKeys, LabelKeys};
-use crate::io::stored::{BLOCK, Index, IndexPlace, RandomAccess, Stored, narrow};
 
 /// Longest system in bytes of text; more is an index that does not fit its file.
 const LONGEST_SYSTEM: u64 = 1 << 32;

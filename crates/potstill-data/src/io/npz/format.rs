@@ -7,8 +7,8 @@ use potstill_core::{Result, System};
 use super::{NpzReader, NpzWriter};
 use crate::io::Kind;
 use crate::io::format::{Format, ReadSystems, WriteSystems};
+use crate::io::index::{Index, IndexPlace, RandomAccess, Stored, narrow};
 use crate::io::keys::{ChosenKeys, LabelKeys};
-use crate::io::stored::{Index, IndexPlace, RandomAccess, Stored, narrow};
 
 /// `.npz`.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 
 use super::{Oc20Lmdb, Oc20Reader};
 use crate::io::format::{Format, ReadSystems};
+use crate::io::index::{BLOCK, Index, IndexPlace, RandomAccess, Stored, narrow};
 use crate::io::keys::{ChosenKeys, LabelKeys};
 use crate::io::lmdb::Lmdb;
-use crate::io::stored::{BLOCK, Index, IndexPlace, RandomAccess, Stored, narrow};
 
 /// `.lmdb`, or a folder of such files; only read, never written.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Format for Oc20 {
         ".lmdb"
     }
 
-    /// Within a folder LMDB itself calls a file `data.mdb`.
+    /// Accepts `data.mdb` too, LMDB's own name for a file within a folder.
     fn claims(&self, path: &Path, name: &str) -> bool {
         name.ends_with(".lmdb") || path.is_dir() || name == "data.mdb" && path.is_file()
     }

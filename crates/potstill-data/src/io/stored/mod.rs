@@ -11,41 +11,17 @@
 //! `NAME.potstill-index`, or in a folder that the caller gives where that cannot be written. It is made again when the
 //! length or the time of last change of the file differs from what it was made for.
 
-mod index;
-mod place;
-
 use std::path::{Path, PathBuf};
 
-pub use index::Index;
-pub use place::IndexPlace;
 use potstill_core::{Error, Result, System};
 
-use super::format::format_of;
+use super::index::{IndexPlace, Stored};
 use super::keys::{ChosenKeys, LabelKeys};
 use super::oc20;
+use super::registry::format_of;
 
 #[cfg(test)]
 mod tests;
-
-/// Systems that are read at a time while an index is made, between two reports of progress.
-pub(crate) const BLOCK: usize = 256;
-
-/// A file with its index, from which any system can be read.
-pub struct Stored {
-    /// Places and sizes of the systems.
-    pub index: Index,
-    /// Reader of single systems.
-    pub source: Box<dyn RandomAccess>,
-}
-
-/// Reader of single systems of a file, in any order and from several threads.
-pub trait RandomAccess: Send + Sync {
-    /// System `i` at its place in the index.
-    ///
-    /// # Errors
-    /// [`Error::File`] when there is no such system or it is damaged.
-    fn get(&self, i: usize, index: &Index) -> Result<System>;
-}
 
 /// A file from which any system can be read at once; apart from its index, nothing is kept in memory.
 pub struct StoredFile {
@@ -143,10 +119,4 @@ pub fn estimated_bytes(path: &Path) -> Result<u64> {
         sum = sum.saturating_add(length.saturating_mul(factor));
     }
     Ok(sum)
-}
-
-/// Number of atoms as an index holds it.
-pub(crate) fn narrow(path: &Path, n_atoms: usize) -> Result<u32> {
-    u32::try_from(n_atoms)
-        .map_err(|_| Error::file(path, format!("holds a system of {n_atoms} atoms; that is too many")))
 }

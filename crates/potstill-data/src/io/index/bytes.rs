@@ -1,4 +1,4 @@
-//! What an index holds, and its bytes.
+//! Index of a file and its bytes on disk.
 //!
 //! Eight bytes of magic, a version (u32) and the length of the head (u32); the head as JSON; one u64 for each place and
 //! one u32 for each system; 32 bytes of BLAKE3 over everything before. All numbers are little-endian.
@@ -23,12 +23,12 @@ pub struct Index {
     pub n_atoms: Vec<u32>,
 }
 
-/// What an index was made for; it holds for nothing else.
+/// File that an index was made for; it holds for no other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// Length of the file in bytes.
     pub length: u64,
-    /// Its last change: seconds and nanoseconds since 1970.
+    /// Time of its last change: seconds and nanoseconds since 1970.
     pub changed: (u64, u32),
     /// Names of labels that were asked for.
     pub keys: [Option<String>; 3],

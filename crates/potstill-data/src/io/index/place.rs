@@ -1,8 +1,8 @@
-//! Where an index lies, and when it is made again.
+//! Place of an index, and when it is made again.
 
 use std::path::{Path, PathBuf};
 
-use super::index::{Index, Stamp};
+use super::bytes::{Index, Stamp};
 use crate::io::keys::LabelKeys;
 use potstill_core::files::atomic::write_atomically;
 use potstill_core::files::stale::remove_stale_temporaries;
@@ -16,7 +16,7 @@ pub struct IndexPlace<'a> {
     pub keys: &'a LabelKeys,
     /// Folder for indices that cannot lie beside their file; with `None`, such an index is made again every time.
     pub cache: Option<&'a Path>,
-    /// Hears how many systems of a first pass are done.
+    /// Receiver of the number of systems that a first pass has read.
     pub progress: &'a dyn Fn(usize),
 }
 
@@ -63,7 +63,7 @@ fn beside(path: &Path, keys: &LabelKeys) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// As [`beside`], with a mark of the file's folder.
+/// Name of an index in the cache folder: that of [`beside`] with a mark of the file's folder.
 fn cached_name(path: &Path, keys: &LabelKeys) -> PathBuf {
     let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
