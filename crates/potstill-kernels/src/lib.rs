@@ -4,5 +4,6 @@
 
 pub mod number;
 pub mod radial;
+pub mod rows;
 
 pub use number::Number;

@@ -17,6 +17,7 @@ pub mod model;
 pub mod network;
 pub mod painn;
 pub mod parameters;
+mod precision;
 pub mod reference;
 pub mod schnet;
 
@@ -25,3 +26,5 @@ pub use features::{Features, Tap};
 pub use graph::{NetworkGraph, NetworkGraphRule};
 pub use model::Model;
 pub use network::{Architecture, Network, Output};
+pub use potstill_kernels::Number;
+pub use precision::dtype;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::host_fan::HostFan;
-use super::number::{Number, add_scaled, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
+use potstill_kernels::number::{Number, vectorized};
+use potstill_kernels::rows::add_scaled;
 
 /// `z_o = C_o (Σ_i Y_oi ⊗ x_i)` for each output `o`, where `i` runs over the inputs of the rows of `o`.
 ///

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::number::{Number, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
+use potstill_kernels::number::{Number, vectorized};
 
 /// What edges are, for these operations: constants.
 #[derive(Debug)]

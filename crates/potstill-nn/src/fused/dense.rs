@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::number::{Number, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product};
 use crate::layers::activation::{SILU_GAIN, scaled_silu};
+use potstill_kernels::number::{Number, vectorized};
 
 /// `x Wᵀ`. Shape: `[n, input]` and `[output, input]` to `[n, output]`.
 pub fn dense(x: &Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {

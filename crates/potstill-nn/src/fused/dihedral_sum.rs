@@ -5,9 +5,10 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::host_fan::HostFan;
-use super::number::{Number, add_scaled, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product_into};
+use potstill_kernels::number::{Number, vectorized};
+use potstill_kernels::rows::add_scaled;
 
 /// `z_o = C_o (Σ_b P_ob ⊗ Σ_d D_obd ⊗ x_bd)` for each edge `o = c → a`, its inner edges `b → a` and their edges `d → b`.
 ///

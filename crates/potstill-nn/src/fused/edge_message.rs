@@ -28,8 +28,8 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use potstill_kernels::number::{Simd, WithSimd, dispatch, lanes, lanes_here};
 
-use super::number::Number;
 use super::operation::{Forward, Input, Operation, Primitive, run};
+use potstill_kernels::number::Number;
 
 /// What edges are, for these operations: constants.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::number::{Number, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product};
+use potstill_kernels::number::{Number, vectorized};
 
 /// `factor · x ∘ (b Wᵀ)`. Shape: `[n, c]`, `[n, k]` and `[c, k]` to `[n, c]`.
 pub fn gate(x: &Tensor<2>, basis: &Tensor<2>, weight: &Tensor<2>, factor: f64) -> Tensor<2> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor};
 
 use super::dense::{silu_backward, silu_of};
-use super::number::{Number, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
 use crate::layers::activation::scaled_silu;
 use crate::layers::scatter::gather_rows;
+use potstill_kernels::number::{Number, vectorized};
 
 /// Both ends of each edge, on the host and on the device.
 #[derive(Debug, Clone)]

@@ -8,7 +8,6 @@
 //! | file | what it does |
 //! |---|---|
 //! | `operation` | what an operation is, and how one enters the framework's graph |
-//! | `number` | f32 and f64, with functions that compile to vector instructions |
 //! | `product` | matrix products |
 //! | `dense` | a linear map, with or without the activation |
 //! | `residual` | two dense layers and a skip connection |
@@ -30,7 +29,6 @@ mod edge_message;
 mod gate;
 mod host_fan;
 mod join;
-mod number;
 mod operation;
 mod product;
 mod residual;

@@ -8,10 +8,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
-use burn::tensor::{Bytes, DType, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Element, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-use super::number::Number;
+use potstill_kernels::number::Number;
 
 /// One input on the host.
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +178,7 @@ fn forward<O: Operation<N>, const N: usize>(
     }
 }
 
-fn forward_in<T: Number, O: Operation<N>, const N: usize>(
+fn forward_in<T: Number + Element, O: Operation<N>, const N: usize>(
     operation: &O,
     inputs: &[FlexTensor; N],
     keep: bool,
@@ -187,7 +187,7 @@ fn forward_in<T: Number, O: Operation<N>, const N: usize>(
     (tensor(result.output, &result.shape), result.saved)
 }
 
-fn derivatives<T: Number, O: Operation<N>, const N: usize>(
+fn derivatives<T: Number + Element, O: Operation<N>, const N: usize>(
     operation: &O,
     inputs: &[FlexTensor; N],
     saved: &[Vec<T>],
@@ -203,18 +203,18 @@ fn derivatives<T: Number, O: Operation<N>, const N: usize>(
     })
 }
 
-fn host<T: Number>(tensor: &FlexTensor) -> Input<'_, T> {
+fn host<T: Number + Element>(tensor: &FlexTensor) -> Input<'_, T> {
     let n = tensor.layout().num_elements();
     let start = tensor.layout().start_offset();
     Input { values: &tensor.storage::<T>()[start..start + n], shape: tensor.layout().shape() }
 }
 
-fn tensor<T: Number>(values: Vec<T>, shape: &[usize]) -> FlexTensor {
+fn tensor<T: Number + Element>(values: Vec<T>, shape: &[usize]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape.to_vec())), T::dtype())
 }
 
 /// The values; without a copy where nobody else holds them.
-fn owned<T: Number>(tensor: FlexTensor) -> Vec<T> {
+fn owned<T: Number + Element>(tensor: FlexTensor) -> Vec<T> {
     if !(tensor.is_unique() && tensor.is_contiguous() && tensor.layout().start_offset() == 0) {
         return host::<T>(&tensor.to_contiguous()).values.to_vec();
     }

@@ -1,7 +1,7 @@
 //! Matrix products of row-major slices.
 #![allow(unsafe_code)] // The product's library takes pointers; lengths are checked before.
 
-use super::number::Number;
+use potstill_kernels::number::Number;
 
 /// A factor: a row-major matrix, or the transpose of one.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,10 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use burn::tensor::Tensor;
 
 use super::dense::{silu_backward, silu_of};
-use super::number::{Number, vectorized};
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
 use crate::layers::activation::{SILU_GAIN, scaled_silu};
+use potstill_kernels::number::{Number, vectorized};
 
 /// `(x + σ(W₂ σ(W₁ x))) / √2` with the scaled SiLU for σ. Shape: `[n, c]`, twice `[c, c]`, to `[n, c]`.
 ///

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_data::dataset::Systems;
@@ -15,7 +16,7 @@ use potstill_nn::painn::PaiNNConfig;
 use potstill_nn::schnet::SchNetConfig;
 use potstill_nn::{Architecture, Tap, parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
-use potstill_train::distill::{Kind, Precision, Questions, Teacher, TeacherFiles, Wanted, cache};
+use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, cache};
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 
