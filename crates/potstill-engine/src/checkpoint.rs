@@ -9,6 +9,8 @@ use potstill_core::graph::Neighbors;
 use potstill_core::limits::{self, cutoff_complaint};
 use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result};
+use potstill_kernels::Number;
+use potstill_kernels::dense::{Dense, Parts};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -217,6 +219,19 @@ impl Weights {
 }
 
 impl Weights {
+    /// Takes the linear map of that name: `{name}.weight` of shape `[output, input]`, and `{name}.bias` where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn dense<T: Number>(&mut self, name: &str, input: Parts, output: Parts, bias: bool) -> Result<Dense<T>> {
+        let weight = self.take(&format!("{name}.weight"), &[output.width(), input.width()])?;
+        let bias = match bias {
+            true => Some(self.take(&format!("{name}.bias"), &[output.width()])?),
+            false => None,
+        };
+        Ok(Dense::new(&weight, bias.as_deref(), input, output))
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

@@ -6,23 +6,18 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `checkpoint` | reading the model file |
-//! | `radial`, `filters` | functions of a distance; splines in their place |
 //! | `order`, `pairs` | how atoms are numbered; edges into and out of each |
-//! | `aligned`, `dense`, `rows`, `work` | matrix products, loops over rows, memory that is kept |
+//! | `tasks`, `work` | parts of arrays for tasks, buffers |
 //! | `schnet`, `painn` | the networks, forward and by hand-derived adjoints |
 //! | `engine` | energies, forces, virials |
 
-mod aligned;
 mod checkpoint;
-mod dense;
 mod engine;
-mod filters;
 mod order;
 mod painn;
 mod pairs;
-mod radial;
-mod rows;
 mod schnet;
+mod tasks;
 mod work;
 
 pub use engine::{Engine, FilterChoice};

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use potstill_core::graph::NeighborList;
-use potstill_kernels::number::Number;
+use potstill_kernels::Number;
+use potstill_kernels::edges::Edges;
 
 use crate::order::Order;
-use crate::rows::{cut_edges, run};
+use crate::tasks::{cut_edges, run};
 
 /// Edges that share one end, side by side.
 #[derive(Debug, Default)]
@@ -30,6 +31,11 @@ impl<T: Number> Fan<T> {
     /// The edges of some atoms.
     pub fn edges_of(&self, atoms: Range<usize>) -> Range<usize> {
         self.first[atoms.start]..self.first[atoms.end]
+    }
+
+    /// View for kernels.
+    pub fn view(&self) -> Edges<'_, T> {
+        Edges { first: &self.first, other: &self.other, direction: &self.direction }
     }
 
     fn resize(&mut self, n_edges: usize) {

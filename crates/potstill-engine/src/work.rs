@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::filters::RowWork;
-use crate::rows::cut;
+use crate::tasks::cut;
+use potstill_kernels::filters::RowBuffers;
 use potstill_kernels::number::Number;
 
 /// Sets the length; numbers that were there stay, new ones are zero.
@@ -16,7 +16,7 @@ pub fn resize<T: Number>(array: &mut Vec<T>, n: usize) {
 pub struct Scratch<T> {
     buffer: Vec<T>,
     /// Filters of the edges of a block of atoms.
-    pub rows: RowWork<T>,
+    pub rows: RowBuffers<T>,
     /// Sums over edges that are not complete.
     pub partial: Vec<T>,
     /// `x̄` of a block of atoms.

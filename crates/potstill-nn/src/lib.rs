@@ -7,7 +7,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
-pub mod fused;
+
 pub mod gemnet_oc;
 pub mod graph;
 pub mod import;
@@ -15,6 +15,7 @@ pub mod init;
 pub mod layers;
 pub mod model;
 pub mod network;
+pub mod ops;
 pub mod painn;
 pub mod parameters;
 mod precision;

@@ -8,7 +8,7 @@
 
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::to_host;
-use potstill_nn::fused::{Factor, product_into};
+use potstill_nn::ops::{Factor, product_into};
 use potstill_nn::{Model, Tap};
 use serde::{Deserialize, Serialize};
 

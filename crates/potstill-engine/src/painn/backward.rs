@@ -3,13 +3,15 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
+use potstill_kernels::activation::scaled_silu_adjoint;
 use potstill_kernels::number::{Number, dispatch, vectorized};
+use potstill_kernels::painn::{EdgeGradients, MessageAdjoint};
+use potstill_kernels::rows::add;
 
-use super::activation::{moments, silu_adjoint, two};
-use super::message::Scatter;
+use super::two;
 use super::{BLOCK, Bars, Kept, Layer, Memory, PaiNN};
 use crate::pairs::Pairs;
-use crate::rows::{LANES, Lanes, add, cut, cut_edges, run};
+use crate::tasks::{cut, cut_edges, run};
 use crate::work::{EdgeBars, MessageKept, Scratch, UpdateRead, resize};
 
 impl<T: Number> PaiNN<T> {
@@ -92,19 +94,23 @@ impl<T: Number> PaiNN<T> {
                 let [_, sent] = self.message_of(weights, first, atoms.clone(), &mut again, scratch);
                 let edges = fan.edges_of(atoms.clone());
                 let own = edges.start - fan.first[task.start]..edges.end - fan.first[task.start];
-                dispatch(Scatter {
+                dispatch(MessageAdjoint::<_, _, true> {
                     filters: weights.filters.rows(&fan.distance[edges], &mut rows),
-                    fan,
+                    edges: fan.view(),
                     atoms,
                     sent,
                     vector: &[],
-                    bars: (&others_now.scalar, &others_now.vector),
-                    w,
-                    sent_bar: &mut [],
-                    vector_bar: &mut [],
-                    partial: &mut scratch.partial,
-                    distance: &mut distance[own.clone()],
-                    direction: &mut direction[own],
+                    scalar_gradient: &others_now.scalar,
+                    vector_gradient: &others_now.vector,
+                    width: w,
+                    sent_out: &mut [],
+                    vector_out: &mut [],
+                    has_input: false,
+                    geometry: EdgeGradients {
+                        distance: &mut distance[own.clone()],
+                        direction: &mut direction[own],
+                        partial: &mut scratch.partial,
+                    },
                 });
             }
             (scratch.message, scratch.rows) = (again, rows);
@@ -121,7 +127,7 @@ impl<T: Number> PaiNN<T> {
             row[0] = T::ONE;
         });
         self.energy_out.adjoint(ones, hidden_bar);
-        silu_adjoint(hidden, hidden_bar);
+        scaled_silu_adjoint(hidden, hidden_bar);
         self.energy_in.adjoint(hidden_bar, s_bar);
     }
 
@@ -175,7 +181,7 @@ impl<T: Number> PaiNN<T> {
             },
         );
         weights.gate_out.adjoint(gates_bar, hidden_bar);
-        silu_adjoint(gate_hidden, hidden_bar);
+        scaled_silu_adjoint(gate_hidden, hidden_bar);
         weights.gate_in.adjoint(hidden_bar, input_bar);
         vectorized(
             #[inline(always)]
@@ -259,58 +265,29 @@ impl<T: Number> PaiNN<T> {
         let fan = pairs.out_of();
         let mut rows = std::mem::take(&mut scratch.rows);
         let filters = weights.filters.rows(&fan.distance[fan.edges_of(atoms.clone())], &mut rows);
-        dispatch(Scatter {
+        dispatch(MessageAdjoint::<_, _, true> {
             filters,
-            fan,
+            edges: fan.view(),
             atoms: atoms.clone(),
             sent,
             vector: &kept.vector[3 * atoms.start * w..3 * atoms.end * w],
-            bars: (&bars.scalar, &bars.vector),
-            w,
-            sent_bar: &mut sent_bar,
-            vector_bar: &mut *v_bar,
-            partial: &mut scratch.partial,
-            distance,
-            direction,
+            scalar_gradient: &bars.scalar,
+            vector_gradient: &bars.vector,
+            width: w,
+            sent_out: &mut sent_bar,
+            vector_out: &mut *v_bar,
+            has_input: true,
+            geometry: EdgeGradients { distance, direction, partial: &mut scratch.partial },
         });
         scratch.rows = rows;
         let [hidden_bar, normalized_bar] = scratch.pair(m * w, m * w);
         weights.scalar_out.adjoint(&sent_bar, hidden_bar);
-        silu_adjoint(hidden, hidden_bar);
+        scaled_silu_adjoint(hidden, hidden_bar);
         weights.scalar_in.adjoint(hidden_bar, normalized_bar);
         s_bar.copy_from_slice(&bars.scalar[atoms.start * w..atoms.end * w]);
         let scalar = &kept.scalar[atoms.start * w..atoms.end * w];
-        self.normalize_adjoint(weights, scalar, normalized_bar, s_bar);
+        weights.norm.adjoint(scalar, normalized_bar, s_bar);
         scratch.sent_bar = sent_bar;
         scratch.message = again;
-    }
-
-    /// Adds the gradient with respect to the input of the layer norm: `(ḡ − mean ḡ − n mean(ḡ n)) / σ`, `ḡ = ȳ weight`.
-    pub(super) fn normalize_adjoint(&self, layer: &Layer<T>, scalar: &[T], y_bar: &mut [T], x_bar: &mut [T]) {
-        let (w, h) = (self.wide, self.h);
-        let count = T::of(1.0 / h as f64);
-        vectorized(
-            #[inline(always)]
-            || {
-                let rows = scalar.chunks_exact(w).zip(y_bar.chunks_exact_mut(w)).zip(x_bar.chunks_exact_mut(w));
-                for ((x, y), x_bar) in rows {
-                    let (mean, inverse) = moments(x, h);
-                    let (mut sum, mut along) = (Lanes::<T>::new(), Lanes::<T>::new());
-                    let chunks = y.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES));
-                    for ((y, x), a) in chunks.zip(layer.norm_weight.chunks_exact(LANES)) {
-                        for k in 0..LANES {
-                            // Padding has no weight.
-                            y[k] *= a[k];
-                            sum.0[k] += y[k];
-                            along.0[k] = y[k].times_plus((x[k] - mean) * inverse, along.0[k]);
-                        }
-                    }
-                    let (sum, along) = (sum.total() * count, along.total() * count);
-                    for ((x_bar, &y), &x) in x_bar[..h].iter_mut().zip(&y[..h]).zip(&x[..h]) {
-                        *x_bar += (y - sum - (x - mean) * inverse * along) * inverse;
-                    }
-                }
-            },
-        );
     }
 }

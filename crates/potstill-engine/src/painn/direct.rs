@@ -3,11 +3,12 @@
 use potstill_core::Result;
 use potstill_kernels::number::Number;
 
-use super::activation::silu;
 use super::{Memory, PaiNN};
 use crate::checkpoint::Weights;
-use crate::dense::{Dense, Parts, padded};
 use crate::work::resize;
+use potstill_kernels::activation::scaled_silu;
+use potstill_kernels::dense::{Dense, Parts};
+use potstill_kernels::rows::padded;
 
 /// A gated equivariant block of the head of direct forces (sec. 4.3 of the paper).
 #[derive(Debug)]
@@ -44,10 +45,10 @@ impl<T: Number> Gated<T> {
     pub(super) fn read(weights: &mut Weights, name: &str, input: usize, output: usize) -> Result<Self> {
         let (one, out) = (Parts::of(1, input), Parts::of(1, output));
         Ok(Self {
-            norm_mix: Dense::read(weights, &format!("{name}.norm_mix"), one, one, false)?,
-            vector_mix: Dense::read(weights, &format!("{name}.vector_mix"), one, out, false)?,
-            gate_in: Dense::read(weights, &format!("{name}.gate_in"), Parts::of(2, input), one, true)?,
-            gate_out: Dense::read(weights, &format!("{name}.gate_out"), one, Parts::of(2, output), true)?,
+            norm_mix: weights.dense(&format!("{name}.norm_mix"), one, one, false)?,
+            vector_mix: weights.dense(&format!("{name}.vector_mix"), one, out, false)?,
+            gate_in: weights.dense(&format!("{name}.gate_in"), Parts::of(2, input), one, true)?,
+            gate_out: weights.dense(&format!("{name}.gate_out"), one, Parts::of(2, output), true)?,
         })
     }
 
@@ -77,13 +78,13 @@ impl<T: Number> Gated<T> {
             }
         }
         self.gate_in.forward(input, hidden);
-        silu(hidden, activated);
+        scaled_silu(hidden, activated);
         self.gate_out.forward(activated, gates);
         self.vector_mix.forward(vector, mixed);
         for ((gates, mixed), next) in
             gates.chunks_exact(2 * out).zip(mixed.chunks_exact_mut(3 * out)).zip(next.chunks_exact_mut(out))
         {
-            silu(&gates[..out], next);
+            scaled_silu(&gates[..out], next);
             for component in mixed.chunks_exact_mut(out) {
                 component.iter_mut().zip(&gates[out..]).for_each(|(v, &gate)| *v *= gate);
             }

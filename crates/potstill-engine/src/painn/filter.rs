@@ -1,8 +1,8 @@
 //! Filters of one layer.
 
-use crate::dense::padded;
-use crate::filters::FilterNetwork;
-use crate::radial::{RadialBasis, Slope};
+use potstill_kernels::filters::FilterNetwork;
+use potstill_kernels::radial::{RadialBasis, Slope};
+use potstill_kernels::rows::padded;
 
 /// Filters of one layer: a linear function of radial functions times envelope.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl FilterNetwork for Filter {
         radial.resize(self.n_radial, (0.0, 0.0));
         self.basis.at(distance, radial);
         // A constant, or with a smooth cutoff a multiple of the envelope.
-        let (u, du) = if self.smooth { self.basis.envelope(distance) } else { (1.0, 0.0) };
+        let (u, du) = if self.smooth { self.basis.envelope_at(distance) } else { (1.0, 0.0) };
         let wide = padded(self.h);
         let root = (self.h as f64).sqrt();
         let factors = [1.0, 1.0 / (3.0_f64.sqrt() * root), 1.0 / root];

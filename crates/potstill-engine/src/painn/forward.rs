@@ -3,13 +3,14 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::ops::Range;
 
+use potstill_kernels::activation::scaled_silu;
 use potstill_kernels::number::{Number, dispatch, vectorized};
+use potstill_kernels::painn::MessageSum;
 
-use super::activation::{moments, silu, two};
-use super::message::Gather;
+use super::two;
 use super::{BLOCK, Kept, Layer, Memory, NORM_EPSILON, PaiNN};
 use crate::pairs::Pairs;
-use crate::rows::{cut, run};
+use crate::tasks::{cut, run};
 use crate::work::{MessageKept, Scratch, UpdateView};
 
 impl<T: Number> PaiNN<T> {
@@ -53,26 +54,10 @@ impl<T: Number> PaiNN<T> {
         sent: &mut [T],
         [normalized, activated]: [&mut [T]; 2],
     ) {
-        self.normalize(weights, scalar, normalized);
+        weights.norm.forward(scalar, normalized);
         weights.scalar_in.forward(normalized, hidden);
-        silu(hidden, activated);
+        scaled_silu(hidden, activated);
         weights.scalar_out.forward(activated, sent);
-    }
-
-    /// Layer norm of each row; padding stays zero.
-    pub(super) fn normalize(&self, layer: &Layer<T>, scalar: &[T], out: &mut [T]) {
-        let (w, h) = (self.wide, self.h);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (x, y) in scalar.chunks_exact(w).zip(out.chunks_exact_mut(w)) {
-                    let (mean, inverse) = moments(x, h);
-                    for (((y, &x), &a), &b) in y.iter_mut().zip(x).zip(&layer.norm_weight).zip(&layer.norm_bias) {
-                        *y = ((x - mean) * inverse).times_plus(a, b);
-                    }
-                }
-            },
-        );
     }
 
     /// Message and update of a layer.
@@ -113,7 +98,17 @@ impl<T: Number> PaiNN<T> {
                 let m = s.len() / w;
                 let atoms = start..start + m;
                 let filters = weights.filters.rows(&pairs.into.distance[pairs.into.edges_of(atoms.clone())], &mut rows);
-                dispatch(Gather { filters, fan: &pairs.into, atoms, scalar, vector, sent, w, s: &mut *s, v: &mut *v });
+                dispatch(MessageSum {
+                    filters,
+                    edges: pairs.into.view(),
+                    atoms,
+                    sent,
+                    vector,
+                    scalar,
+                    width: w,
+                    scalar_out: &mut *s,
+                    vector_out: &mut *v,
+                });
                 let mut view = match is_lean {
                     true => {
                         middle_scalar[b * BLOCK * w..][..s.len()].copy_from_slice(s);
@@ -143,7 +138,7 @@ impl<T: Number> PaiNN<T> {
         let [input, activated] = scratch.pair(2 * s.len(), s.len());
         self.norms(s, view.mixed, view.norm, input);
         weights.gate_in.forward(input, view.hidden);
-        silu(view.hidden, activated);
+        scaled_silu(view.hidden, activated);
         weights.gate_out.forward(activated, view.gates);
     }
 

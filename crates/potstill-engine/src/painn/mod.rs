@@ -32,37 +32,33 @@
 //! The sums over `i` run over the edges out of `j`, so that every atom writes to itself alone and nothing is atomic; and what
 //! an edge gets is written by its source alone.
 
-mod activation;
 mod backward;
 mod direct;
 mod filter;
 mod forward;
-mod message;
 
 use std::ops::Range;
 
 use potstill_core::Result;
-use potstill_kernels::number::Number;
+use potstill_kernels::Number;
+use potstill_kernels::activation::scaled_silu;
+use potstill_kernels::dense::{Dense, Parts};
+use potstill_kernels::filters::Filters;
+use potstill_kernels::norm::LayerNorm;
+use potstill_kernels::radial::{Envelope, Gaussians, RadialBasis, RadialFunctions};
+use potstill_kernels::rows::padded;
 
-use self::activation::silu;
 use self::direct::{Gated, GatedWork};
 use self::filter::Filter;
-use crate::checkpoint::{Forces, PaiNNSizes, RadialKind, Weights};
-use crate::dense::{Dense, Parts, padded};
-use crate::filters::Filters;
+use crate::checkpoint::{EnvelopeKind, Forces, PaiNNSizes, RadialKind, Weights};
 use crate::pairs::Pairs;
-use crate::radial::RadialBasis;
-use crate::rows::{cut, run};
+use crate::tasks::{cut, run};
 use crate::work::{EdgeBars, MessageKept, Scratch, UpdateKept, resize};
 
 /// Rows of the embedding: hydrogen to bismuth.
 const EMBEDDING_ROWS: usize = 83;
 /// Keeps the norm of a zero vector differentiable.
 const NORM_EPSILON: f64 = 1e-8;
-/// Added to the variance in the layer norm.
-const VARIANCE_EPSILON: f64 = 1e-5;
-/// Gain of the scaled SiLU.
-const GAIN: f64 = 1.0 / 0.6;
 /// Atoms whose matrices are multiplied at a time.
 const BLOCK: usize = 64;
 /// Default of what is kept.
@@ -88,8 +84,7 @@ pub struct PaiNN<T> {
 
 #[derive(Debug)]
 struct Layer<T> {
-    norm_weight: Vec<T>,
-    norm_bias: Vec<T>,
+    norm: LayerNorm<T>,
     scalar_in: Dense<T>,
     scalar_out: Dense<T>,
     filters: Filters<T>,
@@ -147,19 +142,7 @@ impl<T: Number> PaiNN<T> {
             values.iter_mut().zip(raw).for_each(|(to, from)| *to = T::of(from));
             values
         };
-        let trained = match sizes.radial_basis {
-            RadialKind::Gaussian => Vec::new(),
-            RadialKind::SphericalBessel => weights.take("radial_basis.frequencies", &[sizes.n_radial])?,
-            RadialKind::Bernstein => weights.take("radial_basis.pregamma", &[1])?,
-        };
-        let basis = RadialBasis::new(
-            sizes.radial_basis,
-            sizes.n_radial,
-            &trained,
-            sizes.envelope,
-            sizes.envelope_exponent,
-            sizes.cutoff,
-        );
+        let basis = radial_basis(sizes, weights)?;
         let raw = weights.take("embedding.weight", &[EMBEDDING_ROWS, h])?;
         let embedding = raw.chunks_exact(h).flat_map(|row| widened(row.to_vec())).collect();
         let mut layers = Vec::new();
@@ -175,17 +158,19 @@ impl<T: Number> PaiNN<T> {
                 n_radial: sizes.n_radial,
             };
             layers.push(Layer {
-                norm_weight: widened(weights.take(&message("norm.weight"), &[h])?),
-                norm_bias: widened(weights.take(&message("norm.bias"), &[h])?),
-                scalar_in: Dense::read(weights, &message("scalar_in"), one, one, true)?,
-                scalar_out: Dense::read(weights, &message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
+                norm: LayerNorm::new(
+                    &weights.take(&message("norm.weight"), &[h])?,
+                    &weights.take(&message("norm.bias"), &[h])?,
+                ),
+                scalar_in: weights.dense(&message("scalar_in"), one, one, true)?,
+                scalar_out: weights.dense(&message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
                 filters: match accuracy {
                     Some(accuracy) => Filters::table(&filter, 3, sizes.cutoff, accuracy)?,
                     None => Filters::Exact(Box::new(filter), 3),
                 },
-                vector_mix: Dense::read(weights, &update("vector_mix"), one, Parts::of(2, h), false)?,
-                gate_in: Dense::read(weights, &update("gate_in"), Parts::of(2, h), one, true)?,
-                gate_out: Dense::read(weights, &update("gate_out"), one, Parts::of(3, h), true)?,
+                vector_mix: weights.dense(&update("vector_mix"), one, Parts::of(2, h), false)?,
+                gate_in: weights.dense(&update("gate_in"), Parts::of(2, h), one, true)?,
+                gate_out: weights.dense(&update("gate_out"), one, Parts::of(3, h), true)?,
                 scale: T::of(sizes.update_scales.get(i).copied().unwrap_or(1.0)),
             });
         }
@@ -202,8 +187,8 @@ impl<T: Number> PaiNN<T> {
             embedding,
             first_sent: vec![T::ZERO; EMBEDDING_ROWS * 3 * wide],
             layers,
-            energy_in: Dense::read(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
-            energy_out: Dense::read(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
+            energy_in: weights.dense("energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: weights.dense("energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
             direct,
             keep_at_most: KEEP_AT_MOST,
         };
@@ -298,9 +283,34 @@ impl<T: Number> PaiNN<T> {
         run(parts, |(((task, scratch), hidden), energies)| {
             self.energy_in.forward(&scalar[task.start * w..task.end * w], hidden);
             let [activated, out] = scratch.pair(hidden.len(), task.len() * self.energy_out.output());
-            silu(hidden, activated);
+            scaled_silu(hidden, activated);
             self.energy_out.forward(activated, out);
             energies.iter_mut().zip(out.chunks_exact(self.energy_out.output())).for_each(|(e, row)| *e = row[0]);
         });
     }
+}
+
+/// The radial basis, with what is trained of it.
+fn radial_basis(sizes: &PaiNNSizes, weights: &mut Weights) -> Result<RadialBasis> {
+    let n = sizes.n_radial;
+    let functions = match sizes.radial_basis {
+        RadialKind::Gaussian => RadialFunctions::Gaussian(Gaussians::new(0.0, 1.0, n)),
+        RadialKind::SphericalBessel => {
+            RadialFunctions::SphericalBessel { frequencies: weights.take("radial_basis.frequencies", &[n])? }
+        }
+        RadialKind::Bernstein => RadialFunctions::bernstein(weights.take("radial_basis.pregamma", &[1])?[0], n),
+    };
+    let envelope = match sizes.envelope {
+        EnvelopeKind::Polynomial => Envelope::Polynomial(sizes.envelope_exponent),
+        EnvelopeKind::Exponential => Envelope::Exponential,
+    };
+    Ok(RadialBasis { functions, envelope, cutoff: sizes.cutoff })
+}
+
+/// The first two rows, and the rest.
+#[inline(always)]
+fn two<T>(rows: &[T], w: usize) -> (&[T], &[T], &[T]) {
+    let (first, rest) = rows.split_at(w);
+    let (second, rest) = rest.split_at(w);
+    (first, second, rest)
 }

@@ -1,12 +1,10 @@
 //! Filters of one block.
 
-use crate::dense::padded;
-use crate::filters::FilterNetwork;
-use crate::radial::{Gaussians, Slope, cosine_cutoff};
-use potstill_kernels::number::Number;
-
-/// ln 2 rounded to f32, with which published networks were trained.
-pub(super) const SHIFT: f64 = std::f32::consts::LN_2 as f64;
+use potstill_kernels::Number;
+use potstill_kernels::activation::SOFTPLUS_SHIFT;
+use potstill_kernels::filters::FilterNetwork;
+use potstill_kernels::radial::{Gaussians, Slope, cosine_cutoff};
+use potstill_kernels::rows::padded;
 
 /// Filters of one block: two dense layers of Gaussians, times the cutoff.
 #[derive(Debug)]
@@ -29,14 +27,14 @@ impl FilterNetwork for Filter {
     fn at(&self, distance: f64, work: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]) {
         work.resize(self.n_gaussians + self.n_filters, (0.0, 0.0));
         let (basis, hidden) = work.split_at_mut(self.n_gaussians);
-        self.gaussians.at(distance, basis);
+        self.gaussians.all_at(distance, basis);
         let row = |weights: &[f64], bias: f64, input: &[Slope]| {
             weights.iter().zip(input).fold((bias, 0.0), |(v, s), (w, x)| (v + w * x.0, s + w * x.1))
         };
         let first = self.weight_in.chunks_exact(self.n_gaussians).zip(&self.bias_in);
         for (hidden, (weights, &bias)) in hidden.iter_mut().zip(first) {
             let (value, slope) = row(weights, bias, basis);
-            *hidden = (value.softplus() - SHIFT, slope * value.sigmoid());
+            *hidden = (value.softplus() - SOFTPLUS_SHIFT, slope * value.sigmoid());
         }
         let (u, du) = cosine_cutoff(distance, self.cutoff);
         let second = self.weight_out.chunks_exact(self.n_filters).zip(&self.bias_out);

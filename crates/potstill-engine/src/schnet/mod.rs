@@ -17,21 +17,22 @@
 //! ```
 
 mod filter;
-mod message;
 
 use std::ops::Range;
 
 use potstill_core::Result;
-use potstill_kernels::number::{Number, dispatch, vectorized};
+use potstill_kernels::activation::{shifted_softplus, shifted_softplus_adjoint};
+use potstill_kernels::dense::{Dense, Parts};
+use potstill_kernels::filters::Filters;
+use potstill_kernels::number::{Number, dispatch};
+use potstill_kernels::radial::Gaussians;
+use potstill_kernels::rows::{add, padded};
+use potstill_kernels::schnet::{Convolution, ConvolutionAdjoint, parts};
 
-use self::filter::{Filter, SHIFT};
-use self::message::{Gather, Scatter};
+use self::filter::Filter;
 use crate::checkpoint::{SchNetSizes, Weights};
-use crate::dense::{Dense, Parts, padded};
-use crate::filters::Filters;
 use crate::pairs::Pairs;
-use crate::radial::Gaussians;
-use crate::rows::{add, cut, cut_edges, run};
+use crate::tasks::{cut, cut_edges, run};
 use crate::work::{EdgeBars, Scratch, resize};
 
 /// Rows of the embedding: atomic numbers 0 to 99.
@@ -45,8 +46,6 @@ pub struct SchNet<T> {
     /// Padded widths of features and filters.
     wide: usize,
     filter_wide: usize,
-    /// Registers of a row that kernels work on together.
-    parts: usize,
     embedding: Vec<T>,
     blocks: Vec<Block<T>>,
     energy_in: Dense<T>,
@@ -87,12 +86,12 @@ impl<T: Number> SchNet<T> {
         for (to, from) in embedding.chunks_exact_mut(wide).zip(raw.chunks_exact(h)) {
             to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(from));
         }
-        let parts = message::parts::<T>(padded(f));
+        let parts = parts::<T>(padded(f));
         let mut blocks = Vec::new();
         for i in 0..sizes.n_interactions {
             let name = |name: &str| format!("interactions.{i}.{name}");
             let filter = Filter {
-                gaussians: Gaussians::new(sizes.cutoff, g),
+                gaussians: Gaussians::new(0.0, sizes.cutoff, g),
                 cutoff: sizes.cutoff,
                 n_gaussians: g,
                 n_filters: f,
@@ -106,19 +105,18 @@ impl<T: Number> SchNet<T> {
                     Some(accuracy) => Filters::table(&filter, parts, sizes.cutoff, accuracy)?,
                     None => Filters::Exact(Box::new(filter), parts),
                 },
-                source: Dense::read(weights, &name("source"), one, filters, false)?,
-                message: Dense::read(weights, &name("message"), filters, one, true)?,
-                output: Dense::read(weights, &name("output"), one, one, true)?,
+                source: weights.dense(&name("source"), one, filters, false)?,
+                message: weights.dense(&name("message"), filters, one, true)?,
+                output: weights.dense(&name("output"), one, one, true)?,
             });
         }
         Ok(Self {
             wide,
             filter_wide: padded(f),
-            parts,
             embedding,
             blocks,
-            energy_in: Dense::read(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
-            energy_out: Dense::read(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
+            energy_in: weights.dense("energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: weights.dense("energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
         })
     }
 
@@ -207,17 +205,9 @@ impl<T: Number> SchNet<T> {
                 let [sums, activated, update] = scratch.three([m * f, m * w, m * w]);
                 let atoms = start..start + m;
                 let filters = weights.filters.rows(&pairs.into.distance[pairs.into.edges_of(atoms.clone())], &mut rows);
-                dispatch(Gather {
-                    filters,
-                    fan: &pairs.into,
-                    atoms,
-                    parts: self.parts,
-                    sent,
-                    wide: f,
-                    sums: &mut *sums,
-                });
+                dispatch(Convolution { filters, edges: pairs.into.view(), atoms, sent, width: f, sums: &mut *sums });
                 weights.message.forward(sums, messages);
-                activate(messages, activated);
+                shifted_softplus(messages, activated);
                 weights.output.forward(activated, update);
                 add(features, update);
             }
@@ -240,7 +230,7 @@ impl<T: Number> SchNet<T> {
         run(parts, |((((task, scratch), hidden), features_bar), energies)| {
             self.energy_in.forward(&features[task.start * w..task.end * w], hidden);
             let [activated, out] = scratch.pair(hidden.len(), task.len() * one);
-            activate(hidden, activated);
+            shifted_softplus(hidden, activated);
             self.energy_out.forward(activated, out);
             energies.iter_mut().zip(out.chunks_exact(one)).for_each(|(e, row)| *e = row[0]);
             out.chunks_exact_mut(one).for_each(|row| {
@@ -248,7 +238,7 @@ impl<T: Number> SchNet<T> {
                 row[0] = T::ONE;
             });
             self.energy_out.adjoint(out, activated);
-            activate_adjoint(hidden, activated);
+            shifted_softplus_adjoint(hidden, activated);
             self.energy_in.adjoint(activated, features_bar);
         });
     }
@@ -271,7 +261,7 @@ impl<T: Number> SchNet<T> {
             for ((x_bar, messages), summed_bar) in blocks.zip(summed_bar.chunks_mut(BLOCK * f)) {
                 let message_bar = scratch.first(x_bar.len());
                 weights.output.adjoint(x_bar, message_bar);
-                activate_adjoint(messages, message_bar);
+                shifted_softplus_adjoint(messages, message_bar);
                 weights.message.adjoint(message_bar, summed_bar);
             }
         });
@@ -307,17 +297,16 @@ impl<T: Number> SchNet<T> {
                 let atoms = start..start + m;
                 let edges = fan.edges_of(atoms.clone());
                 let own = edges.start - fan.first[task.start]..edges.end - fan.first[task.start];
-                dispatch(Scatter {
+                dispatch(ConvolutionAdjoint::<_, _, true> {
                     filters: weights.filters.rows(&fan.distance[edges], &mut rows),
-                    fan,
+                    edges: fan.view(),
                     atoms,
-                    parts: self.parts,
                     sent: &sent[start * f..(start + m) * f],
-                    summed_bar,
-                    wide: f,
-                    sent_bar: &mut *sent_bar,
-                    partial: &mut partial,
+                    sum_gradient: summed_bar,
+                    width: f,
+                    sent_out: &mut *sent_bar,
                     distance: &mut distance[own],
+                    partial: &mut partial,
                 });
                 // The embedding does not depend on positions.
                 if block > 0 {
@@ -328,27 +317,4 @@ impl<T: Number> SchNet<T> {
             (scratch.rows, scratch.partial) = (rows, partial);
         });
     }
-}
-
-fn activate<T: Number>(x: &[T], y: &mut [T]) {
-    let shift = T::of(SHIFT);
-    vectorized(
-        #[inline(always)]
-        || {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = x.softplus() - shift;
-            }
-        },
-    );
-}
-
-fn activate_adjoint<T: Number>(x: &[T], y_bar: &mut [T]) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for (y, &x) in y_bar.iter_mut().zip(x) {
-                *y *= x.sigmoid();
-            }
-        },
-    );
 }

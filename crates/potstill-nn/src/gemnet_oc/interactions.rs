@@ -9,10 +9,10 @@ use super::bases::{QuadrupletValues, TripletValues};
 use super::config::GemNetOCConfig;
 use super::layers::{Scale, ScaleFit, activated, linear};
 use super::tables::{EdgeTable, Fan, QuadrupletTables};
-use crate::fused::{angular_sum, dihedral_sum};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::gather_rows;
+use crate::ops::{angular_sum, dihedral_sum};
 
 /// A sum over triplets, bilinear in the input's features and the angular basis.
 #[derive(Module, Debug)]

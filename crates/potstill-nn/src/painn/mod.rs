@@ -32,13 +32,13 @@ use self::message::{Message, MessageSaved, Radial};
 use self::update::{Update, UpdateSaved};
 use crate::batch::Batch;
 use crate::features::{Features, Tap};
-use crate::fused::on_host;
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
-use crate::layers::radial::GaussianBasis;
 use crate::layers::radial_basis::{EnvelopeKind, RadialKind};
 use crate::layers::{Dense, Embedding, RadialBasis};
 use crate::network::{Forces, Output};
+use crate::ops::{MessageEdges, on_host};
+use potstill_kernels::radial::Gaussians;
 
 /// Rows of the embedding: hydrogen to bismuth.
 const EMBEDDING_ROWS: usize = 83;
@@ -151,7 +151,7 @@ impl PaiNNConfig {
             direct_forces: (self.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
             radial_basis: RadialBasis::new(
                 self.radial_basis,
-                GaussianBasis::new(0.0, 1.0, self.n_radial),
+                Gaussians::new(0.0, 1.0, self.n_radial),
                 self.envelope.with_exponent(self.envelope_exponent),
                 self.cutoff,
                 rng,
@@ -223,9 +223,10 @@ impl PaiNN {
     /// What the filters are linear functions of.
     fn radial(&self, batch: &Batch) -> Radial {
         if let Some(geometry) = batch.host.as_ref().filter(|_| on_host(&batch.distance))
-            && let Some(rows) = self.radial_basis.rows(&batch.ends, geometry, batch.dtype, self.smooth_cutoff)
+            && let Some(rows) = self.radial_basis.rows(&geometry.distance, batch.dtype, self.smooth_cutoff)
         {
-            return Radial::Rows(Arc::new(rows));
+            let (ends, direction) = (batch.ends.clone(), geometry.direction.clone());
+            return Radial::Rows(Arc::new(MessageEdges::new(ends, batch.n_atoms, direction, rows)));
         }
         let radial = self.radial_basis.forward(batch.distance.clone());
         let last = match self.smooth_cutoff {
@@ -307,7 +308,7 @@ mod tests {
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::fused::testing::{everything, far};
+    use crate::ops::testing::{everything, far};
     use crate::parameters;
 
     #[test]

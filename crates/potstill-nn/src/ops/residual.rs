@@ -4,10 +4,12 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::Tensor;
 
-use super::dense::{silu_backward, silu_of};
+use super::dense::silu_of;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
-use crate::layers::activation::{SILU_GAIN, scaled_silu};
+use crate::layers::activation::scaled_silu;
+use potstill_kernels::activation::SILU_GAIN;
+use potstill_kernels::activation::scaled_silu_adjoint;
 use potstill_kernels::number::{Number, vectorized};
 
 /// `(x + σ(W₂ σ(W₁ x))) / √2` with the scaled SiLU for σ. Shape: `[n, c]`, twice `[c, c]`, to `[n, c]`.
@@ -72,12 +74,12 @@ impl Operation<3> for ResidualOperation {
             },
         );
         let mut outer = gradient.clone();
-        silu_backward(&mut outer, outer_argument);
+        scaled_silu_adjoint(outer_argument, &mut outer);
         let outer = Factor::new(&outer, n, c);
         let second_gradient =
             second_wanted.then(|| product(outer.transpose(), Factor::new(&silu_of(inner_argument), n, c)));
         let mut inner = product(outer, Factor::new(second.values, c, c));
-        silu_backward(&mut inner, inner_argument);
+        scaled_silu_adjoint(inner_argument, &mut inner);
         let inner = Factor::new(&inner, n, c);
         let first_gradient = first_wanted.then(|| product(inner.transpose(), Factor::new(x.values, n, c)));
         let x_gradient = x_wanted.then(|| {

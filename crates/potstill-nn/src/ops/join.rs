@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor};
 
-use super::dense::{silu_backward, silu_of};
+use super::dense::silu_of;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
 use crate::layers::activation::scaled_silu;
 use crate::layers::scatter::gather_rows;
+use potstill_kernels::activation::scaled_silu_adjoint;
 use potstill_kernels::number::{Number, vectorized};
 
 /// Both ends of each edge, on the host and on the device.
@@ -85,7 +86,7 @@ impl Operation<3> for JoinOperation {
     ) -> [Option<Vec<T>>; 3] {
         let [argument] = saved else { unreachable!("forward keeps one array") };
         let ((n_atoms, a), (n, b), (c, row)) = (atom.matrix(), edge.matrix(), weight.matrix());
-        silu_backward(&mut gradient, argument);
+        scaled_silu_adjoint(argument, &mut gradient);
         let of_atoms = [0, 1].map(|end| self.sum_over_edges(&gradient, n_atoms, c, end));
         let of_atoms = of_atoms.each_ref().map(|values| Factor::new(values, n_atoms, c));
         let gradient = Factor::new(&gradient, n, c);

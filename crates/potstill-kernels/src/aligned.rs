@@ -1,11 +1,11 @@
-//! Arrays that start where a cache line does, so that no register is read from two lines.
+//! Arrays that start at a cache line, so that no register is read from two lines.
 
 use std::ops::Deref;
 
 /// Bytes of a cache line, and of the widest register.
 const LINE: usize = 64;
 
-/// Numbers that are read again and again.
+/// Immutable array that starts at a cache line.
 #[derive(Debug, Clone)]
 pub struct Aligned<T> {
     /// Longer than needed by as much as the allocator may be off.
@@ -15,7 +15,7 @@ pub struct Aligned<T> {
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    /// The same numbers.
+    /// Copies numbers.
     pub fn new(numbers: &[T]) -> Self {
         let len = numbers.len();
         let mut own = vec![T::default(); len + LINE / size_of::<T>().max(1)];

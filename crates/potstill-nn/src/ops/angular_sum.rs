@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::host_fan::HostFan;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use potstill_kernels::number::{Number, vectorized};
-use potstill_kernels::rows::add_scaled;
+use potstill_kernels::rows::{add_scaled, dot};
 
 /// `z_o = C_o (Σ_i Y_oi ⊗ x_i)` for each output `o`, where `i` runs over the inputs of the rows of `o`.
 ///
@@ -28,23 +28,6 @@ pub fn angular_sum(
 #[derive(Debug, Clone)]
 struct AngularSum {
     fan: Arc<HostFan>,
-}
-
-#[inline(always)]
-fn dot<T: Number>(a: &[T], b: &[T]) -> T {
-    // Sixteen partial sums, since the order of a plain sum may not be changed to vectorise it.
-    let mut parts = [T::ZERO; 16];
-    let (a_chunks, b_chunks) = (a.chunks_exact(16), b.chunks_exact(16));
-    let mut rest = T::ZERO;
-    for (&a, &b) in a_chunks.remainder().iter().zip(b_chunks.remainder()) {
-        rest += a * b;
-    }
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for ((part, &a), &b) in parts.iter_mut().zip(a).zip(b) {
-            *part += a * b;
-        }
-    }
-    parts.iter().fold(rest, |sum, &part| sum + part)
 }
 
 /// Lengths of an [`AngularSum`].

@@ -25,7 +25,7 @@ use burn::tensor::Tensor;
 
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
-use crate::layers::activation::SOFTPLUS_SHIFT;
+use potstill_kernels::activation::SOFTPLUS_SHIFT;
 use potstill_kernels::number::{Number, vectorized};
 
 /// What filters are functions of: constants.

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product};
-use crate::layers::activation::{SILU_GAIN, scaled_silu};
-use potstill_kernels::number::{Number, vectorized};
+use crate::layers::activation::scaled_silu;
+use potstill_kernels::{Number, activation};
 
 /// `x Wᵀ`. Shape: `[n, input]` and `[output, input]` to `[n, output]`.
 pub fn dense(x: &Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
@@ -38,7 +38,7 @@ impl Operation<2> for DenseOperation {
             let activated = silu_of(&y);
             saved.push(std::mem::replace(&mut y, activated));
         } else if self.activated {
-            silu(&mut y);
+            activation::scaled_silu_in_place(&mut y);
         }
         Forward { output: y, shape: vec![n, output], saved }
     }
@@ -52,7 +52,7 @@ impl Operation<2> for DenseOperation {
     ) -> [Option<Vec<T>>; 2] {
         let ((n, input), (output, _)) = (x.matrix(), weight.matrix());
         if let Some(argument) = saved.first() {
-            silu_backward(&mut gradient, argument);
+            activation::scaled_silu_adjoint(argument, &mut gradient);
         }
         let gradient = Factor::new(&gradient, n, output);
         [
@@ -64,45 +64,9 @@ impl Operation<2> for DenseOperation {
 
 /// [`scaled_silu`] of each value.
 pub(super) fn silu_of<T: Number>(values: &[T]) -> Vec<T> {
-    let gain = T::of(SILU_GAIN);
     let mut activated = vec![T::ZERO; values.len()];
-    // Not `collect`, which is a function of its own, compiled for any machine.
-    vectorized(
-        #[inline(always)]
-        || {
-            for (activated, &value) in activated.iter_mut().zip(values) {
-                *activated = value * value.sigmoid() * gain;
-            }
-        },
-    );
+    activation::scaled_silu(values, &mut activated);
     activated
-}
-
-/// [`scaled_silu`] in place.
-pub(super) fn silu<T: Number>(values: &mut [T]) {
-    let gain = T::of(SILU_GAIN);
-    vectorized(
-        #[inline(always)]
-        || {
-            for value in values {
-                *value = *value * value.sigmoid() * gain;
-            }
-        },
-    );
-}
-
-/// Multiplies a gradient by the derivative of [`scaled_silu`] at `argument`: `s (1 + x (1 − s))`.
-pub(super) fn silu_backward<T: Number>(gradient: &mut [T], argument: &[T]) {
-    let gain = T::of(SILU_GAIN);
-    vectorized(
-        #[inline(always)]
-        || {
-            for (gradient, &x) in gradient.iter_mut().zip(argument) {
-                let s = x.sigmoid();
-                *gradient = *gradient * s * (T::ONE + x * (T::ONE - s)) * gain;
-            }
-        },
-    );
 }
 
 #[cfg(test)]
