@@ -5,19 +5,18 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `checkpoint` | reading the model file |
 //! | `order`, `pairs` | how atoms are numbered; edges into and out of each |
 //! | `tasks`, `work` | parts of arrays for tasks, buffers |
 //! | `schnet`, `painn` | the networks, forward and by hand-derived adjoints |
 //! | `engine` | energies, forces, virials |
 
-mod checkpoint;
 mod engine;
 mod order;
 mod painn;
 mod pairs;
 mod schnet;
 mod tasks;
+mod weights;
 mod work;
 
 pub use engine::{Engine, FilterChoice};

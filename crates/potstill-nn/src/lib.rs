@@ -7,9 +7,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
-
 pub mod gemnet_oc;
-pub mod graph;
 pub mod import;
 pub mod init;
 pub mod layers;
@@ -23,9 +21,8 @@ pub mod reference;
 pub mod schnet;
 
 pub use batch::Batch;
-pub use features::{Features, Tap};
-pub use graph::{NetworkGraph, NetworkGraphRule};
+pub use features::Features;
 pub use model::Model;
-pub use network::{Architecture, Network, Output};
+pub use network::{Network, Output};
 pub use potstill_kernels::Number;
 pub use precision::dtype;

@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 use potstill_core::graph::Graph;
+use potstill_core::model::{Forces, Tap};
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
 use potstill_nn::batch::{float_tensor, to_host};
-use potstill_nn::network::Forces;
-use potstill_nn::{Batch, Output, Tap, parameters};
+use potstill_nn::{Batch, Output, parameters};
 use rayon::prelude::*;
 
 use crate::augment::Augmentation;

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use potstill_core::Precision;
-use potstill_nn::Architecture;
+use potstill_core::model::Architecture;
 use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode};
 use potstill_train::config::Config;
 use potstill_train::distill::{

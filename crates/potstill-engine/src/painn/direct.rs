@@ -4,8 +4,9 @@ use potstill_core::Result;
 use potstill_kernels::number::Number;
 
 use super::{Memory, PaiNN};
-use crate::checkpoint::Weights;
+use crate::weights::dense;
 use crate::work::resize;
+use potstill_core::model::Weights;
 use potstill_kernels::activation::scaled_silu;
 use potstill_kernels::dense::{Dense, Parts};
 use potstill_kernels::rows::padded;
@@ -45,10 +46,10 @@ impl<T: Number> Gated<T> {
     pub(super) fn read(weights: &mut Weights, name: &str, input: usize, output: usize) -> Result<Self> {
         let (one, out) = (Parts::of(1, input), Parts::of(1, output));
         Ok(Self {
-            norm_mix: weights.dense(&format!("{name}.norm_mix"), one, one, false)?,
-            vector_mix: weights.dense(&format!("{name}.vector_mix"), one, out, false)?,
-            gate_in: weights.dense(&format!("{name}.gate_in"), Parts::of(2, input), one, true)?,
-            gate_out: weights.dense(&format!("{name}.gate_out"), one, Parts::of(2, output), true)?,
+            norm_mix: dense(weights, &format!("{name}.norm_mix"), one, one, false)?,
+            vector_mix: dense(weights, &format!("{name}.vector_mix"), one, out, false)?,
+            gate_in: dense(weights, &format!("{name}.gate_in"), Parts::of(2, input), one, true)?,
+            gate_out: dense(weights, &format!("{name}.gate_out"), one, Parts::of(2, output), true)?,
         })
     }
 

@@ -50,10 +50,12 @@ use potstill_kernels::rows::padded;
 
 use self::direct::{Gated, GatedWork};
 use self::filter::Filter;
-use crate::checkpoint::{EnvelopeKind, Forces, PaiNNSizes, RadialKind, Weights};
+
 use crate::pairs::Pairs;
 use crate::tasks::{cut, run};
+use crate::weights::dense;
 use crate::work::{EdgeBars, MessageKept, Scratch, UpdateKept, resize};
+use potstill_core::model::{Forces, PaiNNConfig, RadialKind, Weights};
 
 /// Rows of the embedding: hydrogen to bismuth.
 const EMBEDDING_ROWS: usize = 83;
@@ -134,7 +136,7 @@ impl<T: Number> PaiNN<T> {
     ///
     /// # Errors
     /// Weights that do not fit; filters that no table follows closely enough.
-    pub fn new(sizes: &PaiNNSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
+    pub fn new(sizes: &PaiNNConfig, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, wide) = (sizes.hidden_channels, padded(sizes.hidden_channels));
         let one = Parts::of(1, h);
         let widened = |raw: Vec<f64>| -> Vec<T> {
@@ -162,15 +164,15 @@ impl<T: Number> PaiNN<T> {
                     &weights.take(&message("norm.weight"), &[h])?,
                     &weights.take(&message("norm.bias"), &[h])?,
                 ),
-                scalar_in: weights.dense(&message("scalar_in"), one, one, true)?,
-                scalar_out: weights.dense(&message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
+                scalar_in: dense(weights, &message("scalar_in"), one, one, true)?,
+                scalar_out: dense(weights, &message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
                 filters: match accuracy {
                     Some(accuracy) => Filters::table(&filter, 3, sizes.cutoff, accuracy)?,
                     None => Filters::Exact(Box::new(filter), 3),
                 },
-                vector_mix: weights.dense(&update("vector_mix"), one, Parts::of(2, h), false)?,
-                gate_in: weights.dense(&update("gate_in"), Parts::of(2, h), one, true)?,
-                gate_out: weights.dense(&update("gate_out"), one, Parts::of(3, h), true)?,
+                vector_mix: dense(weights, &update("vector_mix"), one, Parts::of(2, h), false)?,
+                gate_in: dense(weights, &update("gate_in"), Parts::of(2, h), one, true)?,
+                gate_out: dense(weights, &update("gate_out"), one, Parts::of(3, h), true)?,
                 scale: T::of(sizes.update_scales.get(i).copied().unwrap_or(1.0)),
             });
         }
@@ -187,8 +189,8 @@ impl<T: Number> PaiNN<T> {
             embedding,
             first_sent: vec![T::ZERO; EMBEDDING_ROWS * 3 * wide],
             layers,
-            energy_in: weights.dense("energy_in", one, Parts::of(1, h / 2), true)?,
-            energy_out: weights.dense("energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
+            energy_in: dense(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: dense(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
             direct,
             keep_at_most: KEEP_AT_MOST,
         };
@@ -291,7 +293,7 @@ impl<T: Number> PaiNN<T> {
 }
 
 /// The radial basis, with what is trained of it.
-fn radial_basis(sizes: &PaiNNSizes, weights: &mut Weights) -> Result<RadialBasis> {
+fn radial_basis(sizes: &PaiNNConfig, weights: &mut Weights) -> Result<RadialBasis> {
     let n = sizes.n_radial;
     let functions = match sizes.radial_basis {
         RadialKind::Gaussian => RadialFunctions::Gaussian(Gaussians::new(0.0, 1.0, n)),
@@ -300,10 +302,7 @@ fn radial_basis(sizes: &PaiNNSizes, weights: &mut Weights) -> Result<RadialBasis
         }
         RadialKind::Bernstein => RadialFunctions::bernstein(weights.take("radial_basis.pregamma", &[1])?[0], n),
     };
-    let envelope = match sizes.envelope {
-        EnvelopeKind::Polynomial => Envelope::Polynomial(sizes.envelope_exponent),
-        EnvelopeKind::Exponential => Envelope::Exponential,
-    };
+    let envelope = Envelope::of(sizes.envelope, sizes.envelope_exponent);
     Ok(RadialBasis { functions, envelope, cutoff: sizes.cutoff })
 }
 

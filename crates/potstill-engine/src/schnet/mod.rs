@@ -30,10 +30,11 @@ use potstill_kernels::rows::{add, padded};
 use potstill_kernels::schnet::{Convolution, ConvolutionAdjoint, parts};
 
 use self::filter::Filter;
-use crate::checkpoint::{SchNetSizes, Weights};
 use crate::pairs::Pairs;
 use crate::tasks::{cut, cut_edges, run};
+use crate::weights::dense;
 use crate::work::{EdgeBars, Scratch, resize};
+use potstill_core::model::{SchNetConfig, Weights};
 
 /// Rows of the embedding: atomic numbers 0 to 99.
 const EMBEDDING_ROWS: usize = 100;
@@ -77,7 +78,7 @@ impl<T: Number> SchNet<T> {
     ///
     /// # Errors
     /// Weights that do not fit; filters that no table follows closely enough.
-    pub fn new(sizes: &SchNetSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
+    pub fn new(sizes: &SchNetConfig, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, f, g) = (sizes.hidden_channels, sizes.n_filters, sizes.n_gaussians);
         let (one, filters) = (Parts::of(1, h), Parts::of(1, f));
         let wide = padded(h);
@@ -105,9 +106,9 @@ impl<T: Number> SchNet<T> {
                     Some(accuracy) => Filters::table(&filter, parts, sizes.cutoff, accuracy)?,
                     None => Filters::Exact(Box::new(filter), parts),
                 },
-                source: weights.dense(&name("source"), one, filters, false)?,
-                message: weights.dense(&name("message"), filters, one, true)?,
-                output: weights.dense(&name("output"), one, one, true)?,
+                source: dense(weights, &name("source"), one, filters, false)?,
+                message: dense(weights, &name("message"), filters, one, true)?,
+                output: dense(weights, &name("output"), one, one, true)?,
             });
         }
         Ok(Self {
@@ -115,8 +116,8 @@ impl<T: Number> SchNet<T> {
             filter_wide: padded(f),
             embedding,
             blocks,
-            energy_in: weights.dense("energy_in", one, Parts::of(1, h / 2), true)?,
-            energy_out: weights.dense("energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
+            energy_in: dense(weights, "energy_in", one, Parts::of(1, h / 2), true)?,
+            energy_out: dense(weights, "energy_out", Parts::of(1, h / 2), Parts::of(1, 1), true)?,
         })
     }
 

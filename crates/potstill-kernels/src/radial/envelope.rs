@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use potstill_core::model::EnvelopeKind;
+
 use super::Slope;
 
 /// Envelope: a function of the scaled distance `x = d / cutoff` that is 1 at 0 and 0 from 1 on.
@@ -15,6 +17,14 @@ pub enum Envelope {
 }
 
 impl Envelope {
+    /// Envelope of a kind; `exponent` is that of the polynomial.
+    pub fn of(kind: EnvelopeKind, exponent: u32) -> Self {
+        match kind {
+            EnvelopeKind::Polynomial => Self::Polynomial(exponent),
+            EnvelopeKind::Exponential => Self::Exponential,
+        }
+    }
+
     /// Coefficients `a`, `b`, `c` of the polynomial of exponent `p`.
     pub fn coefficients(p: u32) -> (f64, f64, f64) {
         let p = f64::from(p);

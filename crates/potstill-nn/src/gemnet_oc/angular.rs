@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-use super::config::{CircularKind, SphericalKind};
+use potstill_core::model::{CircularKind, SphericalKind};
 use potstill_kernels::radial::Gaussians;
 
 /// Values at each cosine. Shape: `[n, 1, k]` to `[n, n_spherical, k]`.

@@ -18,8 +18,9 @@ mod weight;
 
 use std::path::PathBuf;
 
+use potstill_core::graph::NetworkGraphRule;
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Precision, Result};
-use potstill_nn::{Architecture, NetworkGraphRule};
 use serde::{Deserialize, Serialize};
 
 use self::term::Feature;

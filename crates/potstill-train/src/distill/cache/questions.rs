@@ -1,7 +1,7 @@
 //! What a cache can hold: labels, features of taps, derivatives of forces.
 
 use potstill_core::Precision;
-use potstill_nn::Tap;
+use potstill_core::model::Tap;
 use serde::{Deserialize, Serialize};
 
 use crate::distill::probes::Probes;
