@@ -11,7 +11,6 @@ use potstill_core::{Error, Result, System};
 use potstill_nn::Model;
 use potstill_nn::batch::to_host;
 use potstill_nn::ops::{Factor, product_into};
-use potstill_nn::{Model, Tap};
 use serde::{Deserialize, Serialize};
 
 /// Atoms of one forward pass.

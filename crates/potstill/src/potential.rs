@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use potstill_core::Potential;
 use potstill_core::model::{Architecture, Header, ModelFile};
 use potstill_core::{Potential, Precision};
 use potstill_engine::{Engine, FilterChoice};
