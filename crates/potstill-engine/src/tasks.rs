@@ -1,34 +1,46 @@
-//! Parts of arrays for tasks that run side by side.
+//! Parts of arrays for tasks that run side by side, and blocks of atoms within a task.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Parts of an array that holds `width` numbers for each atom, one for each task.
-pub fn cut<'a, T>(mut array: &'a mut [T], tasks: &[Range<usize>], width: usize) -> Vec<&'a mut [T]> {
-    tasks
-        .iter()
-        .map(|task| {
-            let (own, rest) = std::mem::take(&mut array).split_at_mut(task.len() * width);
-            array = rest;
-            own
-        })
-        .collect()
+/// Atoms whose matrices are multiplied at a time.
+pub const BLOCK: usize = 64;
+
+/// Array that is handed out in consecutive parts.
+#[derive(Debug)]
+pub struct Parts<'a, T>(&'a mut [T]);
+
+impl<'a, T> Parts<'a, T> {
+    /// Whole array.
+    pub fn of(array: &'a mut [T]) -> Self {
+        Self(array)
+    }
+
+    /// Next `n` numbers.
+    pub fn next(&mut self, n: usize) -> &'a mut [T] {
+        let (own, rest) = std::mem::take(&mut self.0).split_at_mut(n);
+        self.0 = rest;
+        own
+    }
 }
 
-/// Parts of an array that holds a number for each edge, `first` telling where those of each atom begin.
-pub fn cut_edges<'a, T>(mut array: &'a mut [T], tasks: &[Range<usize>], first: &[usize]) -> Vec<&'a mut [T]> {
-    tasks
-        .iter()
-        .map(|task| {
-            let (own, rest) = std::mem::take(&mut array).split_at_mut(first[task.end] - first[task.start]);
-            array = rest;
-            own
-        })
-        .collect()
+/// Places of the rows of some atoms, `width` numbers each.
+pub fn rows(atoms: &Range<usize>, width: usize) -> Range<usize> {
+    atoms.start * width..atoms.end * width
 }
 
-/// Runs tasks, each with what belongs to it; alone where there is one.
+/// Blocks of at most [`BLOCK`] atoms.
+pub fn blocks(atoms: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    atoms.clone().step_by(BLOCK).map(move |start| start..(start + BLOCK).min(atoms.end))
+}
+
+/// Numbers of some atoms within a range that starts at `start`.
+pub fn within(atoms: &Range<usize>, start: usize) -> Range<usize> {
+    atoms.start - start..atoms.end - start
+}
+
+/// Runs tasks, on this thread alone where there is one.
 pub fn run<P: Send>(mut parts: Vec<P>, work: impl Fn(P) + Sync + Send) {
     match parts.len() {
         1 => parts.drain(..).for_each(work),

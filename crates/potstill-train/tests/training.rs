@@ -9,8 +9,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use potstill_core::Precision;
-use potstill_nn::checkpoint;
-use potstill_train::config::Dtype;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::mix::Mix;
 use potstill_train::observer::Ending;

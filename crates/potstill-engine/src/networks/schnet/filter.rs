@@ -1,4 +1,4 @@
-//! Filters of one block.
+//! The filter network of one block.
 
 use potstill_kernels::Number;
 use potstill_kernels::activation::SOFTPLUS_SHIFT;
@@ -6,12 +6,11 @@ use potstill_kernels::filters::FilterNetwork;
 use potstill_kernels::radial::{Gaussians, Slope, cosine_cutoff};
 use potstill_kernels::rows::padded;
 
-/// Filters of one block: two dense layers of Gaussians, times the cutoff.
+/// Filter network of one block: two dense layers of Gaussians, times the cutoff.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub gaussians: Gaussians,
     pub cutoff: f64,
-    pub n_gaussians: usize,
     pub n_filters: usize,
     pub weight_in: Vec<f64>,
     pub bias_in: Vec<f64>,
@@ -25,13 +24,13 @@ impl FilterNetwork for Filter {
     }
 
     fn at(&self, distance: f64, work: &mut Vec<Slope>, values: &mut [f64], slopes: &mut [f64]) {
-        work.resize(self.n_gaussians + self.n_filters, (0.0, 0.0));
-        let (basis, hidden) = work.split_at_mut(self.n_gaussians);
+        work.resize(self.gaussians.len() + self.n_filters, (0.0, 0.0));
+        let (basis, hidden) = work.split_at_mut(self.gaussians.len());
         self.gaussians.all_at(distance, basis);
         let row = |weights: &[f64], bias: f64, input: &[Slope]| {
             weights.iter().zip(input).fold((bias, 0.0), |(v, s), (w, x)| (v + w * x.0, s + w * x.1))
         };
-        let first = self.weight_in.chunks_exact(self.n_gaussians).zip(&self.bias_in);
+        let first = self.weight_in.chunks_exact(self.gaussians.len()).zip(&self.bias_in);
         for (hidden, (weights, &bias)) in hidden.iter_mut().zip(first) {
             let (value, slope) = row(weights, bias, basis);
             *hidden = (value.softplus() - SOFTPLUS_SHIFT, slope * value.sigmoid());

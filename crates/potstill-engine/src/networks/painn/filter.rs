@@ -1,10 +1,10 @@
-//! Filters of one layer.
+//! The filter network of one layer.
 
 use potstill_kernels::filters::FilterNetwork;
 use potstill_kernels::radial::{RadialBasis, Slope};
 use potstill_kernels::rows::padded;
 
-/// Filters of one layer: a linear function of radial functions times envelope.
+/// Filter network of one layer: a linear function of radial functions times envelope.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub basis: RadialBasis,
