@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::DType;
 use potstill_core::elements::symbol;
 use potstill_core::model::{EnergyScale, Forces, Header};
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use potstill_data::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
 
-use crate::config::{Config, Dtype};
+use crate::config::Config;
 use crate::distill::cache::{self, Event};
 use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Source, Terms};
@@ -18,10 +18,11 @@ use crate::folder::{self, RunFolder};
 use crate::mix::Mix;
 use crate::observer::Observer;
 use crate::prepared::Split;
-use crate::real::Real;
 use crate::scales;
 use crate::state::Identity;
 use crate::trainer::{Job, Summary, Trainer};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// Bytes of a cache whose verification is worth a word.
 const LARGE_CACHE: usize = 1 << 30;
@@ -75,15 +76,16 @@ pub fn train(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
     config.validate()?;
-    let bytes = if config.training.dtype == Dtype::F64 { 8 } else { 4 };
+    let bytes = if config.training.dtype == Precision::F64 { 8 } else { 4 };
     config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
-        Dtype::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
-        Dtype::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
+        Precision::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F16 => Err(Error::setting("training.dtype", "f16 is for cached features; use f32 or f64")),
     }
 }
 
-fn train_in<T: Real>(
+fn train_in<T: Number + Element>(
     config: &Config,
     data: Data,
     folder: &RunFolder,
@@ -297,7 +299,7 @@ fn make_terms(
 
 /// The teacher's networks in the precision of the training.
 fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
-    match Teacher::open(&distill.teacher, &distill.labels, config.training.dtype.into())? {
+    match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
         _ => {
             let key = if distill.online { "distill.online" } else { "distill.augmentation" };

@@ -10,7 +10,7 @@ use potstill_core::model::Tap;
 use potstill_core::{Error, Result, System};
 use potstill_nn::Model;
 use potstill_nn::batch::to_host;
-use potstill_nn::fused::{Factor, product_into};
+use potstill_nn::ops::{Factor, product_into};
 use serde::{Deserialize, Serialize};
 
 /// Atoms of one forward pass.

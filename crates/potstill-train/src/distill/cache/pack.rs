@@ -7,8 +7,8 @@ use safetensors::Dtype;
 
 use super::index::Index;
 use super::probe_name;
-use super::questions::Precision;
 use crate::distill::teacher::Answer;
+use potstill_core::Precision;
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
