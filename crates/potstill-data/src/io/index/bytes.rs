@@ -1,4 +1,4 @@
-//! What an index holds, and its bytes.
+//! Index of a file and its bytes on disk.
 //!
 //! Eight bytes of magic, a version (u32) and the length of the head (u32); the head as JSON; one u64 for each place and
 //! one u32 for each system; 32 bytes of BLAKE3 over everything before. All numbers are little-endian.
@@ -14,7 +14,7 @@ const HASH: usize = 32;
 
 /// Places and sizes of the systems of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Index {
+pub struct Index {
     /// Keys of the labels.
     pub chosen: ChosenKeys,
     /// LMDB: the key of each system. Text: the byte where each begins, and where the last one ends.
@@ -23,12 +23,12 @@ pub(super) struct Index {
     pub n_atoms: Vec<u32>,
 }
 
-/// What an index was made for; it holds for nothing else.
+/// File that an index was made for; it holds for no other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// Length of the file in bytes.
     pub length: u64,
-    /// Its last change: seconds and nanoseconds since 1970.
+    /// Time of its last change: seconds and nanoseconds since 1970.
     pub changed: (u64, u32),
     /// Names of labels that were asked for.
     pub keys: [Option<String>; 3],
@@ -59,7 +59,7 @@ struct Head {
 
 impl Index {
     /// The bytes of an index file.
-    pub fn encode(&self, stamp: &Stamp) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn encode(&self, stamp: &Stamp) -> Result<Vec<u8>, serde_json::Error> {
         let c = self.chosen.clone();
         let head = serde_json::to_vec(&Head {
             stamp: stamp.clone(),
@@ -81,7 +81,7 @@ impl Index {
     }
 
     /// The index in some bytes; absent when they are damaged, of another version, or made for another `stamp`.
-    pub fn decode(bytes: &[u8], stamp: &Stamp) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8], stamp: &Stamp) -> Option<Self> {
         let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH)?)?;
         let (start, rest) = body.split_at_checked(16)?;
         let number = |at: usize| Some(u32::from_le_bytes(start.get(at..at + 4)?.try_into().ok()?));
