@@ -12,19 +12,43 @@
 //! | `weights` | layers from the weights of a file |
 //! | `networks` | the trait of a network; SchNet and PaiNN, forward and by hand-derived adjoints |
 //!
-//! ```no_run
-//! // Not run: the model file comes from training.
+//! ```
+//! use potstill_core::model::{Header, SchNetConfig, write_model};
 //! use potstill_core::{Potential, System};
 //! use potstill_engine::{Engine, FilterChoice};
 //!
-//! let engine = Engine::<f32>::load("model.safetensors".as_ref(), FilterChoice::default())?;
-//! let water = System {
-//!     atomic_numbers: vec![8, 1, 1],
-//!     positions: vec![[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]],
-//!     ..System::default()
+//! // A SchNet of the smallest size; models come from training.
+//! let config = SchNetConfig { hidden_channels: 2, n_filters: 1, n_interactions: 1, n_gaussians: 2, ..SchNetConfig::default() };
+//! let weight = |name: &str, shape: &[usize]| {
+//!     let numbers = (0..shape.iter().product::<usize>()).flat_map(|i| (0.1 * i as f32).to_le_bytes());
+//!     (name.to_owned(), safetensors::Dtype::F32, shape.to_vec(), numbers.collect::<Vec<u8>>())
 //! };
-//! let prediction = engine.evaluate(&[&water])?;
-//! println!("{} eV, {:?} eV/Å", prediction.energy[0], prediction.forces);
+//! let block = |name: &str, shape: &[usize]| weight(&format!("interactions.0.{name}"), shape);
+//! let weights = vec![
+//!     weight("embedding.weight", &[100, 2]),
+//!     block("filter_in.weight", &[1, 2]),
+//!     block("filter_in.bias", &[1]),
+//!     block("filter_out.weight", &[1, 1]),
+//!     block("filter_out.bias", &[1]),
+//!     block("source.weight", &[1, 2]),
+//!     block("message.weight", &[2, 1]),
+//!     block("message.bias", &[2]),
+//!     block("output.weight", &[2, 2]),
+//!     block("output.bias", &[2]),
+//!     weight("energy_in.weight", &[1, 2]),
+//!     weight("energy_in.bias", &[1]),
+//!     weight("energy_out.weight", &[1, 1]),
+//!     weight("energy_out.bias", &[1]),
+//! ];
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("model.safetensors");
+//! write_model(&path, &Header::new(config, vec!["H".to_owned()], Default::default()), &weights)?;
+//!
+//! let engine = Engine::<f32>::load(&path, FilterChoice::default())?;
+//! let hydrogen =
+//!     System { atomic_numbers: vec![1, 1], positions: vec![[0.0; 3], [0.74, 0.0, 0.0]], ..System::default() };
+//! let prediction = engine.evaluate(&[&hydrogen])?;
+//! assert_eq!((prediction.energy.len(), prediction.forces.len()), (1, 2));
 //! # Ok::<(), potstill_core::Error>(())
 //! ```
 

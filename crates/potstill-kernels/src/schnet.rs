@@ -39,7 +39,7 @@ pub struct Convolution<'a, T, F> {
     pub filters: F,
     /// Edges by target.
     pub edges: Edges<'a, T>,
-    /// The atoms.
+    /// Range of the atoms.
     pub atoms: Range<usize>,
     /// `y` of all atoms. Shape: `[n_atoms, width]`.
     pub sent: &'a [T],
@@ -103,7 +103,7 @@ pub struct ConvolutionAdjoint<'a, T, F, const GEOMETRY: bool> {
     pub filters: F,
     /// Edges by source.
     pub edges: Edges<'a, T>,
-    /// The atoms.
+    /// Range of the atoms.
     pub atoms: Range<usize>,
     /// `y` of these atoms; unused without geometry. Shape: `[n, width]`.
     pub sent: &'a [T],

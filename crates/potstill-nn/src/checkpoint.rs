@@ -8,13 +8,13 @@ use potstill_core::Result;
 use potstill_core::model::{Header, ModelFile, Tensors, write_model};
 use safetensors::Dtype;
 
-use crate::network::Network;
+use crate::networks::Network;
 use crate::parameters::{self, ParameterInfo};
 
 /// Writes a network and its header, in f64 or f32.
 ///
 /// # Errors
-/// What the file system says; a file of that name is then as it was before.
+/// Errors of the file system; a file of that name is then as it was before.
 pub fn save(path: &Path, header: &Header, network: &Network, dtype: DType) -> Result<()> {
     let infos = parameters::describe(network);
     let tensors = match dtype {

@@ -4,12 +4,12 @@ use burn::tensor::Tensor;
 use potstill_core::model::Tap;
 
 use crate::batch::Batch;
-use crate::layers::scatter::{gather_rows, sum_rows};
+use crate::tensors::{gather_rows, sum_rows};
 
 /// Features at one tap.
 #[derive(Debug, Clone)]
 pub struct Features {
-    /// Where they were taken.
+    /// Tap at which they were taken.
     pub tap: Tap,
     /// Scalar features of each atom. Shape: `[n_atoms, c]`.
     pub node: Tensor<2>,
@@ -20,7 +20,7 @@ pub struct Features {
     pub edge: Option<Tensor<2>>,
 }
 
-/// How features of the edges into an atom become one of the atom.
+/// Reduction of the features of the edges into an atom to one feature of the atom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {

@@ -5,9 +5,9 @@ use burn::tensor::{DType, Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::batch::float_tensor;
+use crate::tensors::float_tensor;
 
-/// How to draw a matrix of shape `[output, input]`.
+/// Distribution of the entries of a matrix of shape `[output, input]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Init {
     /// `U(±√(6 / (input + output)))` (Glorot & Bengio 2010).
@@ -18,12 +18,12 @@ pub enum Init {
     Normal,
     /// `U(±1/√input)`, PyTorch's default for linear maps.
     FanIn,
-    /// A semi-orthogonal matrix whose rows are then brought to mean 0 and variance `1 / input` (GemNet,
+    /// Semi-orthogonal matrix whose rows are then brought to mean 0 and variance `1 / input` (GemNet,
     /// arXiv 2106.08903, after He et al. 2015).
     HeOrthogonal,
 }
 
-/// A seeded source of parameters on one device.
+/// Seeded source of parameters on one device.
 #[derive(Debug)]
 pub struct Initializer {
     /// None for a blank network.
@@ -43,7 +43,7 @@ impl Initializer {
         Self { rng: None, device: device.clone(), dtype }
     }
 
-    /// A matrix of shape `[output, input]`.
+    /// Matrix of shape `[output, input]`.
     pub fn matrix(&mut self, [output, input]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         if self.rng.is_none() {
             // Zeros that nobody reads cost no memory.
@@ -67,7 +67,7 @@ impl Initializer {
         Param::from_tensor(float_tensor(values, [first, second, third], &self.device, self.dtype))
     }
 
-    /// A semi-orthogonal matrix, standardised over groups: over rows for a shape of one axis, over all axes but the last
+    /// Semi-orthogonal matrix, standardised over groups: over rows for a shape of one axis, over all axes but the last
     /// for three.
     fn he_orthogonal(&mut self, [rows, columns]: [usize; 2], fan_in: usize, shape: &[usize]) -> Vec<f64> {
         let (n, length) = (rows.min(columns), rows.max(columns));
@@ -85,18 +85,18 @@ impl Initializer {
         values
     }
 
-    /// A vector of PyTorch's default bias distribution for a linear map of `input` channels, `U(±1/√input)`.
+    /// Vector of PyTorch's default bias distribution for a linear map of `input` channels, `U(±1/√input)`.
     pub fn fan_in_bias(&mut self, output: usize, input: usize) -> Param<Tensor<1>> {
         let values = (0..output).map(|_| self.draw(Init::FanIn, input, output)).collect();
         Param::from_tensor(float_tensor(values, [output], &self.device, self.dtype))
     }
 
-    /// A vector of equal entries.
+    /// Vector of equal entries.
     pub fn constant(&mut self, n: usize, value: f64) -> Param<Tensor<1>> {
         Param::from_tensor(float_tensor(vec![value; n], [n], &self.device, self.dtype))
     }
 
-    /// A vector of given entries.
+    /// Vector of given entries.
     pub fn vector(&mut self, values: Vec<f64>) -> Param<Tensor<1>> {
         let n = values.len();
         Param::from_tensor(float_tensor(values, [n], &self.device, self.dtype))
@@ -164,7 +164,7 @@ fn standardize(values: &mut [f64], groups: usize, group: impl Fn(usize) -> usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::to_host;
+    use crate::tensors::to_host;
 
     #[test]
     fn rows_of_he_orthogonal_matrices_are_standardised() {

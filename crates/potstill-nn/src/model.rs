@@ -9,11 +9,13 @@ use potstill_core::model::{Forces, Header, ModelFile, Tap};
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use potstill_data::dataset::Visit;
 
-use crate::batch::{Batch, to_host};
+use crate::batch::Batch;
 use crate::checkpoint;
-use crate::network::{Network, Output};
+use crate::networks::Network;
+use crate::output::Output;
+use crate::tensors::to_host;
 
-/// A trained network, ready to evaluate.
+/// Trained network, ready to evaluate.
 #[derive(Debug)]
 pub struct Model {
     header: Header,
@@ -52,22 +54,22 @@ impl Model {
             .map_err(|e| Error::file(file.path(), format!("header: {e}")))
     }
 
-    /// Everything that is not a weight.
+    /// Header of the model: all that is not a weight.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Where it computes.
+    /// Device of the network.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The precision in which it computes.
+    /// Floating-point type of the network.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// The network itself.
+    /// Network without its scale.
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -100,7 +102,7 @@ impl Model {
         Ok(())
     }
 
-    /// The same for a dataset, in memory or not.
+    /// Checks that every element of a dataset, in memory or not, is among the model's.
     ///
     /// # Errors
     /// As [`Self::check_elements`]; a file that cannot be read.
@@ -108,7 +110,7 @@ impl Model {
         systems.visit(&mut |i, system| self.check_elements(&[system]).map_err(|e| e.shifted(i)))
     }
 
-    /// The forward pass in normalised units with features at `taps`, and the graph that it ran on.
+    /// Forward pass in normalised units with features at `taps`, and the graph that it ran on.
     ///
     /// # Errors
     /// See [`Potential::evaluate`].
@@ -120,7 +122,7 @@ impl Model {
         Ok((graph, output))
     }
 
-    /// Turns a forward pass into eV and eV/Å, adding reference energies in f64.
+    /// Converts the output of a forward pass to eV and eV/Å, adding reference energies in f64.
     ///
     /// # Errors
     /// An element without a reference energy.

@@ -1,6 +1,6 @@
 //! Parameters of a module as one flat host vector, and back.
 //!
-//! Training keeps its weights here: every thread loads the same vector into a network of its own, and gradients
+//! Training stores its weights in this form: every thread loads the same vector into a network of its own, and gradients
 //! are added in a fixed order. Order is that of the fields of the module.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -90,7 +90,7 @@ impl<T: Number + Element> ModuleVisitor for Collect<T> {
     }
 }
 
-/// The same module with the values of `vector`, on `device`; leaves that record gradients when it is an autodiff device.
+/// Module with the values of `vector`, on `device`; its parameters record gradients when that is an autodiff device.
 ///
 /// `vector` must hold exactly the module's parameters.
 pub fn with_vector<M: Module, T: Number + Element>(module: M, vector: &[T], device: &Device) -> M {

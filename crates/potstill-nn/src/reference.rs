@@ -2,13 +2,13 @@
 
 use potstill_core::model::Architecture;
 
-/// The reference's name of one of our parameters, for example
+/// Reference's name of a parameter, for example
 /// `messages.0.scalar_in.weight` → `message_layers.0.x_proj.0.weight`.
 pub fn reference_name(architecture: &Architecture, name: &str) -> String {
     let table: &[(&str, &str)] = match architecture {
         Architecture::SchNet(_) => &SCHNET,
         Architecture::PaiNN(_) => &PAINN,
-        Architecture::GemNetOC(config) => return crate::gemnet_oc::names::reference_name(config, name),
+        Architecture::GemNetOC(config) => return crate::networks::gemnet_oc::names::reference_name(config, name),
     };
     let mut result = name.to_owned();
     for (ours, theirs) in table {

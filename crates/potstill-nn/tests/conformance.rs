@@ -6,10 +6,9 @@ use potstill_core::model::{
     Architecture, ElementEnergies, EnergyScale, EnvelopeKind, Forces, GemNetOCConfig, Header, Normalizer, PaiNNConfig,
     RadialKind, SchNetConfig, SphericalKind,
 };
-use potstill_nn::Network;
-use potstill_nn::gemnet_oc::GemNetOC;
 use potstill_nn::init::Initializer;
-use potstill_nn::{Batch, Model, parameters};
+use potstill_nn::networks::gemnet_oc::GemNetOC;
+use potstill_nn::{Batch, Model, Network, parameters};
 use potstill_testkit::conformance::{Exception, Law, check};
 
 const CUTOFF: f64 = 4.0;
@@ -170,7 +169,7 @@ fn gemnet_oc_without_a_single_quadruplet() {
     let evaluate = |system: &potstill_core::System| {
         let batch = Batch::of(&rule.build(&[system]).unwrap(), &device, DType::F64);
         let output = network.forward(&batch, Forces::Direct, &[]);
-        [potstill_nn::batch::to_host(&output.energy), potstill_nn::batch::to_host(&output.forces.unwrap())].concat()
+        [potstill_nn::tensors::to_host(&output.energy), potstill_nn::tensors::to_host(&output.forces.unwrap())].concat()
     };
     let with = evaluate(&system);
     // Middle edges need an atom with tag 1 or 2.

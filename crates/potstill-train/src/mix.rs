@@ -78,7 +78,7 @@ impl Mix {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device, Tensor};
-    use potstill_nn::batch::{float_tensor, to_host};
+    use potstill_nn::tensors::{float_tensor, to_host};
     use potstill_testkit::golden;
 
     use super::*;

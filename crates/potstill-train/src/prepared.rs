@@ -10,7 +10,7 @@ use potstill_core::model::EnergyScale;
 use potstill_core::{Result, System};
 use potstill_data::dataset::{Systems, Visit};
 use potstill_nn::Batch;
-use potstill_nn::batch::float_tensor;
+use potstill_nn::tensors::float_tensor;
 use rayon::prelude::*;
 
 use crate::loss::Scale;

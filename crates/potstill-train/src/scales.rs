@@ -1,6 +1,5 @@
 //! Scale factors of GemNet-OC, fitted before training.
 
-use potstill_nn::gemnet_oc::GemNetOC;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -9,8 +8,8 @@ use potstill_core::model::{Architecture, GemNetOCConfig, ScaleFactors};
 use potstill_core::{Result, System};
 use potstill_data::dataset::Systems;
 use potstill_nn::Batch;
-use potstill_nn::gemnet_oc::ScaleFit;
 use potstill_nn::init::Initializer;
+use potstill_nn::networks::gemnet_oc::{GemNetOC, ScaleFit};
 
 /// Atoms of the one batch that factors are fitted to, about: more do not change a variance much.
 const ATOMS: usize = 800;

@@ -9,8 +9,8 @@
 use potstill_core::model::Tap;
 use potstill_core::{Error, Result, System};
 use potstill_nn::Model;
-use potstill_nn::batch::to_host;
 use potstill_nn::ops::{Factor, product_into};
+use potstill_nn::tensors::to_host;
 use serde::{Deserialize, Serialize};
 
 /// Atoms of one forward pass.

@@ -7,13 +7,13 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Element, Tensor};
 use potstill_core::graph::Graph;
 use potstill_core::model::{Forces, Tap};
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
-use potstill_nn::batch::{float_tensor, to_host};
-use potstill_nn::{Batch, Output, parameters};
+use potstill_nn::tensors::{float_tensor, to_host};
+use potstill_nn::{Batch, Number, Output, parameters};
 use rayon::prelude::*;
 
 use crate::augment::Augmentation;
@@ -22,8 +22,6 @@ use crate::distill::Probes;
 use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Counts, Set, Student, Terms, central_difference};
 use crate::prepared::{Member, PreparedSystem, Rows, Shard, Split, SystemWeights};
-use burn::tensor::Element;
-use potstill_nn::Number;
 
 /// What every step needs and none changes.
 pub struct StepContext<'a> {

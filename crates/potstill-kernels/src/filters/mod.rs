@@ -5,11 +5,13 @@
 //! | `b_spline` | uniform B-splines of degree five |
 //! | `spline` | interpolation of a filter network |
 //! | `table` | splines as kernels read them, and exact filters in the same form |
+//! | `layout` | rows in the order of kernels |
 //! | `sparse` | linear functions of the few radial functions that do not vanish at a distance |
 //! | `dense` | filters computed beforehand, one row for each length |
 
 mod b_spline;
 mod dense;
+mod layout;
 mod sparse;
 mod spline;
 mod table;
@@ -40,7 +42,7 @@ pub trait FilterRows<T: Number, const P: usize>: Copy {
     /// View of a chunk of all rows.
     type Chunk<S: Simd>: Copy;
 
-    /// A chunk of all rows.
+    /// Chunk of all rows.
     fn chunk<S: Simd>(&self, chunk: usize) -> Self::Chunk<S>;
 
     /// Filter of an edge.

@@ -23,7 +23,7 @@ pub struct RadialRows {
 /// Filters of edges as sums over their entries: `Σ value · row[column]` of a matrix with a row for each radial function.
 #[derive(Debug, Clone, Copy)]
 pub struct SparseRows<'a, T> {
-    /// The matrix. Shape: `[chunk, n_radial, part, lanes]`.
+    /// Matrix with a row for each radial function. Shape: `[chunk, n_radial, part, lanes]`.
     pub table: &'a [T],
     /// Number of radial functions.
     pub n_radial: usize,

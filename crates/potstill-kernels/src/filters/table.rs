@@ -3,7 +3,7 @@
 //! A filter network is a function of one number, so a spline of degree five on knots of equal distance takes its place. Its derivative
 //! is that of the same polynomial, so that forces are the derivative of the energy that the table makes. The spline has four continuous
 //! derivatives; its error falls with the sixth power of the distance of the knots, that of the derivative with the fifth. One row of
-//! coefficients for each knot keeps the table small: PaiNN with 128 radial functions needs 1 MB a layer, which the second cache holds a
+//! coefficients for each knot makes the table small: PaiNN with 128 radial functions needs 1 MB a layer, which the second cache holds a
 //! part of; cubic Hermite segments of the same accuracy took 12 MB, and waiting for them was half of the time.
 //!
 //! The number of knots grows until values and derivatives between them are as close to the network's as was asked for.
@@ -15,10 +15,11 @@
 use potstill_core::{Error, Result};
 
 use super::b_spline::{TERMS, basis, basis_slope};
+use super::layout::{chunked, exact_rows};
 use super::spline::Spline;
 use super::{FilterNetwork, FilterRows};
 use crate::aligned::Aligned;
-use crate::number::{Number, Simd, lanes_here, vectorized};
+use crate::number::{Number, Simd, vectorized};
 
 /// Segments that a table starts with, and the most it may have.
 const FEWEST: usize = 96;
@@ -228,43 +229,10 @@ fn cut_terms<T>(array: &mut [T], n: usize) -> [&mut [T]; TERMS] {
     [a, b, c, d, e, &mut f[..n]]
 }
 
-/// Rows of width `parts * wide` in chunks; see [`SplineRows`].
-fn chunked<T: Number>(rows: &[f64], wide: usize, parts: usize) -> Vec<T> {
-    let n_rows = rows.len() / (wide * parts);
-    let mut out = vec![T::ZERO; rows.len()];
-    for (r, row) in rows.chunks_exact(wide * parts).enumerate() {
-        put_row(row, r, n_rows, parts, &mut out);
-    }
-    out
-}
-
-/// Writes row `r` of a table into its chunks.
-fn put_row<T: Number>(row: &[f64], r: usize, n_rows: usize, parts: usize, out: &mut [T]) {
-    let lanes = lanes_here::<T>();
-    for (part, numbers) in row.chunks_exact(row.len() / parts).enumerate() {
-        for (chunk, numbers) in numbers.chunks_exact(lanes).enumerate() {
-            let start = ((chunk * n_rows + r) * parts + part) * lanes;
-            out[start..start + lanes].iter_mut().zip(numbers).for_each(|(to, &from)| *to = T::of(from));
-        }
-    }
-}
-
-/// Table with the value and the derivative at each distance as rows.
-fn exact_rows<T: Number>(network: &dyn FilterNetwork, parts: usize, distances: &[T], n_rows: usize, out: &mut Vec<T>) {
-    let width = network.width();
-    out.clear();
-    out.resize(n_rows * width, T::ZERO);
-    let (mut values, mut slopes, mut scratch) = (vec![0.0; width], vec![0.0; width], Vec::new());
-    for (e, d) in distances.iter().enumerate() {
-        network.at(d.to_f64(), &mut scratch, &mut values, &mut slopes);
-        put_row(&values, 2 * e, n_rows, parts, out);
-        put_row(&slopes, 2 * e + 1, n_rows, parts, out);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::lanes_here;
     use crate::radial::Slope;
 
     #[derive(Debug)]

@@ -65,9 +65,9 @@ impl RadialFunctions {
 /// Radial basis of a network: an envelope times functions of the scaled distance.
 #[derive(Debug, Clone)]
 pub struct RadialBasis {
-    /// The functions.
+    /// Functions of the scaled distance.
     pub functions: RadialFunctions,
-    /// The envelope.
+    /// Envelope that the functions are multiplied by.
     pub envelope: Envelope,
     /// Cutoff in Å.
     pub cutoff: f64,

@@ -1,7 +1,7 @@
 //! A checkpoint of the reference implementation, and the model file made of it.
 
 use std::io::{Error as IoError, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use potstill_core::elements::symbol;
 use potstill_core::files::seal::write_sealed;
@@ -11,27 +11,13 @@ use potstill_data::io::pickle::{self, Value};
 use potstill_data::io::torch::{Numbers, TensorRef, TorchFile};
 use serde_json::{Map, Value as Json};
 
+use super::options::ImportOptions;
 use super::{architecture, match_weights, scales, strip_prefix, yaml};
 
-/// What an import is told beside the checkpoint.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOptions {
-    /// YAML file with the model's settings; needed where the checkpoint has none of its own.
-    pub config: Option<PathBuf>,
-    /// File of scale factors, as `torch.save` wrote it.
-    pub scale_factors: Option<PathBuf>,
-    /// Take the averaged weights of a training checkpoint instead of the latest.
-    pub use_ema: bool,
-    /// Take 1 for scale factors that are nowhere to be found.
-    pub allow_unit_scales: bool,
-    /// Elements that the model was trained on, as nuclear charges; empty: all that its embedding holds.
-    pub elements: Vec<u8>,
-}
-
-/// What was imported.
+/// Summary of an imported model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// The header of the model file.
+    /// Header of the model file.
     pub header: Header,
     /// Number of weights.
     pub n_parameters: usize,
@@ -39,7 +25,7 @@ pub struct Imported {
     pub n_scale_factors: usize,
 }
 
-/// Turns a checkpoint of the reference (`.pt`) into a model file; tensors pass one by one, twice.
+/// Converts a checkpoint of the reference (`.pt`) to a model file; tensors pass one by one, twice.
 ///
 /// Normalisers of the checkpoint become the header's, so that predictions come out in eV and eV/Å.
 ///
@@ -152,7 +138,7 @@ fn state_tensors(file: &TorchFile, state: Value<'_>, use_ema: bool) -> Result<Ve
     Ok(tensors)
 }
 
-/// The checkpoint's normalisers, else those of the configuration's dataset, else none.
+/// Normalisers of the checkpoint, else those of the configuration's dataset, else none.
 fn normalizer(file: &TorchFile, root: Value<'_>, settings: &Json) -> Result<Normalizer, String> {
     let number = |target: &str, key: &str| -> Result<Option<f64>, String> {
         let Some(value) = root.at(&["normalizers", target, key]) else { return Ok(None) };

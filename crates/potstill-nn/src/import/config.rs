@@ -1,13 +1,12 @@
 //! Model settings of the reference implementation (OCP) as ours, with its defaults.
 
 use potstill_core::graph::Neighbors;
-use potstill_core::{Error, Result};
-use serde_json::{Map, Value};
-
 use potstill_core::model::{
     Architecture, CircularKind, EnvelopeKind, Forces, GemNetOCConfig, PaiNNConfig, RadialKind, ScaleFactors,
     SchNetConfig, SphericalKind,
 };
+use potstill_core::{Error, Result};
+use serde_json::{Map, Value};
 
 /// Settings that change nothing in a trained network, or that only training and distillation read.
 const IGNORED: &[&str] = &[
@@ -32,13 +31,13 @@ const IGNORED: &[&str] = &[
     "num_elements",
 ];
 
-/// The settings of one model, read key by key.
+/// Settings of one model, read key by key.
 struct Settings<'a> {
     map: &'a Map<String, Value>,
     seen: Vec<&'static str>,
 }
 
-/// The network that an OCP model section describes: `name` beside its attributes, or with them in `model_attributes`.
+/// Network that an OCP model section describes: `name` beside its attributes, or with them in `model_attributes`.
 ///
 /// # Errors
 /// An unknown architecture, an attribute of the wrong type, one that this network does not have, or one that asks for
@@ -230,7 +229,7 @@ impl Settings<'_> {
         tags.ok_or_else(|| Self::wrong(key, "a list of tags", value))
     }
 
-    /// The name of a basis; its other settings must be the reference's defaults.
+    /// Name of a basis; its other settings must be the reference's defaults.
     fn basis(&mut self, key: &'static str) -> Result<Option<String>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let name = value["name"].as_str().ok_or_else(|| Self::wrong(key, "a table with a name", value))?;

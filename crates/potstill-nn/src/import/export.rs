@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use potstill_core::Result;
+use potstill_core::model::{Architecture, ScaleFactors, Tensors, write_tensors};
+use potstill_kernels::radial::Gaussians;
 use safetensors::Dtype;
 
 use crate::model::Model;
 use crate::parameters;
 use crate::reference::reference_name;
-use potstill_core::model::{Architecture, ScaleFactors, Tensors, write_tensors};
-use potstill_kernels::radial::Gaussians;
 
 /// Writes a state dict as safetensors, with second names and buffers, so that the reference loads it strictly; returns
 /// the number of tensors.
@@ -18,7 +18,7 @@ use potstill_kernels::radial::Gaussians;
 /// With `scale_factors` the factors go to that file, by name; the reference keeps them apart.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub fn export(model: &Model, output: &Path, scale_factors: Option<&Path>) -> Result<usize> {
     let architecture = &model.header().model;
     let infos = parameters::describe(model.network());
@@ -110,7 +110,7 @@ fn offsets(architecture: &Architecture) -> Vec<(String, Vec<f64>)> {
     }
 }
 
-/// All scale factors by the reference's names.
+/// Scale factors by the reference's names.
 fn scales(architecture: &Architecture) -> BTreeMap<String, f64> {
     match architecture {
         Architecture::SchNet(_) => BTreeMap::new(),

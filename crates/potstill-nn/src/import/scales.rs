@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use potstill_core::model::{Architecture, ScaleFactors};
 use potstill_core::{Error, Result};
 use potstill_data::io::torch::{TensorRef, TorchFile};
 use serde_json::{Map, Value as Json};
 
-use super::checkpoint::ImportOptions;
+use super::options::ImportOptions;
 use super::strip_prefix;
-use potstill_core::model::{Architecture, ScaleFactors};
 
 /// Factors that later releases of the reference store among the weights, as `<name>.scale_factor`.
 pub(super) fn inside(file: &TorchFile, tensors: &[(String, TensorRef)]) -> Result<BTreeMap<String, f64>> {
@@ -22,7 +22,7 @@ pub(super) fn inside(file: &TorchFile, tensors: &[(String, TensorRef)]) -> Resul
     Ok(factors)
 }
 
-/// A file of scale factors: a dictionary from names to numbers, written by `torch.save`.
+/// Reads a file of scale factors: a dictionary from names to numbers, written by `torch.save`.
 ///
 /// # Errors
 /// A file that is no such dictionary.

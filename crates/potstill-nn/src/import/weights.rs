@@ -1,21 +1,21 @@
-//! Which tensor of a state dict is which parameter.
+//! Tensors of a state dict by the parameters that they are.
 
 use std::collections::BTreeSet;
 
 use burn::tensor::{DType, Device};
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result};
 
-use crate::network::Network;
+use crate::networks::Network;
 use crate::parameters::{self, ParameterInfo};
 use crate::reference::reference_name;
-use potstill_core::model::Architecture;
 
-/// A parameter and the name of its tensor in the state dict.
+/// Parameter with the name of its tensor in the state dict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched {
     /// Our parameter.
     pub parameter: ParameterInfo,
-    /// Its name there, without the prefix of a wrapper.
+    /// Name of the tensor, without the prefix of a wrapper.
     pub name: String,
 }
 
@@ -101,7 +101,7 @@ fn check_size(architecture: &Architecture, tensors: &[(String, Vec<usize>)]) -> 
     )))
 }
 
-/// A number may be stored without an axis.
+/// Whether shapes agree; a number may be stored without an axis.
 fn same_shape(theirs: &[usize], ours: &[usize]) -> bool {
     theirs == ours || theirs.is_empty() && ours.iter().product::<usize>() == 1
 }

@@ -14,7 +14,7 @@ const MAX_NESTING: usize = 64;
 /// Largest file in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A configuration with its includes; what a file says itself wins over what it includes.
+/// Reads a configuration with its includes; a file's own settings win over those it includes.
 ///
 /// The reference names includes relative to its repository; here they are looked for beside the file and in every folder
 /// above it.
@@ -48,13 +48,13 @@ fn load(path: &Path, depth: usize) -> Result<Map<String, Json>> {
     Ok(all)
 }
 
-/// A list or table that is being filled.
+/// List or table that is being filled.
 enum Open {
     List(Vec<Json>),
     Table(Map<String, Json>, Option<String>),
 }
 
-/// The first document of a text as JSON. Anchors are refused, since a few lines of them can unfold into gigabytes.
+/// First document of a text as JSON. Anchors are refused, since a few lines of them can unfold into gigabytes.
 fn parse(text: &str) -> Result<Json, String> {
     let mut parser = Parser::new_from_str(text);
     let mut open: Vec<Open> = Vec::new();
@@ -100,7 +100,7 @@ fn parse(text: &str) -> Result<Json, String> {
     }
 }
 
-/// An unquoted scalar: a truth value, a number, nothing, or text.
+/// Value of an unquoted scalar: a truth value, a number, nothing, or text.
 fn plain(text: &str) -> Json {
     match text {
         "true" | "True" | "TRUE" => return true.into(),

@@ -16,7 +16,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A layer with weights from `init` and a zero bias when it has one.
+    /// Layer with weights from `init` and a zero bias when it has one.
     pub fn new(input: usize, output: usize, bias: bool, init: Init, rng: &mut Initializer) -> Self {
         Self { weight: rng.matrix([output, input], init), bias: bias.then(|| rng.constant(output, 0.0)) }
     }
@@ -36,7 +36,7 @@ impl Dense {
     }
 }
 
-/// One row of weights per element.
+/// Embedding with one row of weights per element.
 #[derive(Module, Debug)]
 pub struct Embedding {
     /// Shape: `[n_elements, channels]`.
@@ -44,7 +44,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// An embedding with weights from `init`.
+    /// Embedding with weights from `init`.
     pub fn new(rows: usize, channels: usize, init: Init, rng: &mut Initializer) -> Self {
         Self { weight: rng.matrix([rows, channels], init) }
     }

@@ -15,7 +15,7 @@ pub struct LayerNorm {
     pub bias: Param<Tensor<1>>,
 }
 
-/// What [`LayerNorm::adjoint`] needs of the forward pass.
+/// Intermediates of the forward pass that [`LayerNorm::adjoint`] reads.
 #[derive(Debug, Clone)]
 pub struct LayerNormSaved {
     normalized: Tensor<2>,

@@ -5,7 +5,7 @@
 use burn::tensor::Tensor;
 use potstill_kernels::radial::{Envelope, Gaussians};
 
-use crate::batch::float_tensor;
+use crate::tensors::float_tensor;
 
 /// Values of Gaussians. Shape: `[n_edges, 1]` to `[n_edges, n]`.
 pub fn gaussian_values(basis: &Gaussians, x: Tensor<2>) -> Tensor<2> {
@@ -84,7 +84,7 @@ mod tests {
     use burn::tensor::{DType, Device};
 
     use super::*;
-    use crate::batch::to_host;
+    use crate::tensors::to_host;
 
     #[test]
     fn derivatives_of_envelopes_are_central_differences() {

@@ -7,13 +7,13 @@ use potstill_kernels::filters::RadialRows;
 use potstill_kernels::radial::{Envelope, Gaussians, log_binomials};
 
 use super::radial::{envelope_slopes, envelope_values, gaussian_slopes, gaussian_values};
-use crate::batch::float_tensor;
 use crate::init::Initializer;
+use crate::tensors::float_tensor;
 
 /// Start of the trainable width of a Bernstein basis; `softplus` of it is 0.9448 (Unke et al., SpookyNet, 2021).
 const PREGAMMA: f64 = 0.45264;
 
-/// A radial basis; what is trained of it is a parameter.
+/// Radial basis, whose trained numbers are parameters.
 #[derive(Module, Debug)]
 pub struct RadialBasis {
     /// Frequencies of spherical Bessel functions. Shape: `[n]`.
@@ -29,7 +29,7 @@ pub struct RadialBasis {
 }
 
 impl RadialBasis {
-    /// A basis of `gaussians.offsets.len()` functions; the Gaussians themselves are used by [`RadialKind::Gaussian`] only.
+    /// Basis of as many functions as there are Gaussians; the Gaussians themselves are used by [`RadialKind::Gaussian`] only.
     pub fn new(kind: RadialKind, gaussians: Gaussians, envelope: Envelope, cutoff: f64, rng: &mut Initializer) -> Self {
         let n = gaussians.offsets.len();
         let multiples = || (1..=n).map(|k| std::f64::consts::PI * k as f64).collect();
@@ -86,17 +86,17 @@ impl RadialBasis {
         Some(RadialRows { n_radial: gaussians.len() + 1, first, column, value })
     }
 
-    /// The envelope alone. Shape kept.
+    /// Envelope of distances, of the same shape.
     pub fn envelope(&self, distance: Tensor<2>) -> Tensor<2> {
         envelope_values(self.envelope, distance.mul_scalar(1.0 / self.cutoff))
     }
 
-    /// Derivative of [`Self::envelope`] with respect to the distance. Shape kept.
+    /// Derivative of [`Self::envelope`] with respect to the distance, of the same shape.
     pub fn envelope_slope(&self, distance: Tensor<2>) -> Tensor<2> {
         envelope_slopes(self.envelope, distance.mul_scalar(1.0 / self.cutoff)).mul_scalar(1.0 / self.cutoff)
     }
 
-    /// The basis without envelope at scaled distances, and its derivative with respect to them when asked for.
+    /// Basis without envelope at scaled distances, and its derivative with respect to them when asked for.
     fn values_and_slopes(&self, x: Tensor<2>, slopes: bool) -> (Tensor<2>, Option<Tensor<2>>) {
         if let Some(frequencies) = &self.frequencies {
             return spherical_bessel(x, frequencies.val(), (2.0 / self.cutoff.powi(3)).sqrt(), slopes);
@@ -138,7 +138,7 @@ mod tests {
     use burn::tensor::{DType, Device};
 
     use super::*;
-    use crate::batch::to_host;
+    use crate::tensors::to_host;
 
     fn basis(kind: RadialKind, envelope: Envelope) -> RadialBasis {
         let rng = &mut Initializer::new(1, &Device::flex(), DType::F64);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-
-use super::host_fan::HostFan;
-use super::operation::{Forward, Input, Operation, Primitive, run};
 use potstill_kernels::number::{Number, vectorized};
 use potstill_kernels::rows::{add_scaled, dot};
+
+use super::host_inputs::HostInputs;
+use super::operation::{Forward, Input, Operation, Primitive, run};
 
 /// `z_o = C_o (Σ_i Y_oi ⊗ x_i)` for each output `o`, where `i` runs over the inputs of the rows of `o`.
 ///
@@ -19,15 +19,15 @@ pub fn angular_sum(
     x: &Tensor<2>,
     basis: &Tensor<3>,
     coefficients: &Tensor<3>,
-    fan: &Arc<HostFan>,
+    inputs: &Arc<HostInputs>,
 ) -> Option<Tensor<2>> {
-    let operation = AngularSum { fan: fan.clone() };
+    let operation = AngularSum { inputs: inputs.clone() };
     run(operation, [Primitive::of(x), Primitive::of(basis), Primitive::of(coefficients)])
 }
 
 #[derive(Debug, Clone)]
 struct AngularSum {
-    fan: Arc<HostFan>,
+    inputs: Arc<HostInputs>,
 }
 
 /// Lengths of an [`AngularSum`].
@@ -56,10 +56,10 @@ impl AngularSum {
     /// `Σ_i Y_oi ⊗ x_i` of one output into `sums`, by row and function.
     #[inline(always)]
     fn sums<T: Number>(&self, sizes: &Sizes, output: usize, x: &[T], basis: &[T], sums: &mut [T]) {
-        let (c, s, width) = (sizes.c, sizes.s, self.fan.width);
+        let (c, s, width) = (sizes.c, sizes.s, self.inputs.width);
         sums.fill(T::ZERO);
         for (row, sums) in (output * sizes.rows..).zip(sums.chunks_exact_mut(s * c)) {
-            for (slot, input) in self.fan.slots(row) {
+            for (slot, input) in self.inputs.slots(row) {
                 let x = &x[input * c..(input + 1) * c];
                 for (f, sum) in sums.chunks_exact_mut(c).enumerate() {
                     add_scaled(sum, basis[(row * s + f) * width + slot], x);
@@ -101,7 +101,7 @@ impl Operation<3> for AngularSum {
         _: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
         let sizes = Sizes::of(&x, &basis, &coefficients);
-        let (c, k, s, width, inner) = (sizes.c, sizes.k, sizes.s, self.fan.width, sizes.rows * sizes.s);
+        let (c, k, s, width, inner) = (sizes.c, sizes.k, sizes.s, self.inputs.width, sizes.rows * sizes.s);
         let mut x_gradient = vec![T::ZERO; x.values.len()];
         let mut coefficient_gradient = vec![T::ZERO; coefficients.values.len()];
         let (mut sums, mut sum_gradient) = (vec![T::ZERO; inner * c], vec![T::ZERO; inner * c]);
@@ -123,7 +123,7 @@ impl Operation<3> for AngularSum {
                         }
                     }
                     for (row, sum_gradient) in (o * sizes.rows..).zip(sum_gradient.chunks_exact(s * c)) {
-                        for (slot, input) in self.fan.slots(row) {
+                        for (slot, input) in self.inputs.slots(row) {
                             let x_gradient = &mut x_gradient[input * c..(input + 1) * c];
                             for (f, sum_gradient) in sum_gradient.chunks_exact(c).enumerate() {
                                 add_scaled(x_gradient, basis.values[(row * s + f) * width + slot], sum_gradient);

@@ -1,11 +1,11 @@
 //! A linear map, with or without the activation.
 
 use burn::tensor::Tensor;
+use potstill_kernels::{Number, activation};
 
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product};
-use crate::layers::activation::scaled_silu;
-use potstill_kernels::{Number, activation};
+use crate::tensors::scaled_silu;
 
 /// `x Wᵀ`. Shape: `[n, input]` and `[output, input]` to `[n, output]`.
 pub fn dense(x: &Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
@@ -29,12 +29,12 @@ struct DenseOperation {
 }
 
 impl Operation<2> for DenseOperation {
-    fn forward<T: Number>(&self, [x, weight]: [Input<'_, T>; 2], keep: bool) -> Forward<T> {
+    fn forward<T: Number>(&self, [x, weight]: [Input<'_, T>; 2], save: bool) -> Forward<T> {
         let ((n, input), (output, _)) = (x.matrix(), weight.matrix());
         let weight = Factor::new(weight.values, output, input).transpose();
         let mut y = product(Factor::new(x.values, n, input), weight);
         let mut saved = Vec::new();
-        if self.activated && keep {
+        if self.activated && save {
             let activated = silu_of(&y);
             saved.push(std::mem::replace(&mut y, activated));
         } else if self.activated {

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-
-use super::host_fan::HostFan;
-use super::operation::{Forward, Input, Operation, Primitive, run};
-use super::product::{Factor, product_into};
 use potstill_kernels::number::{Number, vectorized};
 use potstill_kernels::rows::add_scaled;
+
+use super::host_inputs::HostInputs;
+use super::operation::{Forward, Input, Operation, Primitive, run};
+use super::product::{Factor, product_into};
 
 /// `z_o = C_o (Σ_b P_ob ⊗ Σ_d D_obd ⊗ x_bd)` for each edge `o = c → a`, its inner edges `b → a` and their edges `d → b`.
 ///
 /// Shapes: `x` `[n_inner · width', c]`; `dihedral` (D) `[n · width, s, width']` and `polar` (P) `[n, s, width]`, constants;
 /// `coefficients` (C) `[n, k, s²]`. Result: `[n, k·c]`. `outgoing` lists the inner edges of each output; `incoming` says how
-/// many slots of `x` each inner edge uses. Keeps the sums over `b` and `d`, `[n, s², c]`.
+/// many slots of `x` each inner edge uses. Saves the sums over `b` and `d`, `[n, s², c]`.
 ///
 /// `None` on other backends.
 pub fn dihedral_sum(
@@ -22,8 +22,8 @@ pub fn dihedral_sum(
     dihedral: &Tensor<3>,
     polar: &Tensor<3>,
     coefficients: &Tensor<3>,
-    outgoing: &Arc<HostFan>,
-    incoming: &Arc<HostFan>,
+    outgoing: &Arc<HostInputs>,
+    incoming: &Arc<HostInputs>,
 ) -> Option<Tensor<2>> {
     let operation = DihedralSum { outgoing: outgoing.clone(), incoming: incoming.clone() };
     run(operation, [Primitive::of(x), Primitive::of(dihedral), Primitive::of(polar), Primitive::of(coefficients)])
@@ -31,12 +31,12 @@ pub fn dihedral_sum(
 
 #[derive(Debug, Clone)]
 struct DihedralSum {
-    outgoing: Arc<HostFan>,
-    incoming: Arc<HostFan>,
+    outgoing: Arc<HostInputs>,
+    incoming: Arc<HostInputs>,
 }
 
 impl Operation<4> for DihedralSum {
-    fn forward<T: Number>(&self, [x, dihedral, polar, coefficients]: [Input<'_, T>; 4], keep: bool) -> Forward<T> {
+    fn forward<T: Number>(&self, [x, dihedral, polar, coefficients]: [Input<'_, T>; 4], save: bool) -> Forward<T> {
         let (c, s) = (x.shape[1], polar.shape[1]);
         let (n, k) = (coefficients.shape[0], coefficients.shape[1]);
         let (width, inner_width) = (self.outgoing.width, self.incoming.width);
@@ -70,7 +70,7 @@ impl Operation<4> for DihedralSum {
             let sums = Factor::new(&sums[o * s * s * c..(o + 1) * s * s * c], s * s, c);
             product_into(&mut output[o * k * c..(o + 1) * k * c], own, sums, false);
         }
-        Forward { output, shape: vec![n, k * c], saved: if keep { vec![sums] } else { Vec::new() } }
+        Forward { output, shape: vec![n, k * c], saved: if save { vec![sums] } else { Vec::new() } }
     }
 
     fn backward<T: Number>(
@@ -80,7 +80,7 @@ impl Operation<4> for DihedralSum {
         gradient: Vec<T>,
         _: [bool; 4],
     ) -> [Option<Vec<T>>; 4] {
-        let [sums] = saved else { unreachable!("forward keeps one array") };
+        let [sums] = saved else { unreachable!("forward saves one array") };
         let (c, s) = (x.shape[1], polar.shape[1]);
         let (n, k) = (coefficients.shape[0], coefficients.shape[1]);
         let (width, inner_width) = (self.outgoing.width, self.incoming.width);

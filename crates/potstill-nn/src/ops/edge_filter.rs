@@ -17,23 +17,23 @@
 //! W̄₁ = Σ h̄ gᵀ + h̄′ g′ᵀ    β̄₁ = Σ h̄
 //! ```
 //!
-//! Forces need `f′` alone: a force is `f′` times features. So the adjoint of the filter network, for which every edge has a bar of its
-//! own, is not needed, and since a filter is a function of the length, edges of the same length (an edge and its reverse at least)
+//! Forces need `f′` alone: a force is `f′` times features. So the adjoint of the filter network, for which every edge has a gradient of
+//! its own, is not needed, and since a filter is a function of the length, edges of the same length (an edge and its reverse at least)
 //! share it: half as many rows in all products.
 
 use burn::tensor::Tensor;
-
-use super::operation::{Forward, Input, Operation, Primitive, run};
-use super::product::{Factor, product, product_into};
 use potstill_kernels::activation::SOFTPLUS_SHIFT;
 use potstill_kernels::number::{Number, vectorized};
 
-/// What filters are functions of: constants.
+use super::operation::{Forward, Input, Operation, Primitive, run};
+use super::product::{Factor, product, product_into};
+
+/// Arguments of the filters: constants.
 #[derive(Debug, Clone)]
 pub struct LengthBasis {
     /// Gaussians at each length, then their derivatives where these are wanted. Shape: `[n_lengths or twice that, n_gaussians]`.
     pub gaussians: Tensor<2>,
-    /// The cutoff function in the same order. Shape: `[n_lengths or twice that, 1]`.
+    /// Cutoff function in the same order. Shape: `[n_lengths or twice that, 1]`.
     pub cutoff: Tensor<2>,
     /// Number of lengths.
     pub n_lengths: usize,
@@ -71,7 +71,7 @@ fn add_weighted_rows<T: Number>(sum: &mut [T], rows: &[T], weights: &[T]) {
 }
 
 impl Operation<6> for EdgeFilters {
-    fn forward<T: Number>(&self, [gaussians, cutoff, w1, b1, w2, b2]: [Input<'_, T>; 6], keep: bool) -> Forward<T> {
+    fn forward<T: Number>(&self, [gaussians, cutoff, w1, b1, w2, b2]: [Input<'_, T>; 6], save: bool) -> Forward<T> {
         let ((rows, g), (width, _)) = (gaussians.matrix(), w1.matrix());
         let shift = T::of(SOFTPLUS_SHIFT);
         let weight = Factor::new(w1.values, width, g).transpose();
@@ -118,7 +118,7 @@ impl Operation<6> for EdgeFilters {
         );
         let weight = Factor::new(w2.values, width, width).transpose();
         product_into(&mut output, Factor::new(&p, rows, width), weight, true);
-        Forward { output, shape: vec![rows, width], saved: if keep { vec![hidden, p] } else { Vec::new() } }
+        Forward { output, shape: vec![rows, width], saved: if save { vec![hidden, p] } else { Vec::new() } }
     }
 
     fn backward<T: Number>(
@@ -128,15 +128,15 @@ impl Operation<6> for EdgeFilters {
         gradient: Vec<T>,
         _: [bool; 6],
     ) -> [Option<Vec<T>>; 6] {
-        let [hidden, p] = saved else { unreachable!("forward keeps two arrays") };
+        let [hidden, p] = saved else { unreachable!("forward saves two arrays") };
         let ((rows, g), (width, _)) = (gaussians.matrix(), w1.matrix());
-        let f_bar = Factor::new(&gradient, rows, width);
-        let mut b2_bar = vec![T::ZERO; width];
-        add_weighted_rows(&mut b2_bar, &gradient, cutoff.values);
-        let w2_bar = product(f_bar.transpose(), Factor::new(p, rows, width));
+        let f_gradient = Factor::new(&gradient, rows, width);
+        let mut b2_gradient = vec![T::ZERO; width];
+        add_weighted_rows(&mut b2_gradient, &gradient, cutoff.values);
+        let w2_gradient = product(f_gradient.transpose(), Factor::new(p, rows, width));
         // `p̄` becomes `h̄` in place.
-        let mut bars = product(f_bar, Factor::new(w2.values, width, width));
-        let (h_bar, slope_bar) = bars.split_at_mut(self.n * width);
+        let mut gradients = product(f_gradient, Factor::new(w2.values, width, width));
+        let (h_gradient, slope_gradient) = gradients.split_at_mut(self.n * width);
         let (sigmoid, slope) = hidden.split_at(self.n * width);
         let (c, c_slope) = cutoff.values.split_at(self.n);
         let has_slopes = !slope.is_empty();
@@ -145,25 +145,30 @@ impl Operation<6> for EdgeFilters {
             || {
                 for i in 0..c.len() {
                     let (c, own) = (c[i], i * width..(i + 1) * width);
-                    let (h_bar, s) = (&mut h_bar[own.clone()], &sigmoid[own.clone()]);
+                    let (h_gradient, s) = (&mut h_gradient[own.clone()], &sigmoid[own.clone()]);
                     if has_slopes {
-                        let (slope_bar, slope, c_slope) = (&mut slope_bar[own.clone()], &slope[own], c_slope[i]);
-                        for (((h_bar, slope_bar), &s), &h) in h_bar.iter_mut().zip(slope_bar).zip(s).zip(slope) {
-                            let through = c * *slope_bar * s;
-                            *h_bar = s * (c * *h_bar + c_slope * *slope_bar) + through * h * (T::ONE - s);
-                            *slope_bar = through;
+                        let (slope_gradient, slope, c_slope) =
+                            (&mut slope_gradient[own.clone()], &slope[own], c_slope[i]);
+                        for (((h_gradient, slope_gradient), &s), &h) in
+                            h_gradient.iter_mut().zip(slope_gradient).zip(s).zip(slope)
+                        {
+                            let through = c * *slope_gradient * s;
+                            *h_gradient =
+                                s * (c * *h_gradient + c_slope * *slope_gradient) + through * h * (T::ONE - s);
+                            *slope_gradient = through;
                         }
                     } else {
-                        for (h_bar, &s) in h_bar.iter_mut().zip(s) {
-                            *h_bar *= c * s;
+                        for (h_gradient, &s) in h_gradient.iter_mut().zip(s) {
+                            *h_gradient *= c * s;
                         }
                     }
                 }
             },
         );
-        let mut b1_bar = vec![T::ZERO; width];
-        add_weighted_rows(&mut b1_bar, &bars[..self.n * width], &vec![T::ONE; self.n]);
-        let w1_bar = product(Factor::new(&bars, rows, width).transpose(), Factor::new(gaussians.values, rows, g));
-        [None, None, Some(w1_bar), Some(b1_bar), Some(w2_bar), Some(b2_bar)]
+        let mut b1_gradient = vec![T::ZERO; width];
+        add_weighted_rows(&mut b1_gradient, &gradients[..self.n * width], &vec![T::ONE; self.n]);
+        let w1_gradient =
+            product(Factor::new(&gradients, rows, width).transpose(), Factor::new(gaussians.values, rows, g));
+        [None, None, Some(w1_gradient), Some(b1_gradient), Some(w2_gradient), Some(b2_gradient)]
     }
 }

@@ -1,10 +1,10 @@
 //! Features times a linear map of a basis.
 
 use burn::tensor::Tensor;
+use potstill_kernels::number::{Number, vectorized};
 
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product};
-use potstill_kernels::number::{Number, vectorized};
 
 /// `factor · x ∘ (b Wᵀ)`. Shape: `[n, c]`, `[n, k]` and `[c, k]` to `[n, c]`.
 pub fn gate(x: &Tensor<2>, basis: &Tensor<2>, weight: &Tensor<2>, factor: f64) -> Tensor<2> {
@@ -48,7 +48,7 @@ impl Operation<3> for GateOperation {
         Forward { output: y, shape: x.shape.to_vec(), saved: Vec::new() }
     }
 
-    /// The filter is made again: it is narrow to make and wide to keep.
+    /// Gradients; the filter is recomputed, since it is cheap to compute and large to save.
     fn backward<T: Number>(
         &self,
         [x, basis, weight]: [Input<'_, T>; 3],

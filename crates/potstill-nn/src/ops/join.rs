@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor};
+use potstill_kernels::activation::scaled_silu_adjoint;
+use potstill_kernels::number::{Number, vectorized};
 
 use super::dense::silu_of;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
-use crate::layers::activation::scaled_silu;
-use crate::layers::scatter::gather_rows;
-use potstill_kernels::activation::scaled_silu_adjoint;
-use potstill_kernels::number::{Number, vectorized};
+use crate::tensors::{gather_rows, scaled_silu};
 
 /// Both ends of each edge, on the host and on the device.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ fn columns<T: Number>(matrix: &Input<'_, T>, start: usize, length: usize) -> Vec
 }
 
 impl Operation<3> for JoinOperation {
-    fn forward<T: Number>(&self, [atom, edge, weight]: [Input<'_, T>; 3], keep: bool) -> Forward<T> {
+    fn forward<T: Number>(&self, [atom, edge, weight]: [Input<'_, T>; 3], save: bool) -> Forward<T> {
         let ((n_atoms, a), (n, b), (c, _)) = (atom.matrix(), edge.matrix(), weight.matrix());
         let atom = Factor::new(atom.values, n_atoms, a);
         let of_atoms = [0, a].map(|start| {
@@ -74,7 +73,7 @@ impl Operation<3> for JoinOperation {
             },
         );
         let output = silu_of(&y);
-        Forward { output, shape: vec![n, c], saved: if keep { vec![y] } else { Vec::new() } }
+        Forward { output, shape: vec![n, c], saved: if save { vec![y] } else { Vec::new() } }
     }
 
     fn backward<T: Number>(
@@ -84,7 +83,7 @@ impl Operation<3> for JoinOperation {
         mut gradient: Vec<T>,
         [atom_wanted, edge_wanted, weight_wanted]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let [argument] = saved else { unreachable!("forward keeps one array") };
+        let [argument] = saved else { unreachable!("forward saves one array") };
         let ((n_atoms, a), (n, b), (c, row)) = (atom.matrix(), edge.matrix(), weight.matrix());
         scaled_silu_adjoint(argument, &mut gradient);
         let of_atoms = [0, 1].map(|end| self.sum_over_edges(&gradient, n_atoms, c, end));
@@ -141,7 +140,7 @@ impl JoinOperation {
 mod tests {
     use super::super::testing::same_derivatives;
     use super::*;
-    use crate::batch::int_tensor;
+    use crate::tensors::int_tensor;
 
     #[test]
     fn agrees_with_plain_operations() {

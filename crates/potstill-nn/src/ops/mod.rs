@@ -1,13 +1,13 @@
-//! Operations on the CPU with a backward of their own.
+//! Operations on the CPU with a backward pass of their own.
 //!
-//! The tensor framework keeps every intermediate of a forward pass and walks memory once for each elementary operation.
-//! Where networks spend their time, a layer is one operation here: it keeps only what its backward reads, works in place, and
+//! The tensor framework saves every intermediate of a forward pass and walks memory once for each elementary operation.
+//! Where networks spend their time, a layer is one operation here: it saves only what its backward pass reads, works in place, and
 //! touches an array once. Each file holds one operation with its equations, and beside it the same in plain tensor
 //! operations: that is what runs on any other backend, and what the tests compare with.
 //!
-//! | file | what it does |
+//! | file | operation |
 //! |---|---|
-//! | `operation` | what an operation is, and how one enters the framework's graph |
+//! | `operation` | the trait of an operation, and its node in the framework's graph |
 //! | `product` | matrix products |
 //! | `dense` | a linear map, with or without the activation |
 //! | `residual` | two dense layers and a skip connection |
@@ -16,7 +16,7 @@
 //! | `edge_filter` | SchNet's filters at many lengths |
 //! | `schnet_convolution` | SchNet's convolutions over edges |
 //! | `painn_message` | PaiNN's messages over edges |
-//! | `host_fan` | which inputs each row sums over |
+//! | `host_inputs` | inputs that each row sums over |
 //! | `angular_sum` | sums over triplets |
 //! | `dihedral_sum` | sums over quadruplets |
 
@@ -25,7 +25,7 @@ mod dense;
 mod dihedral_sum;
 mod edge_filter;
 mod gate;
-mod host_fan;
+mod host_inputs;
 mod join;
 mod operation;
 mod painn_message;
@@ -40,10 +40,10 @@ pub use self::dense::{dense, dense_silu};
 pub use self::dihedral_sum::dihedral_sum;
 pub use self::edge_filter::{LengthBasis, edge_filters};
 pub use self::gate::gate;
-pub use self::host_fan::HostFan;
+pub use self::host_inputs::HostInputs;
 pub use self::join::{Ends, join_silu};
 pub use self::operation::on_host;
-pub use self::painn_message::{MessageEdges, messages, messages_adjoint};
+pub use self::painn_message::{MessageEdges, MessageGradients, messages, messages_adjoint};
 pub use self::product::{Factor, product_into};
 pub use self::residual::residual;
 pub use self::schnet_convolution::{FilteredEdges, convolve, convolve_adjoint};

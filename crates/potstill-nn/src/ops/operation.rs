@@ -1,4 +1,4 @@
-//! What an operation is, and how one enters the framework's graph.
+//! Operations with a backward pass of their own in the framework's graph.
 
 use std::fmt::Debug;
 
@@ -10,10 +10,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn::tensor::{Bytes, DType, Element, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
-
 use potstill_kernels::number::Number;
 
-/// One input on the host.
+/// Input of an operation on the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a, T> {
     /// Row-major.
@@ -29,22 +28,22 @@ impl<T> Input<'_, T> {
     }
 }
 
-/// What a forward pass gives.
+/// Result of a forward pass.
 pub struct Forward<T> {
-    /// The result, row-major.
+    /// Result, row-major.
     pub output: Vec<T>,
     /// Lengths of its axes.
     pub shape: Vec<usize>,
-    /// What backward reads beside the inputs; nothing when `keep` is false.
+    /// Arrays that the backward pass reads beside the inputs; none when `save` is false.
     pub saved: Vec<Vec<T>>,
 }
 
-/// An operation with its derivative, in either precision.
+/// Operation with its derivative, in either precision.
 pub trait Operation<const N: usize>: Debug + Clone + Send + 'static {
-    /// The result; values for [`Self::backward`] only if `keep`.
-    fn forward<T: Number>(&self, inputs: [Input<'_, T>; N], keep: bool) -> Forward<T>;
+    /// Computes the result, and arrays for [`Self::backward`] if `save`.
+    fn forward<T: Number>(&self, inputs: [Input<'_, T>; N], save: bool) -> Forward<T>;
 
-    /// Derivatives with respect to the inputs that are `wanted`, given that with respect to the output.
+    /// Gradients with respect to the inputs that are `wanted`, given the gradient of the output.
     fn backward<T: Number>(
         &self,
         inputs: [Input<'_, T>; N],
@@ -56,7 +55,7 @@ pub trait Operation<const N: usize>: Debug + Clone + Send + 'static {
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
-/// A tensor as the CPU backend holds it.
+/// Tensor of the CPU backend, with or without a gradient.
 #[derive(Debug, Clone)]
 pub enum Primitive {
     Plain(FlexTensor),
@@ -64,7 +63,7 @@ pub enum Primitive {
 }
 
 impl Primitive {
-    /// None on any other backend.
+    /// Primitive of a tensor; none on any other backend.
     pub fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if let Ok(tracked) = tensor.clone().try_into_primitive::<Autodiff<Flex>>() {
             return Some(Self::Tracked(tracked));
@@ -89,7 +88,7 @@ impl Primitive {
     }
 }
 
-/// Whether a tensor lies on the CPU backend, so that operations on it do not give `None`.
+/// Whether a tensor is on the CPU backend, so that operations on it do not return `None`.
 pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
     Primitive::of(tensor).is_some()
 }
@@ -119,14 +118,14 @@ pub fn run<O: Operation<N>, const N: usize, const D: usize>(
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
 }
 
-/// What an operation keeps between its two passes.
+/// State of an operation between its two passes.
 #[derive(Debug, Clone)]
 struct State<const N: usize> {
     inputs: [FlexTensor; N],
     saved: Saved,
 }
 
-/// Shared, since the framework clones states.
+/// Saved arrays, shared since the framework clones states.
 #[derive(Clone)]
 enum Saved {
     F32(std::sync::Arc<Vec<Vec<f32>>>),
@@ -164,15 +163,15 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
 fn forward<O: Operation<N>, const N: usize>(
     operation: &O,
     inputs: &[FlexTensor; N],
-    keep: bool,
+    save: bool,
 ) -> (FlexTensor, Saved) {
     match inputs[0].dtype() {
         DType::F64 => {
-            let (output, saved) = forward_in::<f64, O, N>(operation, inputs, keep);
+            let (output, saved) = forward_in::<f64, O, N>(operation, inputs, save);
             (output, Saved::F64(saved.into()))
         }
         _ => {
-            let (output, saved) = forward_in::<f32, O, N>(operation, inputs, keep);
+            let (output, saved) = forward_in::<f32, O, N>(operation, inputs, save);
             (output, Saved::F32(saved.into()))
         }
     }
@@ -181,9 +180,9 @@ fn forward<O: Operation<N>, const N: usize>(
 fn forward_in<T: Number + Element, O: Operation<N>, const N: usize>(
     operation: &O,
     inputs: &[FlexTensor; N],
-    keep: bool,
+    save: bool,
 ) -> (FlexTensor, Vec<Vec<T>>) {
-    let result = operation.forward(inputs.each_ref().map(host::<T>), keep);
+    let result = operation.forward(inputs.each_ref().map(host::<T>), save);
     (tensor(result.output, &result.shape), result.saved)
 }
 
@@ -213,7 +212,7 @@ fn tensor<T: Number + Element>(values: Vec<T>, shape: &[usize]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::from(shape.to_vec())), T::dtype())
 }
 
-/// The values; without a copy where nobody else holds them.
+/// Values of a tensor, without a copy where nobody else holds them.
 fn owned<T: Number + Element>(tensor: FlexTensor) -> Vec<T> {
     if !(tensor.is_unique() && tensor.is_contiguous() && tensor.layout().start_offset() == 0) {
         return host::<T>(&tensor.to_contiguous()).values.to_vec();

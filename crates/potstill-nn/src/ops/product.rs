@@ -3,7 +3,7 @@
 
 use potstill_kernels::number::Number;
 
-/// A factor: a row-major matrix, or the transpose of one.
+/// Factor of a product: a row-major matrix, or the transpose of one.
 #[derive(Debug, Clone, Copy)]
 pub struct Factor<'a, T> {
     values: &'a [T],
@@ -13,13 +13,13 @@ pub struct Factor<'a, T> {
 }
 
 impl<'a, T> Factor<'a, T> {
-    /// `values` has `rows · columns` numbers, row by row.
+    /// Matrix of `rows · columns` numbers, row by row.
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
         Self { values, rows, columns, transposed: false }
     }
 
-    /// The transpose; nothing moves.
+    /// Transpose, without moving a number.
     pub fn transpose(self) -> Self {
         Self { transposed: !self.transposed, ..self }
     }

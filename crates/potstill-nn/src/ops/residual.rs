@@ -3,18 +3,17 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::tensor::Tensor;
+use potstill_kernels::activation::{SILU_GAIN, scaled_silu_adjoint};
+use potstill_kernels::number::{Number, vectorized};
 
 use super::dense::silu_of;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
-use crate::layers::activation::scaled_silu;
-use potstill_kernels::activation::SILU_GAIN;
-use potstill_kernels::activation::scaled_silu_adjoint;
-use potstill_kernels::number::{Number, vectorized};
+use crate::tensors::scaled_silu;
 
 /// `(x + σ(W₂ σ(W₁ x))) / √2` with the scaled SiLU for σ. Shape: `[n, c]`, twice `[c, c]`, to `[n, c]`.
 ///
-/// Keeps the two arguments of σ; `σ(W₁ x)` is computed again from its argument, which is cheaper than to read it.
+/// Saves the two arguments of σ; `σ(W₁ x)` is recomputed from its argument, which is cheaper than reading it.
 pub fn residual(x: &Tensor<2>, first: &Tensor<2>, second: &Tensor<2>) -> Tensor<2> {
     let fused = run(ResidualOperation, [Primitive::of(x), Primitive::of(first), Primitive::of(second)]);
     fused.unwrap_or_else(|| portable(x, first, second))
@@ -30,12 +29,12 @@ fn portable(x: &Tensor<2>, first: &Tensor<2>, second: &Tensor<2>) -> Tensor<2> {
 struct ResidualOperation;
 
 impl Operation<3> for ResidualOperation {
-    fn forward<T: Number>(&self, [x, first, second]: [Input<'_, T>; 3], keep: bool) -> Forward<T> {
+    fn forward<T: Number>(&self, [x, first, second]: [Input<'_, T>; 3], save: bool) -> Forward<T> {
         let (n, c) = x.matrix();
         let mut saved = Vec::new();
         let argument = product(Factor::new(x.values, n, c), Factor::new(first.values, c, c).transpose());
         let inner = silu_of(&argument);
-        if keep {
+        if save {
             saved.push(argument);
         }
         let argument = product(Factor::new(&inner, n, c), Factor::new(second.values, c, c).transpose());
@@ -49,7 +48,7 @@ impl Operation<3> for ResidualOperation {
                 }
             },
         );
-        if keep {
+        if save {
             saved.push(argument);
         }
         Forward { output, shape: vec![n, c], saved }
@@ -62,7 +61,7 @@ impl Operation<3> for ResidualOperation {
         mut gradient: Vec<T>,
         [x_wanted, first_wanted, second_wanted]: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
-        let [inner_argument, outer_argument] = saved else { unreachable!("forward keeps two arrays") };
+        let [inner_argument, outer_argument] = saved else { unreachable!("forward saves two arrays") };
         let (n, c) = x.matrix();
         let factor = T::of(FRAC_1_SQRT_2);
         vectorized(

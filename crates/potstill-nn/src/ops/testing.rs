@@ -1,12 +1,12 @@
-//! Compares an operation with the same in plain tensor operations.
+//! Comparison of operations with plain tensor operations.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 
-use crate::batch::to_host;
-use crate::network::Output;
+use crate::output::Output;
 use crate::parameters;
+use crate::tensors::to_host;
 
 /// Random numbers in [−2, 2), always the same for a seed.
 fn random(shape: [usize; 2], seed: u64) -> Tensor<2> {
@@ -49,7 +49,7 @@ pub fn same_derivatives<const N: usize>(
     }
 }
 
-/// Everything that a network gives, and the derivatives of a weighted sum of it with respect to all weights.
+/// Output of a network, and the derivatives of a weighted sum of it with respect to all weights.
 pub fn everything<M: Module>(network: &M, output: Output) -> Vec<Vec<f64>> {
     let mut all = Vec::new();
     let mut sum: Option<Tensor<1>> = None;

@@ -9,11 +9,10 @@ use burn::tensor::{DType, Device, Tensor};
 use potstill_core::System;
 use potstill_core::graph::{Neighbors, NetworkGraph};
 use potstill_core::model::{Architecture, Forces, GemNetOCConfig, PaiNNConfig, ScaleFactors, SchNetConfig, Tap};
-use potstill_nn::batch::{float_tensor, int_tensor, to_host};
 use potstill_nn::features::{Features, Reduction, edge_features};
-use potstill_nn::network::Output;
 use potstill_nn::reference::reference_name;
-use potstill_nn::{Batch, Network, parameters};
+use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
+use potstill_nn::{Batch, Network, Output, parameters};
 use potstill_testkit::golden::{self, Golden, structure as system};
 use serde_json::Value;
 

@@ -1,25 +1,22 @@
 //! The copies of one batch.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Element, Tensor};
 use potstill_core::{Result, System};
-use potstill_nn::batch::to_host;
-use potstill_nn::parameters;
+use potstill_nn::tensors::to_host;
+use potstill_nn::{Number, parameters};
+use potstill_simulate::standard_normal;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use super::attack::{Attack, Climb};
-use super::jitter;
-use super::{Augmentation, Copies};
+use super::{Augmentation, Copies, jitter};
 use crate::distill::targets::{LiveTeacher, Targets};
 use crate::distill::terms::{Counts, Set, Student, Terms};
 use crate::moves::is_apart;
 use crate::prepared::{Member, Shard};
 use crate::step::StepContext;
-use burn::tensor::Element;
-use potstill_nn::Number;
-use potstill_simulate::standard_normal;
 
 type Vec3 = [f64; 3];
 

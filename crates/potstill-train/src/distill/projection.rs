@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_nn::init::{Init, Initializer};
 use potstill_nn::layers::Dense;
-use potstill_nn::layers::activation::scaled_silu;
+use potstill_nn::tensors::scaled_silu;
 use serde::{Deserialize, Serialize};
 
 /// How a student's features are brought to the width of its teacher's.

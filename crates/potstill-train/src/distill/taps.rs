@@ -80,7 +80,7 @@ pub(super) fn side_by_side(kind: Kind, mut features: Vec<Tensor<2>>) -> Tensor<2
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device};
-    use potstill_nn::batch::{float_tensor, to_host};
+    use potstill_nn::tensors::{float_tensor, to_host};
 
     use super::*;
 

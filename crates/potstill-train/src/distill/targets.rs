@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::model::{EnergyScale, ScaleChange, Tap};
 use potstill_core::{Error, Result, System};
-use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
+use potstill_nn::tensors::float_tensor;
 use potstill_nn::{Batch, Network, Output, parameters};
 
 use super::{Kind, TeacherCache};

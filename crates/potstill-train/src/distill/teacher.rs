@@ -8,8 +8,9 @@ use potstill_core::graph::Graph;
 use potstill_core::model::{Architecture, Tap};
 use potstill_core::{Error, Prediction, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
-use potstill_nn::batch::{Batch, to_host};
+use potstill_nn::batch::Batch;
 use potstill_nn::features::Reduction;
+use potstill_nn::tensors::to_host;
 use potstill_nn::{Model, Output};
 use serde::{Deserialize, Serialize};
 

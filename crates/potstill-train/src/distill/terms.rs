@@ -1,14 +1,14 @@
 //! Terms made ready for the steps: taps resolved, projections placed, teacher labels in the student's units.
 
-use potstill_core::model::{Architecture, EnergyScale, Tap};
 use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
+use potstill_core::model::{Architecture, EnergyScale, Tap};
 use potstill_core::{Error, Result};
-use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
+use potstill_nn::tensors::float_tensor;
 use potstill_nn::{Batch, Network, Output};
 
 use super::compare::{self, Groups};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Gradients, Tensor};
-use potstill_nn::batch::{float_tensor, to_host};
+use potstill_nn::tensors::{float_tensor, to_host};
 use potstill_testkit::golden::{self, Golden};
 use serde_json::Value;
 

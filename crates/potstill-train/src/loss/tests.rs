@@ -1,5 +1,5 @@
 use burn::tensor::{DType, Device};
-use potstill_nn::batch::{float_tensor, to_host};
+use potstill_nn::tensors::{float_tensor, to_host};
 
 use super::*;
 

@@ -4,19 +4,18 @@ mod checkpoints;
 mod term_weights;
 mod validation;
 
-use potstill_nn::Network;
-use potstill_nn::network::gradient_divisors;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Element};
 use potstill_core::metrics::Metrics;
 use potstill_core::model::Header;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{BatchSize, Order, Sampler};
-use potstill_nn::parameters;
+use potstill_nn::networks::gradient_divisors;
+use potstill_nn::{Network, Number, parameters};
 
 use crate::config::TrainingConfig;
 use crate::distill::terms::{Student, Terms};
@@ -28,8 +27,6 @@ use crate::prepared::Split;
 use crate::schedule::Schedule;
 use crate::state::{Identity, Progress};
 use crate::step::{Losses, StepContext};
-use burn::tensor::Element;
-use potstill_nn::Number;
 
 /// Steps whose mean makes one line of `metrics.jsonl`.
 const STEPS_PER_LINE: u64 = 50;

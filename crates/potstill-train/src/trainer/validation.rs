@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use burn::module::Module;
+use burn::tensor::Element;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::{Prediction, Result, System};
-use potstill_nn::batch::to_host;
-use potstill_nn::checkpoint;
 use potstill_nn::model::Model;
-use potstill_nn::parameters;
+use potstill_nn::tensors::to_host;
+use potstill_nn::{Number, checkpoint, parameters};
 use rayon::prelude::*;
 
 use super::{Trainer, mean_report};
@@ -16,8 +16,6 @@ use crate::config::{BestBy, ValidatedWeights};
 use crate::distill::terms::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
 use crate::prepared::{Member, Shard};
-use burn::tensor::Element;
-use potstill_nn::Number;
 
 /// Atoms of one forward pass in validation.
 const ATOMS_PER_BATCH: usize = 400;

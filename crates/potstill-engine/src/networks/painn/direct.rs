@@ -8,7 +8,6 @@ use potstill_kernels::dense::{Dense, Parts};
 use potstill_kernels::rows::padded;
 
 use super::PaiNN;
-use super::buffers::Buffers;
 use crate::buffers::resize;
 use crate::weights::dense;
 
@@ -34,10 +33,15 @@ pub struct GatedBuffers<T> {
 }
 
 impl<T: Number> PaiNN<T> {
-    /// Normalised forces of the head. Shape: `[n_atoms, 3]`.
-    pub(super) fn direct_forces(&self, [first, second]: &[GatedBlock<T>; 2], buffers: &mut Buffers<T>) -> Vec<[T; 3]> {
-        let [middle, last] = &mut buffers.head;
-        first.forward(&buffers.scalar, &buffers.vector, self.wide, middle);
+    /// Normalised forces of the head, from scalars and vectors after the last layer. Shape: `[n_atoms, 3]`.
+    pub(super) fn direct_forces(
+        &self,
+        [first, second]: &[GatedBlock<T>; 2],
+        scalar: &[T],
+        vector: &[T],
+        [middle, last]: &mut [GatedBuffers<T>; 2],
+    ) -> Vec<[T; 3]> {
+        first.forward(scalar, vector, self.wide, middle);
         second.forward(&middle.scalar, &middle.vector, padded(self.h / 2), last);
         let one = padded(1);
         last.vector.chunks_exact(3 * one).map(|rows| [rows[0], rows[one], rows[2 * one]]).collect()

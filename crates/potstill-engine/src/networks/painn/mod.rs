@@ -61,7 +61,7 @@ use super::{Batch, Network, Output};
 use crate::buffers::resize;
 use crate::tasks::{Parts, rows, run};
 
-/// Keeps the norm of a zero vector differentiable.
+/// Makes the norm of a zero vector differentiable.
 const NORM_EPSILON: f64 = 1e-8;
 /// Default limit of the saved activations in bytes.
 const SAVE_AT_MOST: usize = 1 << 30;
@@ -129,7 +129,10 @@ impl<T: Number> Network<T> for PaiNN<T> {
         }
         self.energies(batch, buffers, &mut output.energies);
         match &self.direct {
-            Some(head) => output.direct_forces = Some(self.direct_forces(head, buffers)),
+            Some(blocks) => {
+                let Buffers { scalar, vector, head, .. } = buffers;
+                output.direct_forces = Some(self.direct_forces(blocks, scalar, vector, head));
+            }
             None => self.backward(batch, buffers, &mut output.edge_gradients),
         }
     }

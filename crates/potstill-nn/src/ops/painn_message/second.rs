@@ -1,6 +1,6 @@
 //! The derivatives of the messages' adjoint.
 //!
-//! Those of `⟨X, ∂F/∂x⟩ + ⟨V, ∂F/∂v⟩ + ⟨D, ∂F/∂d⟩ + ⟨U, ∂F/∂u⟩` are, with `y = X f + x D f′` and `z = x f`,
+//! The derivatives of `⟨X, ∂F/∂x⟩ + ⟨V, ∂F/∂v⟩ + ⟨D, ∂F/∂d⟩ + ⟨U, ∂F/∂u⟩` are, with `y = X f + x D f′` and `z = x f`,
 //!
 //! ```text
 //! ŝ: y_a                                       v̂: v y_b + V z_b + u y_c + U z_c

@@ -4,7 +4,7 @@
 //! Networks*, IEEE TNNLS 2022, as the distillation paper's code has it.
 
 use burn::tensor::Tensor;
-use potstill_nn::batch::{float_tensor, int_tensor};
+use potstill_nn::tensors::{float_tensor, int_tensor};
 
 use super::Groups;
 

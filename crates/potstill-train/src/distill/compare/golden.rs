@@ -1,7 +1,7 @@
 //! Values and gradients of the reference implementation, in f64.
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_nn::batch::{float_tensor, int_tensor, to_host};
+use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
 use potstill_testkit::golden;
 
 use super::{Groups, cka, geometric, global, local};

@@ -4,7 +4,7 @@
 //! 2020, as the distillation paper's code has it.
 
 use burn::tensor::Tensor;
-use potstill_nn::layers::scatter::{gather_rows, sum_rows};
+use potstill_nn::tensors::{gather_rows, sum_rows};
 
 use super::{Groups, column};
 use crate::loss::norm;

@@ -74,5 +74,5 @@ impl Groups {
 /// A column of constants beside `like`. Shape: `[n, 1]`.
 fn column(values: Vec<f64>, like: &Tensor<2>) -> Tensor<2> {
     let n = values.len();
-    potstill_nn::batch::float_tensor(values, [n, 1], &like.device(), like.dtype())
+    potstill_nn::tensors::float_tensor(values, [n, 1], &like.device(), like.dtype())
 }

@@ -1,7 +1,7 @@
 //! What holds for any features.
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_nn::batch::{float_tensor, int_tensor, to_host};
+use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
 use rand::{RngExt, SeedableRng};
 
 use super::{Groups, cka, geometric, global, local};

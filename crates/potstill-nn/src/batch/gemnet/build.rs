@@ -1,15 +1,15 @@
-//! Tables from a graph: which slot holds what.
+//! Tables from a graph.
 
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
 use potstill_core::graph::gemnet::{EdgeSet, GemNetGraph, Triplets, offsets};
 
-use super::tables::{AngleFan, AtomFan, EdgeTable, Fan, GemNetTables, QuadrupletTables};
-use crate::batch::{Batch, float_tensor, int_tensor};
-use crate::ops::HostFan;
+use super::{AngleTable, AtomTable, EdgeTable, GemNetTables, InputTable, QuadrupletTables};
+use crate::ops::HostInputs;
+use crate::tensors::{float_tensor, int_tensor};
 
-/// Where tensors go.
+/// Device and type of the tensors.
 struct Place<'a> {
     device: &'a Device,
     dtype: DType,
@@ -42,7 +42,7 @@ impl Slots {
         })
     }
 
-    /// One value for each slot; `fill` where there is none.
+    /// Values of the slots; `fill` where there is none.
     fn spread<T: Copy>(&self, values: &[T], fill: T) -> Vec<T> {
         let mut slots = vec![fill; self.n() * self.width];
         for (entry, slot) in self.pairs() {
@@ -51,26 +51,26 @@ impl Slots {
         slots
     }
 
-    fn fan(&self, inputs: &[u32], place: &Place) -> Fan {
+    fn inputs(&self, inputs: &[u32], place: &Place) -> InputTable {
         let taken = self.spread(&vec![1.0; inputs.len()], 0.0);
         let input = self.spread(inputs, 0);
         let (n, width) = (self.n(), self.width);
         let counts = self.first.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
-        Fan {
+        InputTable {
             n,
             width,
             input: int_tensor(input.iter().map(|&i| i as i32).collect(), place.device),
             taken: float_tensor(taken, [n, 1, width], place.device, place.dtype),
-            host: Arc::new(HostFan { width, input, taken: counts }),
+            host: Arc::new(HostInputs { width, input, taken: counts }),
         }
     }
 }
 
-fn angle_fan(triplets: &Triplets, n_outputs: usize, cosines: &[f64], place: &Place) -> AngleFan {
+fn angle_table(triplets: &Triplets, n_outputs: usize, cosines: &[f64], place: &Place) -> AngleTable {
     let slots = Slots::new(&triplets.output, n_outputs);
     let cosine = slots.spread(cosines, 0.0);
-    AngleFan {
-        fan: slots.fan(&triplets.input, place),
+    AngleTable {
+        inputs: slots.inputs(&triplets.input, place),
         cosine: float_tensor(cosine, [slots.n(), 1, slots.width], place.device, place.dtype),
     }
 }
@@ -85,7 +85,7 @@ fn edge_table(edges: &EdgeSet, place: &Place) -> EdgeTable {
 }
 
 /// Edges of each atom in slots, and the inputs of each of those edges in slots of theirs.
-fn atom_fan(edges: &EdgeSet, triplets: &Triplets, cosines: &[f64], n_atoms: usize, place: &Place) -> AtomFan {
+fn atom_table(edges: &EdgeSet, triplets: &Triplets, cosines: &[f64], n_atoms: usize, place: &Place) -> AtomTable {
     let by_atom = Slots::new(&edges.target, n_atoms);
     let by_edge = Slots::new(&triplets.output, edges.n_edges());
     let (n, width) = (n_atoms * by_atom.width, by_edge.width);
@@ -102,9 +102,9 @@ fn atom_fan(edges: &EdgeSet, triplets: &Triplets, cosines: &[f64], n_atoms: usiz
     let edge_numbers: Vec<u32> = (0..edges.n_edges() as u32).collect();
     let tensor = |values| float_tensor(values, [n, 1, width], place.device, place.dtype);
     let numbers = input.iter().map(|&i| i as i32).collect();
-    let host = Arc::new(HostFan { width, input, taken: counts });
-    let fan = Fan { n, width, input: int_tensor(numbers, place.device), taken: tensor(taken), host };
-    AtomFan { edges: by_atom.fan(&edge_numbers, place), triplets: AngleFan { fan, cosine: tensor(cosine) } }
+    let host = Arc::new(HostInputs { width, input, taken: counts });
+    let inputs = InputTable { n, width, input: int_tensor(numbers, place.device), taken: tensor(taken), host };
+    AtomTable { edges: by_atom.inputs(&edge_numbers, place), triplets: AngleTable { inputs, cosine: tensor(cosine) } }
 }
 
 impl GemNetTables {
@@ -117,25 +117,25 @@ impl GemNetTables {
         let edge_to_atom = graph.a2ee2a.as_ref().zip(graph.e2a.as_ref().zip(angles.e2a.as_ref()));
         Self {
             reverse: int_tensor(graph.reverse.iter().map(|&r| r as i32).collect(), device),
-            edge_to_edge: angle_fan(&graph.e2e, n_edges, &angles.e2e, place),
+            edge_to_edge: angle_table(&graph.e2e, n_edges, &angles.e2e, place),
             atom_edge: graph.a2ee2a.as_ref().map(|edges| edge_table(edges, place)),
-            atom_to_edge: atom_to_edge.map(|(triplets, cosines)| angle_fan(triplets, n_edges, cosines, place)),
+            atom_to_edge: atom_to_edge.map(|(triplets, cosines)| angle_table(triplets, n_edges, cosines, place)),
             edge_to_atom: edge_to_atom
-                .map(|(edges, (triplets, cosines))| atom_fan(edges, triplets, cosines, n_atoms, place)),
+                .map(|(edges, (triplets, cosines))| atom_table(edges, triplets, cosines, n_atoms, place)),
             atom_to_atom: graph.a2a.as_ref().map(|edges| {
                 let numbers: Vec<u32> = (0..edges.n_edges() as u32).collect();
-                (edge_table(edges, place), Slots::new(&edges.target, n_atoms).fan(&numbers, place))
+                (edge_table(edges, place), Slots::new(&edges.target, n_atoms).inputs(&numbers, place))
             }),
             quadruplets: quadruplets(graph, &angles, place),
         }
     }
 
     /// Tables of a batch that sees no neighbours of neighbours.
-    pub(super) fn empty(batch: &Batch) -> Self {
-        let place = &Place { device: &batch.device, dtype: batch.dtype };
+    pub(crate) fn empty(n_edges: usize, device: &Device, dtype: DType) -> Self {
+        let place = &Place { device, dtype };
         Self {
-            reverse: int_tensor((0..batch.n_edges as i32).collect(), place.device),
-            edge_to_edge: angle_fan(&Triplets::default(), batch.n_edges, &[], place),
+            reverse: int_tensor((0..n_edges as i32).collect(), place.device),
+            edge_to_edge: angle_table(&Triplets::default(), n_edges, &[], place),
             atom_edge: None,
             atom_to_edge: None,
             edge_to_atom: None,
@@ -168,8 +168,8 @@ fn quadruplets(
     let tensor = |values| float_tensor(values, [n, 1, width], place.device, place.dtype);
     Some(QuadrupletTables {
         inner_distance: float_tensor(inner.distances(), [inner.n_edges(), 1], place.device, place.dtype),
-        incoming: angle_fan(before, inner.n_edges(), &angles.abd, place),
-        outgoing: angle_fan(after, graph.main.n_edges(), &angles.cab, place),
+        incoming: angle_table(before, inner.n_edges(), &angles.abd, place),
+        outgoing: angle_table(after, graph.main.n_edges(), &angles.cab, place),
         dihedral: tensor(dihedral),
         taken: tensor(taken),
     })

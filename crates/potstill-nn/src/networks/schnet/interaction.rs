@@ -5,13 +5,13 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::plain::{self, EdgeBasis, EdgeRows};
 use crate::batch::Batch;
 use crate::layers::Dense;
-use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
-use crate::layers::scatter::{gather_rows, sum_rows};
 use crate::ops::{FilteredEdges, LengthBasis, convolve, convolve_adjoint, edge_filters};
+use crate::tensors::{shifted_softplus, shifted_softplus_derivative};
 
-/// One interaction block.
+/// Interaction block.
 #[derive(Module, Debug)]
 pub struct Interaction {
     /// First layer of the filter network, `n_gaussians → n_filters`.
@@ -26,48 +26,41 @@ pub struct Interaction {
     pub output: Dense,
 }
 
-/// What filters are functions of, for all blocks.
+/// Arguments of the filters, for all blocks.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "one for each batch, never in an array")]
 pub(super) enum Expansion {
-    /// For the fused operations: a row for each length that an edge has.
+    /// Gaussians and cutoff function with a row for each length that an edge has, for the fused operations.
     Lengths { edges: Arc<FilteredEdges>, basis: LengthBasis },
-    /// A row for each edge, of the Gaussians and of the cutoff function.
-    Edges { gaussians: Tensor<2>, cutoff: Tensor<2>, slopes: Option<Slopes> },
+    /// Gaussians and cutoff function with a row for each edge.
+    Edges(EdgeBasis),
 }
 
-/// Derivatives of an expansion with respect to the distance.
-#[derive(Debug, Clone)]
-pub(super) struct Slopes {
-    pub gaussians: Tensor<2>,
-    pub cutoff: Tensor<2>,
-}
-
-/// What the adjoint of one block needs of its forward pass.
+/// Intermediates of a block's forward pass that its adjoint reads.
 #[derive(Debug, Clone)]
 pub(super) struct Saved {
     message: Tensor<2>,
     sent: Option<Sent>,
 }
 
-/// What was sent: to atoms at once, or along edges.
+/// Intermediates of the convolution: of the fused operation, or with a row for each edge.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "one for each block, beside arrays a thousand times as large")]
 enum Sent {
     Fused { sent: Tensor<2>, filters: Tensor<2> },
-    Plain { filter_hidden: Tensor<2>, raw_filters: Tensor<2>, source_rows: Tensor<2> },
+    Plain(EdgeRows),
 }
 
-/// Gradients that a block hands back.
+/// Gradients with respect to a block's inputs.
 pub(super) struct BlockAdjoint {
     /// Of the distance of each edge. Shape: `[n_edges, 1]`.
     pub distance: Tensor<2>,
-    /// Of what the atoms sent. Shape: `[n_atoms, n_filters]`.
+    /// Of the rows that atoms sent. Shape: `[n_atoms, n_filters]`.
     pub sent: Tensor<2>,
 }
 
 impl Interaction {
-    /// The block's change of `node`, and what its adjoint needs.
+    /// Change of `node` by the block, and intermediates for its adjoint.
     pub(super) fn forward(&self, batch: &Batch, expansion: &Expansion, node: &Tensor<2>) -> (Tensor<2>, Saved) {
         let (summed, sent) = self.convolution(batch, expansion, node);
         let message = self.message.forward(summed);
@@ -86,13 +79,9 @@ impl Interaction {
                 let summed = convolve(&sent, &filters, edges).unwrap_or_else(|| unreachable!("made for the CPU"));
                 (summed, Some(Sent::Fused { sent, filters }))
             }
-            Expansion::Edges { gaussians, cutoff, .. } => {
-                let filter_hidden = self.filter_in.forward(gaussians.clone());
-                let raw_filters = self.filter_out.forward(shifted_softplus(filter_hidden.clone()));
-                let source_rows = gather_rows(sent, batch.source.clone());
-                let messages = source_rows.clone() * (raw_filters.clone() * cutoff.clone());
-                let summed = sum_rows(messages, batch.target.clone(), batch.n_atoms);
-                (summed, Some(Sent::Plain { filter_hidden, raw_filters, source_rows }))
+            Expansion::Edges(basis) => {
+                let (summed, rows) = plain::convolve([&self.filter_in, &self.filter_out], batch, basis, sent);
+                (summed, Some(Sent::Plain(rows)))
             }
         }
     }
@@ -114,29 +103,20 @@ impl Interaction {
         batch: &Batch,
         expansion: &Expansion,
         saved: Saved,
-        output_bar: Tensor<2>,
+        output_gradient: Tensor<2>,
     ) -> BlockAdjoint {
-        let message_bar = self.output.adjoint(output_bar) * shifted_softplus_derivative(saved.message);
-        let summed_bar = self.message.adjoint(message_bar);
+        let message_gradient = self.output.adjoint(output_gradient) * shifted_softplus_derivative(saved.message);
+        let summed_gradient = self.message.adjoint(message_gradient);
         match (saved.sent, expansion) {
             (Some(Sent::Fused { sent, filters }), Expansion::Lengths { edges, .. }) => {
-                let (sent, distance) = convolve_adjoint([&summed_bar, &sent, &filters], edges)
+                let (sent, distance) = convolve_adjoint([&summed_gradient, &sent, &filters], edges)
                     .unwrap_or_else(|| unreachable!("made for the CPU"));
                 BlockAdjoint { distance, sent }
             }
-            (
-                Some(Sent::Plain { filter_hidden, raw_filters, source_rows }),
-                Expansion::Edges { cutoff, slopes: Some(slopes), .. },
-            ) => {
-                let edge_bar = gather_rows(summed_bar, batch.target.clone());
-                let filters_bar = edge_bar.clone() * source_rows;
-                let rows_bar = edge_bar * (raw_filters.clone() * cutoff.clone());
-                let sent = sum_rows(rows_bar, batch.source.clone(), batch.n_atoms);
-                let cutoff_bar = (filters_bar.clone() * raw_filters).sum_dim(1);
-                let raw_bar = filters_bar * cutoff.clone();
-                let hidden_bar = self.filter_out.adjoint(raw_bar) * shifted_softplus_derivative(filter_hidden);
-                let along_basis = (self.filter_in.adjoint(hidden_bar) * slopes.gaussians.clone()).sum_dim(1);
-                BlockAdjoint { distance: along_basis + cutoff_bar * slopes.cutoff.clone(), sent }
+            (Some(Sent::Plain(rows)), Expansion::Edges(basis)) => {
+                let layers = [&self.filter_in, &self.filter_out];
+                let (distance, sent) = plain::convolve_adjoint(layers, batch, basis, rows, summed_gradient);
+                BlockAdjoint { distance, sent }
             }
             _ => unreachable!("both from one forward pass with edges and forces"),
         }

@@ -10,14 +10,12 @@
 //! | `cutoff`, `max_neighbors` | c_emb; the main graph | |
 //! | quadruplets, `edge_to_edge`, `atom_to_edge`, `edge_to_atom`, `atom_to_atom` | qint, tint, aeint, eaint, aint | |
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | `layers` | linear maps, residuals, scale factors and their fit |
 //! | `angular` | functions of one and two angles |
 //! | `bases` | radial and angular bases, shared projections |
 //! | `names` | the names of parameters in the reference's checkpoints |
-//! | `tables` | neighbours of neighbours as padded tables |
-//! | `host` | those tables from a graph |
 //! | `interactions` | messages along triplets, quadruplets, pairs |
 //! | `blocks` | interaction and output blocks |
 //!
@@ -29,11 +27,9 @@
 mod angular;
 mod bases;
 mod blocks;
-mod host;
 mod interactions;
 mod layers;
 pub(crate) mod names;
-mod tables;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -44,15 +40,15 @@ pub use self::blocks::{InteractionBlock, OutputBlock};
 use self::blocks::{State, edge_embedding};
 pub use self::layers::{Residual, ScaleFit};
 use self::layers::{activated, apply, linear};
-pub use self::tables::GemNetTables;
 use crate::batch::Batch;
+use crate::batch::gemnet::GemNetTables;
 use crate::features::Features;
 use crate::init::{Init, Initializer};
-use crate::layers::scatter::{gather_rows, sum_rows};
 use crate::layers::{Dense, Embedding};
-use crate::network::Output;
+use crate::output::Output;
+use crate::tensors::{gather_rows, sum_rows};
 
-/// Joins what all output blocks say.
+/// Joins the contributions of all output blocks.
 #[derive(Module, Debug)]
 pub struct GlobalOutput {
     /// `(n_blocks + 1)·c → c`.
@@ -77,7 +73,7 @@ impl GlobalOutput {
     }
 }
 
-/// The network.
+/// GemNet-OC with its weights.
 #[derive(Module, Debug)]
 pub struct GemNetOC {
     /// Row `Z − 1` starts the features of element `Z`. Shape: `[83, atom_channels]`.
@@ -99,7 +95,7 @@ pub struct GemNetOC {
 }
 
 impl GemNetOC {
-    /// A network with fresh weights: semi-orthogonal matrices with normalised rows, embeddings uniform within ±√3.
+    /// Network with fresh weights: semi-orthogonal matrices with normalised rows, embeddings uniform within ±√3.
     pub fn new(config: &GemNetOCConfig, rng: &mut Initializer) -> Self {
         let (atom, edge) = (config.atom_channels, config.edge_channels);
         Self {
@@ -121,12 +117,12 @@ impl GemNetOC {
 
     /// Energies, direct forces when asked, and the features at `taps`, in normalised units.
     ///
-    /// The batch must have been drawn by this network's graph rule; without its tables nothing but atoms is seen.
+    /// The batch must come from this network's graph rule; without its tables only atoms are seen.
     pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
         self.run(batch, forces, taps, None)
     }
 
-    /// A forward pass that fits every scale factor that `fit` does not know yet.
+    /// Forward pass that fits every scale factor that `fit` does not know yet.
     pub fn fit_scales(&self, batch: &Batch, fit: &ScaleFit) {
         self.run(batch, Forces::Direct, &[], Some(fit));
     }
@@ -136,7 +132,7 @@ impl GemNetOC {
         let tables = match &batch.gemnet {
             Some(tables) => tables.as_ref(),
             None => {
-                empty = GemNetTables::empty(batch);
+                empty = GemNetTables::empty(batch.n_edges, &batch.device, batch.dtype);
                 &empty
             }
         };

@@ -13,6 +13,7 @@
 //! distillation checkpoints do. Forces are `−∂E/∂r` by explicit adjoints.
 
 mod interaction;
+mod plain;
 
 use std::sync::Arc;
 
@@ -22,22 +23,23 @@ use potstill_core::model::{Forces, SchNetConfig, Tap};
 use potstill_kernels::radial::Gaussians;
 
 pub use self::interaction::Interaction;
-use self::interaction::{Expansion, Saved, Slopes};
-use crate::batch::{Batch, float_tensor};
+use self::interaction::{Expansion, Saved};
+use self::plain::EdgeBasis;
+use crate::batch::Batch;
 use crate::features::Features;
 use crate::init::{Init, Initializer};
-use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
 use crate::layers::radial::{cosine_cutoff, cosine_cutoff_derivative, gaussian_slopes, gaussian_values};
 use crate::layers::{Dense, Embedding};
-use crate::network::Output;
 use crate::ops::{FilteredEdges, LengthBasis, on_host};
+use crate::output::Output;
+use crate::tensors::{float_tensor, shifted_softplus, shifted_softplus_derivative};
 
-/// The network.
+/// SchNet with its weights.
 #[derive(Module, Debug)]
 pub struct SchNet {
     /// Row `Z` starts the features of element `Z`. Shape: `[100, hidden_channels]`.
     pub embedding: Embedding,
-    /// The interaction blocks, first to last.
+    /// Interaction blocks, first to last.
     pub interactions: Vec<Interaction>,
     /// `hidden_channels → hidden_channels/2` of the energy head.
     pub energy_in: Dense,
@@ -50,7 +52,7 @@ pub struct SchNet {
 }
 
 impl SchNet {
-    /// A network with fresh weights: Xavier-uniform matrices, zero biases, standard normal embeddings.
+    /// Network with fresh weights: Xavier-uniform matrices, zero biases, standard normal embeddings.
     pub fn new(config: &SchNetConfig, rng: &mut Initializer) -> Self {
         let (h, f) = (config.hidden_channels, config.n_filters);
         let xavier = Init::XavierUniform;
@@ -97,17 +99,17 @@ impl SchNet {
         output
     }
 
-    /// What filters are functions of, with derivatives where `slopes`.
+    /// Arguments of the filters, with derivatives where `slopes`.
     fn expand(&self, batch: &Batch, slopes: bool) -> Expansion {
         let geometry = batch.host.as_ref().filter(|_| on_host(&batch.distance) && batch.n_edges > 0);
         let Some(geometry) = geometry else {
             let distance = || batch.distance.clone();
             let gaussians = gaussian_values(&self.basis, distance());
-            let slopes = slopes.then(|| Slopes {
-                gaussians: gaussian_slopes(&self.basis, distance(), gaussians.clone()),
-                cutoff: cosine_cutoff_derivative(distance(), self.cutoff),
+            let slopes = slopes.then(|| {
+                let gaussians = gaussian_slopes(&self.basis, distance(), gaussians.clone());
+                [gaussians, cosine_cutoff_derivative(distance(), self.cutoff)]
             });
-            return Expansion::Edges { gaussians, cutoff: cosine_cutoff(distance(), self.cutoff), slopes };
+            return Expansion::Edges(EdgeBasis { gaussians, cutoff: cosine_cutoff(distance(), self.cutoff), slopes });
         };
         let edges = FilteredEdges::new(batch.ends.clone(), batch.n_atoms, &geometry.distance);
         let n_lengths = edges.lengths().len();
@@ -128,18 +130,18 @@ impl SchNet {
             return batch.zeros([0, 3]);
         }
         let ones = batch.zeros([batch.n_atoms, 1]).add_scalar(1.0);
-        let hidden_bar = self.energy_out.adjoint(ones) * shifted_softplus_derivative(hidden);
-        let mut node_bar = self.energy_in.adjoint(hidden_bar);
-        let mut distance_bar = batch.zeros([batch.n_edges, 1]);
+        let hidden_gradient = self.energy_out.adjoint(ones) * shifted_softplus_derivative(hidden);
+        let mut node_gradient = self.energy_in.adjoint(hidden_gradient);
+        let mut distance_gradient = batch.zeros([batch.n_edges, 1]);
         for (i, (block, saved)) in self.interactions.iter().zip(saved).enumerate().rev() {
-            let adjoint = block.adjoint(batch, expansion, saved, node_bar.clone());
-            distance_bar = distance_bar + adjoint.distance;
+            let adjoint = block.adjoint(batch, expansion, saved, node_gradient.clone());
+            distance_gradient = distance_gradient + adjoint.distance;
             // The embedding does not depend on positions.
             if i > 0 {
-                node_bar = node_bar + block.source.adjoint(adjoint.sent);
+                node_gradient = node_gradient + block.source.adjoint(adjoint.sent);
             }
         }
-        batch.direction.clone() * distance_bar
+        batch.direction.clone() * distance_gradient
     }
 }
 

@@ -4,17 +4,17 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
+use potstill_core::model::GemNetOCConfig;
 
 use super::bases::{QuadrupletValues, TripletValues};
 use super::layers::{Scale, ScaleFit, activated, linear};
-use super::tables::{EdgeTable, Fan, QuadrupletTables};
+use crate::batch::gemnet::{EdgeTable, InputTable, QuadrupletTables};
 use crate::init::Initializer;
 use crate::layers::Dense;
-use crate::layers::scatter::gather_rows;
 use crate::ops::{angular_sum, dihedral_sum};
-use potstill_core::model::GemNetOCConfig;
+use crate::tensors::gather_rows;
 
-/// A sum over triplets, bilinear in the input's features and the angular basis.
+/// Sum over triplets, bilinear in the input's features and the angular basis.
 #[derive(Module, Debug)]
 pub struct Triplets {
     /// `input → input`.
@@ -57,27 +57,27 @@ impl Triplets {
         }
     }
 
-    /// `inputs` are features of edges, or of atoms that `sources` spreads over edges. `fan` lists the inputs of each slot
-    /// of `circular`; where several slots belong to one output, `coefficients` has them side by side.
+    /// Features of each output edge. `x` are features of edges, or of atoms that `sources` spreads over edges. `inputs` lists the inputs
+    /// of each slot of `circular`; where several slots belong to one output, `coefficients` has them side by side.
     ///
     /// Shape: `[n_outputs, output]`; `reverse` maps each output edge to its reverse.
     pub(super) fn forward(
         &self,
-        inputs: &Tensor<2>,
+        x: &Tensor<2>,
         sources: Option<&EdgeTable>,
         values: &TripletValues,
-        fan: &Fan,
+        inputs: &InputTable,
         reverse: &Tensor<1, Int>,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
-        let mut x = activated(&self.input, inputs.clone());
+        let mut x = activated(&self.input, x.clone());
         if let Some(edges) = sources {
             x = gather_rows(x, edges.source.clone());
         }
         let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
-        let z = self.bilinear.forward(sum_over_triplets(&x, values, fan));
-        let reference = fit.map(|_| fan.taken_rows(gather_rows(x, fan.input.clone())));
+        let z = self.bilinear.forward(sum_over_triplets(&x, values, inputs));
+        let reference = fit.map(|_| inputs.taken_rows(gather_rows(x, inputs.input.clone())));
         let z = self.scale_sum.apply(z, reference.as_ref(), fit);
         match &self.up_reverse {
             Some(up_reverse) => both_ways(&self.up, up_reverse, z, reverse),
@@ -87,14 +87,14 @@ impl Triplets {
 }
 
 /// `Σ basis(θ) ⊗ x`, contracted with the coefficients of each output. Shape: `[n, circular_channels · c]`.
-fn sum_over_triplets(x: &Tensor<2>, values: &TripletValues, fan: &Fan) -> Tensor<2> {
-    let sum = angular_sum(x, &values.circular, &values.coefficients, &fan.host);
-    sum.unwrap_or_else(|| portable_triplets(x, values, fan))
+fn sum_over_triplets(x: &Tensor<2>, values: &TripletValues, inputs: &InputTable) -> Tensor<2> {
+    let sum = angular_sum(x, &values.circular, &values.coefficients, &inputs.host);
+    sum.unwrap_or_else(|| portable_triplets(x, values, inputs))
 }
 
-fn portable_triplets(x: &Tensor<2>, values: &TripletValues, fan: &Fan) -> Tensor<2> {
+fn portable_triplets(x: &Tensor<2>, values: &TripletValues, inputs: &InputTable) -> Tensor<2> {
     let ([n, circular, s], channels) = (values.coefficients.dims(), x.dims()[1]);
-    let sums = fan.outer_sum(&values.circular, x.clone());
+    let sums = inputs.outer_sum(&values.circular, x.clone());
     let z = values.coefficients.clone().matmul(sums.reshape([n, s, channels]));
     z.reshape([n, circular * channels])
 }
@@ -106,7 +106,7 @@ fn both_ways(up: &Dense, up_reverse: &Dense, x: Tensor<2>, reverse: &Tensor<1, I
     (own + other).mul_scalar(FRAC_1_SQRT_2)
 }
 
-/// A sum over quadruplets.
+/// Sum over quadruplets.
 #[derive(Module, Debug)]
 pub struct Quadruplets {
     /// `edge → edge`.
@@ -161,8 +161,8 @@ impl Quadruplets {
         let x = activated(&self.input, edge.clone());
         let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
-        let x = gather_rows(x, tables.incoming.fan.input.clone());
-        let x = self.scale_circular.gate_slots(&x, &values.circular, &self.circular, &tables.incoming.fan, fit);
+        let x = gather_rows(x, tables.incoming.inputs.input.clone());
+        let x = self.scale_circular.gate_slots(&x, &values.circular, &self.circular, &tables.incoming.inputs, fit);
 
         let z = sum_over_quadruplets(x.clone(), values, tables);
         let reference = fit.map(|_| tables.quadruplet_rows(x));
@@ -177,7 +177,7 @@ impl Quadruplets {
 /// each pair (`c → a`, `b → a`) first: as many products as quadruplets, but each with `n_spherical` functions instead of
 /// their square. Shape: `[n_incoming_slots, c]` to `[n_edges, spherical_channels · c]`.
 fn sum_over_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &QuadrupletTables) -> Tensor<2> {
-    let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+    let (incoming, outgoing) = (&tables.incoming.inputs, &tables.outgoing.inputs);
     if values.spherical.outer {
         let (dihedral, polar) = (&values.spherical.dihedral, &values.spherical.polar[0]);
         let sum = dihedral_sum(&x, dihedral, polar, &values.coefficients, &outgoing.host, &incoming.host);
@@ -190,7 +190,7 @@ fn sum_over_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &Quadru
 
 fn portable_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &QuadrupletTables) -> Tensor<2> {
     let channels = x.dims()[1];
-    let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+    let (incoming, outgoing) = (&tables.incoming.inputs, &tables.outgoing.inputs);
     let [n_pairs, n_f, width] = values.spherical.dihedral.dims();
     let inner = gather_rows(x.reshape([incoming.n, width * channels]), outgoing.input.clone());
     let sums = values.spherical.dihedral.clone().matmul(inner.reshape([n_pairs, width, channels]));
@@ -213,7 +213,7 @@ fn portable_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &Quadru
     z.reshape([outgoing.n, spherical * channels])
 }
 
-/// A sum over pairs of atoms.
+/// Sum over pairs of atoms.
 #[derive(Module, Debug)]
 pub struct Pairs {
     /// `atom → pair_in`.
@@ -237,20 +237,20 @@ impl Pairs {
         }
     }
 
-    /// `radial` is by atom and slot of `fan`. Shape: `[n_atoms, atom]` to the same.
+    /// `radial` is by atom and slot of `inputs`. Shape: `[n_atoms, atom]` to the same.
     pub(super) fn forward(
         &self,
         atom: &Tensor<2>,
         radial: &Tensor<3>,
         edges: &EdgeTable,
-        fan: &Fan,
+        inputs: &InputTable,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let x = gather_rows(activated(&self.down, atom.clone()), edges.source.clone());
         let channels = x.dims()[1];
-        let z = fan.outer_sum(radial, x.clone());
+        let z = inputs.outer_sum(radial, x.clone());
         let n_radial = z.dims()[1];
-        let z = self.bilinear.forward(z.reshape([fan.n, n_radial * channels]));
+        let z = self.bilinear.forward(z.reshape([inputs.n, n_radial * channels]));
         activated(&self.up, self.scale_sum.apply(z, Some(&x), fit))
     }
 }
@@ -262,8 +262,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::batch::{Batch, to_host};
-    use crate::gemnet_oc::angular::Spherical;
+    use crate::batch::Batch;
+    use crate::networks::gemnet_oc::angular::Spherical;
+    use crate::tensors::to_host;
     use potstill_core::model::Architecture;
 
     /// Three systems of different sizes, so that tables have empty slots.
@@ -307,14 +308,14 @@ mod tests {
     fn fused_sums_over_triplets_agree_with_plain_ones() {
         let batch = batch();
         let tables = batch.gemnet.as_ref().expect("tables");
-        let (triplets, atoms) = (&tables.edge_to_edge.fan, tables.edge_to_atom.as_ref().expect("a fan"));
-        let slots = [(triplets, triplets.n, 1), (&atoms.triplets.fan, atoms.edges.n, atoms.edges.width)];
-        for (fan, n, rows) in slots {
-            let circular = random([fan.n, 3, fan.width], 4) * fan.taken.clone();
+        let (triplets, atoms) = (&tables.edge_to_edge.inputs, tables.edge_to_atom.as_ref().expect("edges and atoms"));
+        let slots = [(triplets, triplets.n, 1), (&atoms.triplets.inputs, atoms.edges.n, atoms.edges.width)];
+        for (inputs, n, rows) in slots {
+            let circular = random([inputs.n, 3, inputs.width], 4) * inputs.taken.clone();
             let values =
                 |coefficients| TripletValues { radial: random([1, 1], 5), coefficients, circular: circular.clone() };
-            let fused = |x: &Tensor<2>, c: Tensor<3>| sum_over_triplets(x, &values(c), fan);
-            let plain = |x: &Tensor<2>, c: Tensor<3>| portable_triplets(x, &values(c), fan);
+            let fused = |x: &Tensor<2>, c: Tensor<3>| sum_over_triplets(x, &values(c), inputs);
+            let plain = |x: &Tensor<2>, c: Tensor<3>| portable_triplets(x, &values(c), inputs);
             same([batch.n_edges, 5], [n, 2, 3 * rows], [&fused, &plain]);
         }
     }
@@ -324,7 +325,7 @@ mod tests {
         let batch = batch();
         let tables = batch.gemnet.as_ref().expect("tables");
         let tables = tables.quadruplets.as_ref().expect("quadruplets");
-        let (incoming, outgoing) = (&tables.incoming.fan, &tables.outgoing.fan);
+        let (incoming, outgoing) = (&tables.incoming.inputs, &tables.outgoing.inputs);
         let dihedral = random([outgoing.n * outgoing.width, 3, incoming.width], 4) * tables.taken.clone();
         let polar = random([outgoing.n, 3, outgoing.width], 5) * outgoing.taken.clone();
         let values = |coefficients| QuadrupletValues {

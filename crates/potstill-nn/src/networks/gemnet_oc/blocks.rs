@@ -1,20 +1,20 @@
-//! What is repeated: interaction blocks, atom updates, outputs.
+//! Interaction blocks, atom updates and output blocks.
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use potstill_core::model::{Forces, GemNetOCConfig};
 
 use super::bases::BasisValues;
 use super::interactions::{Pairs, Quadruplets, Triplets};
 use super::layers::{Residual, Scale, ScaleFit, activated, apply, linear};
-use super::tables::GemNetTables;
 use crate::batch::Batch;
+use crate::batch::gemnet::GemNetTables;
 use crate::init::Initializer;
 use crate::layers::Dense;
-use crate::layers::scatter::sum_rows;
 use crate::ops::{Ends, gate, join_silu};
-use potstill_core::model::{Forces, GemNetOCConfig};
+use crate::tensors::sum_rows;
 
 /// Features between two blocks.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl AtomUpdate {
     }
 }
 
-/// One interaction block.
+/// Interaction block.
 #[derive(Module, Debug)]
 pub struct InteractionBlock {
     /// `edge → edge`, past all messages.
@@ -155,15 +155,16 @@ impl InteractionBlock {
         let mut x = activated(&self.skip, edge.clone());
         let reverse = &tables.reverse;
         if let Some(values) = &bases.edge_to_edge {
-            x = x + self.edge_to_edge.forward(edge, None, values, &tables.edge_to_edge.fan, reverse, fit);
+            x = x + self.edge_to_edge.forward(edge, None, values, &tables.edge_to_edge.inputs, reverse, fit);
         }
         if let (Some(layer), Some(values), Some(tables)) = (&self.quadruplets, &bases.quadruplets, &tables.quadruplets)
         {
             x = x + layer.forward(edge, values, tables, reverse, fit);
         }
-        if let (Some(layer), Some(values), Some(fan)) = (&self.atom_to_edge, &bases.atom_to_edge, &tables.atom_to_edge)
+        if let (Some(layer), Some(values), Some(inputs)) =
+            (&self.atom_to_edge, &bases.atom_to_edge, &tables.atom_to_edge)
         {
-            x = x + layer.forward(atom, tables.atom_edge.as_ref(), values, &fan.fan, reverse, fit);
+            x = x + layer.forward(atom, tables.atom_edge.as_ref(), values, &inputs.inputs, reverse, fit);
         }
         let terms = 2 + usize::from(self.quadruplets.is_some()) + usize::from(self.atom_to_edge.is_some());
         x.mul_scalar(1.0 / (terms as f64).sqrt())
@@ -178,21 +179,22 @@ impl InteractionBlock {
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let mut sum = atom.clone();
-        if let (Some(layer), Some(values), Some(fan)) = (&self.edge_to_atom, &bases.edge_to_atom, &tables.edge_to_atom)
+        if let (Some(layer), Some(values), Some(inputs)) =
+            (&self.edge_to_atom, &bases.edge_to_atom, &tables.edge_to_atom)
         {
-            sum = sum + layer.forward(edge, None, values, &fan.triplets.fan, &tables.reverse, fit);
+            sum = sum + layer.forward(edge, None, values, &inputs.triplets.inputs, &tables.reverse, fit);
         }
-        if let (Some(layer), Some(radial), Some((edges, fan))) =
+        if let (Some(layer), Some(radial), Some((edges, inputs))) =
             (&self.atom_to_atom, &bases.atom_to_atom, &tables.atom_to_atom)
         {
-            sum = sum + layer.forward(&atom, radial, edges, fan, fit);
+            sum = sum + layer.forward(&atom, radial, edges, inputs, fit);
         }
         let terms = 1 + usize::from(self.edge_to_atom.is_some()) + usize::from(self.atom_to_atom.is_some());
         sum.mul_scalar(1.0 / (terms as f64).sqrt())
     }
 }
 
-/// What one output block adds to the features of the heads.
+/// Contribution of an output block to the features of the heads.
 #[derive(Module, Debug)]
 pub struct OutputBlock {
     /// From edges to atoms.

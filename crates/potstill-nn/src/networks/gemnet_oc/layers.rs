@@ -5,20 +5,20 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use potstill_core::model::ScaleFactors;
 
-use super::tables::Fan;
-use crate::batch::to_host;
+use crate::batch::gemnet::InputTable;
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
 use crate::ops::{dense_silu, gate, residual};
-use potstill_core::model::ScaleFactors;
+use crate::tensors::to_host;
 
-/// A linear map without bias, initialised as the paper says.
+/// Linear map without bias, initialised as in the paper.
 pub(super) fn linear(input: usize, output: usize, rng: &mut Initializer) -> Dense {
     Dense::new(input, output, false, Init::HeOrthogonal, rng)
 }
 
-/// A linear map without bias, then the activation.
+/// Linear map without bias, followed by the activation.
 pub(super) fn activated(dense: &Dense, x: Tensor<2>) -> Tensor<2> {
     dense_silu(&x, &dense.weight.val())
 }
@@ -46,12 +46,12 @@ impl Residual {
     }
 }
 
-/// One residual after the other.
+/// Residuals, one after the other.
 pub(super) fn apply(residuals: &[Residual], x: Tensor<2>) -> Tensor<2> {
     residuals.iter().fold(x, |x, residual| residual.forward(x))
 }
 
-/// A constant factor that brings the variance of what it multiplies to that of a reference.
+/// Constant factor that brings the variance of its operand to that of a reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     name: String,
@@ -59,7 +59,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// The factor of that name; 1 when `factors` has none.
+    /// Factor of that name; 1 when `factors` has none.
     pub(super) fn new(name: String, factors: &ScaleFactors) -> Self {
         let value = factors.get(&name);
         Self { name, value }
@@ -94,7 +94,7 @@ impl Scale {
         x: &Tensor<2>,
         basis: &Tensor<2>,
         dense: &Dense,
-        slots: &Fan,
+        slots: &InputTable,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let Some(known) = fit else { return self.gate(x, basis, dense, None) };

@@ -1,15 +1,16 @@
 //! Neighbours of neighbours as padded tables, so that sums over them are small dense products.
 //!
-//! Row `o` of a [`Fan`] lists the inputs of one output in `width` slots; slots beyond the last input point at row 0 and
+//! Row `o` of an [`InputTable`] lists the inputs of one output in `width` slots; slots beyond the last input point at row 0 and
 //! carry a basis of zeros.
+
+mod build;
 
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor};
 
-use crate::batch::{int_tensor, to_host};
-use crate::layers::scatter::gather_rows;
-use crate::ops::HostFan;
+use crate::ops::HostInputs;
+use crate::tensors::{gather_rows, int_tensor, to_host};
 
 /// Edges beside the main graph.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub struct EdgeTable {
 
 /// Inputs of each output.
 #[derive(Debug, Clone)]
-pub struct Fan {
+pub struct InputTable {
     /// Number of outputs.
     pub n: usize,
     /// Slots of each output.
@@ -33,11 +34,11 @@ pub struct Fan {
     pub input: Tensor<1, Int>,
     /// 1 where a slot is taken, else 0. Shape: `[n, 1, width]`.
     pub taken: Tensor<3>,
-    /// The same on the host.
-    pub host: Arc<HostFan>,
+    /// Inputs on the host.
+    pub host: Arc<HostInputs>,
 }
 
-impl Fan {
+impl InputTable {
     /// `Σ_inputs basis ⊗ x`. Shape: `[n, s, width]` and `[n_inputs, c]` to `[n, s, c]`.
     pub fn outer_sum(&self, basis: &Tensor<3>, x: Tensor<2>) -> Tensor<3> {
         let channels = x.dims()[1];
@@ -46,7 +47,7 @@ impl Fan {
     }
 
     /// Rows of taken slots only. Shape: `[n · width, c]` to `[n_inputs, c]`.
-    pub(super) fn taken_rows(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn taken_rows(&self, x: Tensor<2>) -> Tensor<2> {
         let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
         let rows = taken.map(|(slot, _)| slot as i32).collect();
         gather_rows(x, int_tensor(rows, &self.input.device()))
@@ -58,22 +59,22 @@ impl Fan {
     }
 }
 
-/// A fan with the angle between output and input.
+/// Inputs with the angle between output and input.
 #[derive(Debug, Clone)]
-pub struct AngleFan {
-    /// The inputs.
-    pub fan: Fan,
+pub struct AngleTable {
+    /// Inputs of each output.
+    pub inputs: InputTable,
     /// Cosine of the angle of each slot. Shape: `[n, 1, width]`.
     pub cosine: Tensor<3>,
 }
 
-/// Edges of each atom in slots, and triplets that end in them.
+/// Edges of each atom, and triplets that end in them.
 #[derive(Debug, Clone)]
-pub struct AtomFan {
+pub struct AtomTable {
     /// Edges of each atom.
-    pub edges: Fan,
+    pub edges: InputTable,
     /// Main edges of each slot of `edges`, with angles.
-    pub triplets: AngleFan,
+    pub triplets: AngleTable,
 }
 
 /// Quadruplets `c → a ← b ← d`, grouped so that sums over `d` and over `b` are done one after the other.
@@ -82,9 +83,9 @@ pub struct QuadrupletTables {
     /// Lengths of the inner edges `b → a` in Å. Shape: `[n_inner, 1]`.
     pub inner_distance: Tensor<2>,
     /// For each inner edge, the main edges `d → b`, with the angle at `b`.
-    pub incoming: AngleFan,
+    pub incoming: AngleTable,
     /// For each main edge `c → a`, the inner edges `b → a`, with the angle at `a`.
-    pub outgoing: AngleFan,
+    pub outgoing: AngleTable,
     /// Dihedral angle in [0, π] for each slot of `outgoing` and each slot of `incoming`. Shape: `[n·width, 1, width']`.
     pub dihedral: Tensor<3>,
     /// 1 where the four atoms form a quadruplet, else 0. Same shape.
@@ -93,30 +94,30 @@ pub struct QuadrupletTables {
 
 impl QuadrupletTables {
     /// For each quadruplet its row among the slots of `incoming`: what a quadruplet reads.
-    pub(super) fn quadruplet_rows(&self, x: Tensor<2>) -> Tensor<2> {
-        let width = self.incoming.fan.width;
-        let inner: Vec<i32> = self.outgoing.fan.input.to_data().iter::<i32>().collect();
+    pub(crate) fn quadruplet_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let width = self.incoming.inputs.width;
+        let inner: Vec<i32> = self.outgoing.inputs.input.to_data().iter::<i32>().collect();
         let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
         let rows = taken.map(|(slot, _)| inner[slot / width] * width as i32 + (slot % width) as i32).collect();
-        gather_rows(x, int_tensor(rows, &self.outgoing.fan.input.device()))
+        gather_rows(x, int_tensor(rows, &self.outgoing.inputs.input.device()))
     }
 }
 
-/// Everything that GemNet-OC reads beside the main graph.
+/// Input of GemNet-OC beside the main graph.
 #[derive(Debug, Clone)]
 pub struct GemNetTables {
     /// Reverse of each main edge. Shape: `[n_edges]`.
     pub reverse: Tensor<1, Int>,
     /// Triplets of main edges.
-    pub edge_to_edge: AngleFan,
+    pub edge_to_edge: AngleTable,
     /// Edges between atoms and edges.
     pub atom_edge: Option<EdgeTable>,
     /// For each main edge, the atom–edge edges into its target.
-    pub atom_to_edge: Option<AngleFan>,
+    pub atom_to_edge: Option<AngleTable>,
     /// For each atom, its atom–edge edges, and the main edges into their targets.
-    pub edge_to_atom: Option<AtomFan>,
+    pub edge_to_atom: Option<AtomTable>,
     /// Edges between atoms, and those of each atom.
-    pub atom_to_atom: Option<(EdgeTable, Fan)>,
+    pub atom_to_atom: Option<(EdgeTable, InputTable)>,
     /// Quadruplets.
     pub quadruplets: Option<QuadrupletTables>,
 }

@@ -1,13 +1,16 @@
-//! A neighbour graph as tensors, in the precision of the network that will use it.
+//! Neighbour graphs as tensors, in the precision of the network that reads them.
+
+pub mod gemnet;
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor};
 use potstill_core::graph::{Graph, NetworkGraph};
 
-use crate::gemnet_oc::GemNetTables;
+use self::gemnet::GemNetTables;
+use crate::tensors::{float_tensor, int_tensor, sum_rows};
 
-/// A batch of systems on a device: what every network reads.
+/// Batch of systems on a device, the input of every network.
 ///
 /// Geometry enters as constants: forces come from explicit adjoints (`∂E/∂displacement`), so that one
 /// reverse sweep of the framework differentiates a loss on energies *and* forces.
@@ -57,7 +60,7 @@ pub struct HostGeometry {
 }
 
 impl Batch {
-    /// Copies whatever graph a network asked for.
+    /// Batch of the graph that a network asked for.
     pub fn of(graph: &NetworkGraph, device: &Device, dtype: DType) -> Self {
         match graph {
             NetworkGraph::Pairs(graph) => Self::new(graph, device, dtype),
@@ -68,7 +71,7 @@ impl Batch {
         }
     }
 
-    /// Copies `graph` to `device`; distances and directions are computed in f64 first.
+    /// Batch of a graph, on `device`; distances and directions are computed in f64 first.
     pub fn new(graph: &Graph, device: &Device, dtype: DType) -> Self {
         let n_edges = graph.n_edges();
         let mut distance = Vec::with_capacity(n_edges);
@@ -105,8 +108,8 @@ impl Batch {
         }
     }
 
-    /// The same batch with `displacement` as a leaf that records gradients, and distance and direction computed from it: what
-    /// an attack on positions differentiates. For networks whose geometry is all in these three; not for GemNet-OC, whose
+    /// Batch with `displacement` as a leaf that records gradients, and distance and direction computed from it, for attacks on
+    /// positions. For networks whose geometry is all in these three; not for GemNet-OC, whose
     /// angles are constants. The batch must be on a device that differentiates.
     #[must_use]
     pub fn tracking_displacement(self) -> Self {
@@ -116,8 +119,8 @@ impl Batch {
         Self { displacement, distance, direction, host: None, ..self }
     }
 
-    /// Derivatives with respect to positions from those with respect to the displacement of each edge, `∂L/∂r_source` being
-    /// that of the displacement and `∂L/∂r_target` its negative. Shapes: `[n_edges, 3]` row-major to `[n_atoms, 3]`.
+    /// Gradient with respect to positions from that with respect to the displacement of each edge: `∂L/∂r_source` is the
+    /// gradient of the displacement and `∂L/∂r_target` its negative. Shapes: `[n_edges, 3]` row-major to `[n_atoms, 3]`.
     pub fn position_gradient(&self, displacement_gradient: &[f64]) -> Vec<[f64; 3]> {
         let mut gradient = vec![[0.0; 3]; self.n_atoms];
         for (&[source, target], g) in self.ends.iter().zip(displacement_gradient.chunks_exact(3)) {
@@ -136,31 +139,6 @@ impl Batch {
 
     /// Sums rows of `values` (one per atom) over the atoms of each system. Shape: `[n_systems, c]`.
     pub fn sum_over_systems(&self, values: Tensor<2>) -> Tensor<2> {
-        crate::layers::scatter::sum_rows(values, self.system_index.clone(), self.n_systems)
-    }
-}
-
-/// An integer tensor from host values.
-pub fn int_tensor(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
-}
-
-/// A floating-point tensor of type `dtype` from host values.
-pub fn float_tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device, dtype: DType) -> Tensor<D> {
-    // Narrow here: handing f64 to a conversion inside the framework costs another pass.
-    let data = match dtype {
-        DType::F64 => TensorData::new(values, shape),
-        _ => TensorData::new(values.iter().map(|&v| v as f32).collect::<Vec<_>>(), shape),
-    };
-    Tensor::from_data(data, (device, dtype))
-}
-
-/// Host copy of a tensor in f64, row-major.
-pub fn to_host<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
-    let data = tensor.to_data();
-    match data.dtype() {
-        DType::F64 => data.as_slice::<f64>().map(<[f64]>::to_vec).unwrap_or_default(),
-        _ => data.as_slice::<f32>().map(|s| s.iter().map(|&v| f64::from(v)).collect()).unwrap_or_default(),
+        sum_rows(values, self.system_index.clone(), self.n_systems)
     }
 }

@@ -1,8 +1,8 @@
-//! Which inputs each row sums over.
+//! Inputs that each row sums over.
 
-/// The inputs of each row on the host: rows of `width` slots, the first `taken` of which are used.
+/// Inputs of each row on the host, in rows of `width` slots, of which the first `taken` are used.
 #[derive(Debug)]
-pub struct HostFan {
+pub struct HostInputs {
     /// Slots of each row.
     pub width: usize,
     /// Input of each slot.
@@ -11,7 +11,7 @@ pub struct HostFan {
     pub taken: Vec<u32>,
 }
 
-impl HostFan {
+impl HostInputs {
     /// Used slots of a row with their inputs.
     pub(super) fn slots(&self, row: usize) -> impl Iterator<Item = (usize, usize)> {
         let start = row * self.width;

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::columns;
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
-use crate::layers::activation::scaled_silu;
+use crate::tensors::scaled_silu;
 
 /// `h → h/2 → 1` vectors per atom; the last one is the force.
 #[derive(Module, Debug)]
@@ -17,7 +17,7 @@ pub struct DirectForces {
     pub second: GatedBlock,
 }
 
-/// One gated equivariant block.
+/// Gated equivariant block.
 #[derive(Module, Debug)]
 pub struct GatedBlock {
     /// Vectors whose norms enter the gate, no bias.

@@ -2,21 +2,21 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-
-use super::angular::{Spherical, circular, spherical};
-use super::layers::{Scale, ScaleFit, linear};
-use super::tables::{Fan, GemNetTables};
-use crate::batch::Batch;
-use crate::init::Initializer;
-use crate::layers::scatter::gather_rows;
-use crate::layers::{Dense, RadialBasis};
 use potstill_core::model::{GemNetOCConfig, RadialKind};
 use potstill_kernels::radial::{Envelope, Gaussians};
 
-/// A radial basis, and a scale factor behind it when the configuration wants one.
+use super::angular::{Spherical, circular, spherical};
+use super::layers::{Scale, ScaleFit, linear};
+use crate::batch::Batch;
+use crate::batch::gemnet::{AngleTable, GemNetTables, InputTable};
+use crate::init::Initializer;
+use crate::layers::{Dense, RadialBasis};
+use crate::tensors::gather_rows;
+
+/// Radial basis, with a scale factor where the settings ask for one.
 #[derive(Module, Debug)]
 pub struct ScaledRadial {
-    /// The basis.
+    /// Radial basis.
     pub basis: RadialBasis,
     #[module(skip)]
     scale: Option<Scale>,
@@ -66,7 +66,7 @@ impl BasisEmbedding {
     }
 }
 
-/// The bases of one kind of triplets.
+/// Bases of one kind of triplets.
 #[derive(Module, Debug)]
 pub struct TripletBases {
     /// `n_radial → radial_channels` for the input edge.
@@ -88,7 +88,7 @@ impl TripletBases {
     }
 }
 
-/// The bases of quadruplets.
+/// Bases of quadruplets.
 #[derive(Module, Debug)]
 pub struct QuadrupletBases {
     /// Basis of the inner edge.
@@ -136,7 +136,7 @@ pub struct Bases {
     config: GemNetOCConfig,
 }
 
-/// What one kind of triplets reads in every block.
+/// Basis values of one kind of triplets, read in every block.
 pub(super) struct TripletValues {
     /// Shape: `[n_inputs, radial_channels]`.
     pub radial: Tensor<2>,
@@ -146,7 +146,7 @@ pub(super) struct TripletValues {
     pub circular: Tensor<3>,
 }
 
-/// What quadruplets read in every block.
+/// Basis values of quadruplets, read in every block.
 pub(super) struct QuadrupletValues {
     /// Shape: `[n_edges, radial_channels]`.
     pub radial: Tensor<2>,
@@ -158,7 +158,7 @@ pub(super) struct QuadrupletValues {
     pub spherical: Spherical,
 }
 
-/// The bases of one batch.
+/// Basis values of one batch.
 pub(super) struct BasisValues {
     pub main: Tensor<2>,
     pub atom_update: Tensor<2>,
@@ -231,17 +231,17 @@ impl Bases {
         let edge_to_edge = self.triplets(&self.edge_to_edge, &main, &angular, &tables.edge_to_edge, fit);
         let quadruplets = self.quadruplet_values(&main, &angular, tables, fit);
         let atom_to_edge = match (&self.atom_to_edge, &self.atom_edge, &tables.atom_edge, &tables.atom_to_edge) {
-            (Some(bases), Some(basis), Some(edges), Some(fan)) if edges.n_edges > 0 => {
+            (Some(bases), Some(basis), Some(edges), Some(inputs)) if edges.n_edges > 0 => {
                 let radial = basis.forward(&edges.distance, fit);
-                self.triplets(bases, &radial, &angular, fan, fit)
+                self.triplets(bases, &radial, &angular, inputs, fit)
             }
             _ => None,
         };
         let edge_to_atom = self.edge_to_atom_values(&main, tables, fit);
         let atom_to_atom = match (&self.atom_to_atom, &self.atom_to_atom_radial, &tables.atom_to_atom) {
-            (Some(dense), Some(basis), Some((edges, fan))) if !fan.is_empty() => {
+            (Some(dense), Some(basis), Some((edges, inputs))) if !inputs.is_empty() => {
                 let values = dense.forward(basis.forward(&edges.distance, fit));
-                Some(by_atom(values, fan))
+                Some(by_atom(values, inputs))
             }
             _ => None,
         };
@@ -263,10 +263,10 @@ impl Bases {
         bases: &TripletBases,
         input: &Tensor<2>,
         output: &Tensor<2>,
-        table: &super::tables::AngleFan,
+        table: &AngleTable,
         fit: Option<&ScaleFit>,
     ) -> Option<TripletValues> {
-        if table.fan.is_empty() {
+        if table.inputs.is_empty() {
             return None;
         }
         Some(TripletValues {
@@ -276,13 +276,13 @@ impl Bases {
         })
     }
 
-    fn circular(&self, table: &super::tables::AngleFan, scale: Option<&Scale>, fit: Option<&ScaleFit>) -> Tensor<3> {
+    fn circular(&self, table: &AngleTable, scale: Option<&Scale>, fit: Option<&ScaleFit>) -> Tensor<3> {
         let values = circular(self.config.circular_basis, &table.cosine, self.config.n_spherical);
         let values = match scale {
             Some(scale) => scale.apply(values, None, fit),
             None => values,
         };
-        values * table.fan.taken.clone()
+        values * table.inputs.taken.clone()
     }
 
     fn edge_to_atom_values(
@@ -292,20 +292,20 @@ impl Bases {
         fit: Option<&ScaleFit>,
     ) -> Option<TripletValues> {
         let (bases, basis) = (self.edge_to_atom.as_ref()?, self.edge_to_atom_angular.as_ref()?);
-        let (edges, fan) = (tables.atom_edge.as_ref()?, tables.edge_to_atom.as_ref()?);
-        if fan.triplets.fan.is_empty() || fan.edges.is_empty() {
+        let (edges, inputs) = (tables.atom_edge.as_ref()?, tables.edge_to_atom.as_ref()?);
+        if inputs.triplets.inputs.is_empty() || inputs.edges.is_empty() {
             return None;
         }
         let coefficients = bases.circular.forward(basis.forward(&edges.distance, fit));
         let [_, channels, s] = coefficients.dims();
         // Coefficients of all edges of an atom, side by side: one product sums over angles and edges.
-        let rows = gather_rows(coefficients.reshape([edges.n_edges, channels * s]), fan.edges.input.clone());
-        let (n, width) = (fan.edges.n, fan.edges.width);
+        let rows = gather_rows(coefficients.reshape([edges.n_edges, channels * s]), inputs.edges.input.clone());
+        let (n, width) = (inputs.edges.n, inputs.edges.width);
         let coefficients = rows.reshape([n, width, channels, s]).swap_dims(1, 2).reshape([n, channels, width * s]);
         Some(TripletValues {
             radial: bases.radial.forward(main.clone()),
             coefficients,
-            circular: self.circular(&fan.triplets, bases.scale.as_ref(), fit),
+            circular: self.circular(&inputs.triplets, bases.scale.as_ref(), fit),
         })
     }
 
@@ -317,12 +317,12 @@ impl Bases {
         fit: Option<&ScaleFit>,
     ) -> Option<QuadrupletValues> {
         let (bases, tables) = (self.quadruplets.as_ref()?, tables.quadruplets.as_ref()?);
-        if tables.incoming.fan.is_empty() || tables.outgoing.fan.is_empty() {
+        if tables.incoming.inputs.is_empty() || tables.outgoing.inputs.is_empty() {
             return None;
         }
         let coefficients = bases.circular.forward(bases.inner.forward(&tables.inner_distance, fit));
         let circular = self.circular(&tables.incoming, bases.circular_scale.as_ref(), fit);
-        let (n, width) = (tables.incoming.fan.n, tables.incoming.fan.width);
+        let (n, width) = (tables.incoming.inputs.n, tables.incoming.inputs.width);
         let circular = circular
             .swap_dims(1, 2)
             .matmul(coefficients.swap_dims(1, 2))
@@ -334,12 +334,12 @@ impl Bases {
         if let Some(scale) = &bases.spherical_scale {
             spherical.dihedral = scale.apply(spherical.dihedral, None, fit);
         }
-        let taken = &tables.outgoing.fan.taken;
+        let taken = &tables.outgoing.inputs.taken;
         spherical.polar = spherical.polar.into_iter().map(|p| p * taken.clone()).collect();
         let mut coefficients = bases.spherical.forward(angular.clone());
         if !spherical.outer {
             let order = spherical.order.iter().map(|&k| k as i32).collect();
-            let order = crate::batch::int_tensor(order, &coefficients.device());
+            let order = crate::tensors::int_tensor(order, &coefficients.device());
             coefficients = coefficients.select(2, order);
         }
         Some(QuadrupletValues { radial: bases.radial.forward(main.clone()), circular, coefficients, spherical })
@@ -355,8 +355,8 @@ const SHARED_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Rows of edges as columns of their atoms. Shape: `[n_edges, c]` to `[n, c, width]`.
-fn by_atom(values: Tensor<2>, fan: &Fan) -> Tensor<3> {
+fn by_atom(values: Tensor<2>, inputs: &InputTable) -> Tensor<3> {
     let channels = values.dims()[1];
-    let rows = gather_rows(values, fan.input.clone()).reshape([fan.n, fan.width, channels]);
-    rows.swap_dims(1, 2) * fan.taken.clone()
+    let rows = gather_rows(values, inputs.input.clone()).reshape([inputs.n, inputs.width, channels]);
+    rows.swap_dims(1, 2) * inputs.taken.clone()
 }

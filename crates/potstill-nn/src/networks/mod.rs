@@ -1,54 +1,21 @@
-//! Networks of any architecture, and the output of their forward pass.
+//! Networks of every architecture, and one type for all of them.
+
+pub mod gemnet_oc;
+pub mod painn;
+pub mod schnet;
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device};
 use potstill_core::model::{Architecture, Forces, Tap};
 
+use self::gemnet_oc::GemNetOC;
+use self::painn::PaiNN;
+use self::schnet::SchNet;
 use crate::batch::Batch;
-use crate::features::Features;
-use crate::gemnet_oc::GemNetOC;
 use crate::init::Initializer;
-use crate::layers::scatter::sum_rows;
-use crate::painn::PaiNN;
-use crate::schnet::SchNet;
+use crate::output::Output;
 
-/// Result of a forward pass, in the network's normalised units.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Energy of each system. Shape: `[n_systems, 1]`.
-    pub energy: Tensor<2>,
-    /// Energy of each atom. Shape: `[n_atoms, 1]`.
-    pub atomic_energies: Tensor<2>,
-    /// Force on each atom. Shape: `[n_atoms, 3]`.
-    pub forces: Option<Tensor<2>>,
-    /// `−∂E/∂strain`, row-major. Shape: `[n_systems, 9]`.
-    pub virial: Option<Tensor<2>>,
-    /// Features at the taps that were asked for, in the network's order.
-    pub features: Vec<Features>,
-}
-
-impl Output {
-    /// Sums atomic energies; no forces yet.
-    pub(crate) fn new(batch: &Batch, atomic_energies: Tensor<2>, features: Vec<Features>) -> Self {
-        let energy = batch.sum_over_systems(atomic_energies.clone());
-        Self { energy, atomic_energies, forces: None, virial: None, features }
-    }
-
-    /// Forces and virial from `∂E/∂displacement` of each edge, where displacement is `r_source − r_target + shift·cell`.
-    ///
-    /// Under a strain ε every displacement becomes `(1 + ε) d`, so `∂E/∂ε = Σ_e g_e ⊗ d_e`.
-    pub(crate) fn set_edge_gradient(&mut self, batch: &Batch, gradient: Tensor<2>) {
-        let pulled = sum_rows(gradient.clone(), batch.target.clone(), batch.n_atoms);
-        let pushed = sum_rows(gradient.clone(), batch.source.clone(), batch.n_atoms);
-        self.forces = Some(pulled - pushed);
-        let outer =
-            gradient.neg().reshape([batch.n_edges, 3, 1]) * batch.displacement.clone().reshape([batch.n_edges, 1, 3]);
-        let outer = outer.reshape([batch.n_edges, 9]);
-        self.virial = Some(sum_rows(outer, batch.edge_system.clone(), batch.n_systems));
-    }
-}
-
-/// A network of any architecture.
+/// Network of any architecture.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a handful exist at a time, and a module cannot be boxed")]
 pub enum Network {

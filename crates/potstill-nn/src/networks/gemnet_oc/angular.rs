@@ -3,7 +3,6 @@
 use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
-
 use potstill_core::model::{CircularKind, SphericalKind};
 use potstill_kernels::radial::Gaussians;
 
@@ -40,7 +39,7 @@ fn legendre(x: &Tensor<3>, n: usize) -> Vec<Tensor<3>> {
     values
 }
 
-/// How a function of two angles is a sum of products: `Y_k(φ, θ) = Σ polar_k(φ) · dihedral_{f(k)}(θ)`.
+/// Function of two angles as a sum of products: `Y_k(φ, θ) = Σ polar_k(φ) · dihedral_{f(k)}(θ)`.
 #[derive(Debug, Clone)]
 pub(super) struct Spherical {
     /// Functions of θ. Shape: `[n_slots, n_f, k]`.

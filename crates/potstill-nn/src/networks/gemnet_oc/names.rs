@@ -2,7 +2,7 @@
 
 use potstill_core::model::GemNetOCConfig;
 
-/// The reference's name of a parameter, for example `blocks.0.quadruplets.up.weight` →
+/// Reference's name of a parameter, for example `blocks.0.quadruplets.up.weight` →
 /// `int_blocks.0.quad_interaction.up_projection_ca.linear.weight`.
 pub(crate) fn reference_name(config: &GemNetOCConfig, name: &str) -> String {
     let parts: Vec<&str> = name.split('.').collect();

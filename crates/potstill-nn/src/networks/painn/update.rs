@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 use super::{State, columns};
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
-use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
+use crate::tensors::{scaled_silu, scaled_silu_derivative};
 
-/// Keeps the norm of a zero vector differentiable.
+/// Makes the norm of a zero vector differentiable.
 const NORM_EPSILON: f64 = 1e-8;
 
 /// Mixes scalars and vectors of one atom.
@@ -26,7 +26,7 @@ pub struct Update {
     scale: f64,
 }
 
-/// What the adjoint needs of the forward pass.
+/// Intermediates of the forward pass that the adjoint reads.
 #[derive(Debug, Clone)]
 pub struct UpdateSaved {
     first: Tensor<3>,
@@ -65,41 +65,42 @@ impl Update {
         (State { scalar, vector }, UpdateSaved { first, second, dot, norm, hidden, gates })
     }
 
-    /// Gradients with respect to the layer's inputs, given those of its outputs; `vector_bar` is absent when nothing
+    /// Gradients with respect to the layer's inputs, given those of its outputs; `vector_gradient` is absent when nothing
     /// after the layer reads the vectors.
     pub(crate) fn adjoint(
         &self,
         saved: UpdateSaved,
-        scalar_bar: Tensor<2>,
-        vector_bar: Option<Tensor<2>>,
+        scalar_gradient: Tensor<2>,
+        vector_gradient: Option<Tensor<2>>,
     ) -> (Tensor<2>, Tensor<2>) {
-        let [n, h] = scalar_bar.dims();
-        let scalar_bar = scalar_bar.mul_scalar(self.scale);
-        let change_bar = scalar_bar.clone().mul_scalar(FRAC_1_SQRT_2);
-        let dot_bar = (change_bar.clone() * columns(&saved.gates, 1, h)).mul_scalar(1.0 / (h as f64).sqrt());
-        let dot_bar = dot_bar.reshape([n, 1, h]);
-        let vector_3d = vector_bar.clone().map(|v| v.reshape([n, 3, h]));
+        let [n, h] = scalar_gradient.dims();
+        let scalar_gradient = scalar_gradient.mul_scalar(self.scale);
+        let change_gradient = scalar_gradient.clone().mul_scalar(FRAC_1_SQRT_2);
+        let dot_gradient = (change_gradient.clone() * columns(&saved.gates, 1, h)).mul_scalar(1.0 / (h as f64).sqrt());
+        let dot_gradient = dot_gradient.reshape([n, 1, h]);
+        let vector_3d = vector_gradient.clone().map(|v| v.reshape([n, 3, h]));
 
-        let gate_bar = match &vector_3d {
+        let gate_gradient = match &vector_3d {
             Some(v) => (v.clone() * saved.first.clone()).sum_dim(1).reshape([n, h]),
-            None => change_bar.zeros_like(),
+            None => change_gradient.zeros_like(),
         };
-        let gates_bar = Tensor::cat(vec![change_bar.clone(), change_bar * saved.dot, gate_bar], 1);
-        let hidden_bar = self.gate_out.adjoint(gates_bar) * scaled_silu_derivative(saved.hidden);
-        let input_bar = self.gate_in.adjoint(hidden_bar);
-        let norm_bar = (columns(&input_bar, 1, h) / saved.norm).reshape([n, 1, h]);
+        let gates_gradient = Tensor::cat(vec![change_gradient.clone(), change_gradient * saved.dot, gate_gradient], 1);
+        let hidden_gradient = self.gate_out.adjoint(gates_gradient) * scaled_silu_derivative(saved.hidden);
+        let input_gradient = self.gate_in.adjoint(hidden_gradient);
+        let norm_gradient = (columns(&input_gradient, 1, h) / saved.norm).reshape([n, 1, h]);
 
-        let mut first_bar = saved.second.clone() * dot_bar.clone();
+        let mut first_gradient = saved.second.clone() * dot_gradient.clone();
         if let Some(v) = vector_3d {
-            first_bar = first_bar + v * columns(&saved.gates, 2, h).reshape([n, 1, h]);
+            first_gradient = first_gradient + v * columns(&saved.gates, 2, h).reshape([n, 1, h]);
         }
-        let second_bar = saved.first * dot_bar + saved.second * norm_bar;
-        let mixed_bar = Tensor::cat(vec![first_bar.reshape([3 * n, h]), second_bar.reshape([3 * n, h])], 1);
-        let through_mix = self.vector_mix.adjoint(mixed_bar).reshape([n, 3 * h]);
-        let vector = match vector_bar {
+        let second_gradient = saved.first * dot_gradient + saved.second * norm_gradient;
+        let mixed_gradient =
+            Tensor::cat(vec![first_gradient.reshape([3 * n, h]), second_gradient.reshape([3 * n, h])], 1);
+        let through_mix = self.vector_mix.adjoint(mixed_gradient).reshape([n, 3 * h]);
+        let vector = match vector_gradient {
             Some(v) => v + through_mix,
             None => through_mix,
         };
-        (scalar_bar + columns(&input_bar, 0, h), vector)
+        (scalar_gradient + columns(&input_gradient, 0, h), vector)
     }
 }

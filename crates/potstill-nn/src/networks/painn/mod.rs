@@ -17,6 +17,7 @@
 
 mod direct_forces;
 mod message;
+mod plain;
 mod update;
 
 use std::sync::Arc;
@@ -32,12 +33,12 @@ use self::update::{Update, UpdateSaved};
 use crate::batch::Batch;
 use crate::features::Features;
 use crate::init::{Init, Initializer};
-use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
 use crate::layers::{Dense, Embedding, RadialBasis};
-use crate::network::Output;
 use crate::ops::{MessageEdges, on_host};
+use crate::output::Output;
+use crate::tensors::{scaled_silu, scaled_silu_derivative};
 
-/// The network.
+/// PaiNN with its weights.
 #[derive(Module, Debug)]
 pub struct PaiNN {
     /// Row `Z − 1` starts the scalars of element `Z`. Shape: `[83, h]`.
@@ -52,14 +53,14 @@ pub struct PaiNN {
     pub energy_out: Dense,
     /// Head of direct forces, when the configuration asks for it.
     pub direct_forces: Option<DirectForces>,
-    /// What expands a distance.
+    /// Radial basis of the distances.
     pub radial_basis: RadialBasis,
     #[module(skip)]
     smooth_cutoff: bool,
 }
 
 impl PaiNN {
-    /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
+    /// Network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
     pub fn new(config: &PaiNNConfig, rng: &mut Initializer) -> Self {
         let h = config.hidden_channels;
         let xavier = Init::XavierUniform;
@@ -118,7 +119,7 @@ impl PaiNN {
         output
     }
 
-    /// What the filters are linear functions of.
+    /// Radial functions, of which the filters are linear functions.
     fn radial(&self, batch: &Batch) -> Radial {
         if let Some(geometry) = batch.host.as_ref().filter(|_| on_host(&batch.distance))
             && let Some(rows) = self.radial_basis.rows(&geometry.distance, batch.dtype, self.smooth_cutoff)
@@ -156,26 +157,26 @@ impl PaiNN {
             return batch.zeros([0, 3]);
         }
         let ones = batch.zeros([batch.n_atoms, 1]).add_scalar(1.0);
-        let hidden_bar = self.energy_out.adjoint(ones) * scaled_silu_derivative(hidden);
-        let mut scalar_bar = self.energy_in.adjoint(hidden_bar);
-        let mut vector_bar = None;
+        let hidden_gradient = self.energy_out.adjoint(ones) * scaled_silu_derivative(hidden);
+        let mut scalar_gradient = self.energy_in.adjoint(hidden_gradient);
+        let mut vector_gradient = None;
         let slopes = matches!(radial, Radial::Plain(_)).then(|| self.radial_slope(batch));
-        let mut distance_bar = batch.zeros([batch.n_edges, 1]);
-        let mut direction_bar = batch.zeros([batch.n_edges, 3]);
+        let mut distance_gradient = batch.zeros([batch.n_edges, 1]);
+        let mut direction_gradient = batch.zeros([batch.n_edges, 3]);
         let layers = self.messages.iter().zip(&self.updates);
         for ((message, update), (message_saved, update_saved)) in layers.zip(saved).rev() {
-            let (s, v) = update.adjoint(update_saved, scalar_bar, vector_bar);
+            let (s, v) = update.adjoint(update_saved, scalar_gradient, vector_gradient);
             let adjoint = message.adjoint(batch, radial, slopes.as_ref(), message_saved, s, v);
-            distance_bar = distance_bar + adjoint.distance;
-            direction_bar = direction_bar + adjoint.direction;
-            scalar_bar = adjoint.scalar;
-            vector_bar = adjoint.vector;
+            distance_gradient = distance_gradient + adjoint.distance;
+            direction_gradient = direction_gradient + adjoint.direction;
+            scalar_gradient = adjoint.scalar;
+            vector_gradient = adjoint.vector;
         }
         // direction = displacement / distance, whose derivative is (1 − direction ⊗ direction) / distance.
         let direction = batch.direction.clone();
-        let along = (direction_bar.clone() * direction.clone()).sum_dim(1);
-        let across = (direction_bar - direction.clone() * along) / batch.distance.clone();
-        direction * distance_bar + across
+        let along = (direction_gradient.clone() * direction.clone()).sum_dim(1);
+        let across = (direction_gradient - direction.clone() * along) / batch.distance.clone();
+        direction * distance_gradient + across
     }
 }
 
