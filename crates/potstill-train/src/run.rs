@@ -11,10 +11,10 @@ use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
 use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
-use crate::distill::cache::{self, Event};
+use crate::distill::labelling::{self, Event, Origin};
 use crate::distill::targets::{LiveTeacher, StudentUnits};
-use crate::distill::terms::{Source, Terms};
-use crate::distill::{DistillConfig, Origin, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
+use crate::distill::terms::{Source, TermTeacher, Terms};
+use crate::distill::{DistillConfig, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
 use crate::folder::{self, RunFolder};
 use crate::mix::Mix;
 use crate::observer::Observer;
@@ -258,7 +258,7 @@ fn open_cache(
         return Err(Error::setting("distill.terms (hessian)", message));
     }
     let total = systems.len();
-    let (cache, origin) = cache::open_or_make(folder, teacher, systems, &questions, &|event| match event {
+    let (cache, origin) = labelling::open_or_make(folder, teacher, systems, &questions, &|event| match event {
         Event::Labelled(done) => tell(Prelude::Labelling(done, total)),
         Event::Waiting(holder) => tell(Prelude::Waiting(format!("{}: in use by {holder}", folder.display()))),
         Event::Note(note) => tell(Prelude::Note(note)),
@@ -295,7 +295,8 @@ fn make_terms(
         false => None,
     };
     let units = StudentUnits { references: header.reference_energies.clone(), normalizer: header.normalizer };
-    let terms = Terms::new(distill, teacher.architecture(), &config.model, source, live, units)?;
+    let teacher = TermTeacher { architecture: teacher.architecture().cloned(), source, live };
+    let terms = Terms::new(distill, &config.model, teacher, units)?;
     // Graphs of systems on disk are drawn, and checked, at each step.
     terms.check_edges(train.prepared().iter().enumerate())?;
     Ok(terms)

@@ -9,9 +9,10 @@ use potstill_core::files::lock::{FolderLock, LOCK_FILE};
 use potstill_core::{Result, System};
 use potstill_data::io::write;
 use potstill_nn::Tap;
-use potstill_train::distill::cache::{Event, ShardIdentity, open_or_make};
+use potstill_train::distill::cache::ShardIdentity;
+use potstill_train::distill::labelling::{Event, Origin, open_or_make};
 use potstill_train::distill::{
-    Kind, LabelOptions, Origin, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
+    Kind, LabelOptions, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
 };
 use safetensors::SafeTensors;
 

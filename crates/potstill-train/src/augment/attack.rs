@@ -83,7 +83,7 @@ pub enum StepLength {
 }
 
 impl Attack {
-    pub(super) fn wrong(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn wrong(&self) -> Option<(&'static str, String)> {
         let rule = match self.rule {
             AttackRule::Adam { learning_rate } => vec![("rule.learning_rate", learning_rate)],
             AttackRule::Sphere { length } => vec![("rule.length", length)],
@@ -112,18 +112,18 @@ impl Attack {
         wrong.map(|(key, value, most)| (key, format!("is {value}; it must be zero or positive, and at most {most:e}")))
     }
 
-    pub(super) fn needs_teacher_gradient(&self) -> bool {
+    pub(crate) fn needs_teacher_gradient(&self) -> bool {
         self.teacher_gradient || self.force_regularization > 0.0
     }
 
     /// Whether the loss that the attack climbs is the ordinary one, and not that of the terms.
-    pub(super) fn climbs_ordinary_loss(&self) -> bool {
+    pub(crate) fn climbs_ordinary_loss(&self) -> bool {
         matches!(self.rule, AttackRule::Adam { .. })
     }
 }
 
 /// What an attack remembers between its steps. Shapes: `[n_atoms, 3]`.
-pub(super) struct Climb {
+pub(crate) struct Climb {
     accumulated: Vec<Vec3>,
     first: Vec<Vec3>,
     second: Vec<Vec3>,
@@ -131,13 +131,13 @@ pub(super) struct Climb {
 }
 
 impl Climb {
-    pub(super) fn new(n_atoms: usize) -> Self {
+    pub(crate) fn new(n_atoms: usize) -> Self {
         let zeros = || vec![[0.0; 3]; n_atoms];
         Self { accumulated: zeros(), first: zeros(), second: zeros(), n_done: 0 }
     }
 
     /// The next step of each atom from the gradient of the loss. `forces` are needed by [`AttackRule::AcrossForce`] alone.
-    pub(super) fn step(&mut self, attack: &Attack, gradient: &[Vec3], forces: &[Vec3]) -> Vec<Vec3> {
+    pub(crate) fn step(&mut self, attack: &Attack, gradient: &[Vec3], forces: &[Vec3]) -> Vec<Vec3> {
         for (sum, gradient) in self.accumulated.iter_mut().zip(gradient) {
             let kept = if attack.accumulate && !attack.climbs_ordinary_loss() { *sum } else { [0.0; 3] };
             *sum = std::array::from_fn(|c| kept[c] + gradient[c]);

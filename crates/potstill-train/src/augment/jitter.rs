@@ -43,7 +43,7 @@ pub enum JitterMode {
 }
 
 impl Jitter {
-    pub(super) fn wrong(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn wrong(&self) -> Option<(&'static str, String)> {
         let longest = limits::LONGEST_DISPLACEMENT;
         let lengths = [("fixed_length", self.fixed_length), ("std", Some(self.std))];
         let wrong =
@@ -90,27 +90,27 @@ impl Jitter {
     }
 }
 
-pub(super) fn forces(system: &System) -> Result<&[Vec3]> {
+pub(crate) fn forces(system: &System) -> Result<&[Vec3]> {
     let message =
         "distill.augmentation follows forces, but a system has none; give forces or use another kind of copies";
     system.forces.as_deref().ok_or_else(|| Error::Other(message.to_owned()))
 }
 
-pub(super) fn dot(a: Vec3, b: Vec3) -> f64 {
+pub(crate) fn dot(a: Vec3, b: Vec3) -> f64 {
     a.iter().zip(&b).map(|(a, b)| a * b).sum()
 }
 
-pub(super) fn scaled(a: Vec3, factor: f64) -> Vec3 {
+pub(crate) fn scaled(a: Vec3, factor: f64) -> Vec3 {
     a.map(|c| factor * c)
 }
 
 /// `a` over its length, 0 for 0, as PyTorch's `normalize`.
-pub(super) fn unit(a: Vec3) -> Vec3 {
+pub(crate) fn unit(a: Vec3) -> Vec3 {
     scaled(a, 1.0 / dot(a, a).sqrt().max(1e-12))
 }
 
 /// The part of `a` along `b`; 0 where `b` is 0.
-pub(super) fn projection(a: Vec3, b: Vec3) -> Vec3 {
+pub(crate) fn projection(a: Vec3, b: Vec3) -> Vec3 {
     let square = dot(b, b);
     if square > 0.0 { scaled(b, dot(a, b) / square) } else { [0.0; 3] }
 }

@@ -17,7 +17,8 @@ use potstill_nn::checkpoint::Header;
 use potstill_nn::parameters;
 
 use crate::config::TrainingConfig;
-use crate::distill::terms::{Student, Terms};
+use crate::distill::terms::Terms;
+use crate::distill::{LossId, Student, TermWeights};
 use crate::folder::RunFolder;
 use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport};
@@ -61,7 +62,7 @@ pub struct Trainer<'a, T> {
     student: Student,
     divisors: Vec<(Range<usize>, f64)>,
     /// Weights of the terms at the full height of their schedules.
-    weights: Vec<f64>,
+    weights: TermWeights,
     device: Device,
     sampler: Sampler,
     schedule: Schedule,
@@ -115,7 +116,7 @@ impl<'a, T: Real> Trainer<'a, T> {
         );
         let mut trainer = Self {
             divisors,
-            weights: Vec::new(),
+            weights: TermWeights::default(),
             device,
             sampler,
             optimizer: AdamW::new(training.optimizer.clone(), segments),
@@ -127,7 +128,7 @@ impl<'a, T: Real> Trainer<'a, T> {
             started: Instant::now(),
             seconds_before: 0.0,
             saved: Instant::now(),
-            journal: Journal::new(job.folder.path(), terms.map(Terms::names).unwrap_or_default()),
+            journal: Journal::new(job.folder.path(), &terms.map(Terms::names).unwrap_or_default()),
             job,
         };
         // With the fresh weights also when the run goes on, so that both parts find the same.
@@ -275,9 +276,9 @@ impl<'a, T: Real> Trainer<'a, T> {
             epoch: self.progress.epoch,
             learning_rate,
             loss: losses.total(),
-            energy_loss: losses.energy,
-            force_loss: losses.forces,
-            distill_losses: losses.terms,
+            energy_loss: losses.of(LossId::Energy),
+            force_loss: losses.of(LossId::Forces),
+            distill_losses: losses.terms().map(|(_, loss)| loss).collect(),
             gradient_norm,
             n_rejected: losses.n_rejected,
             n_systems: batch.len(),
@@ -298,8 +299,8 @@ impl<'a, T: Real> Trainer<'a, T> {
              training.learning_rate or look at these systems",
             self.progress.step + 1,
             losses.total(),
-            losses.energy,
-            losses.forces,
+            losses.of(LossId::Energy),
+            losses.of(LossId::Forces),
             members.join(", ")
         )))
     }

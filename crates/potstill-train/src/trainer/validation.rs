@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{Trainer, mean_report};
 use crate::config::{BestBy, ValidatedWeights};
-use crate::distill::terms::{Counts, Student};
+use crate::distill::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
 use crate::prepared::{Member, Shard};
 use crate::real::Real;
@@ -169,8 +169,9 @@ impl<T: Real> Trainer<'_, T> {
             let members = validation.members(&indices)?;
             let shard = Shard::new(indices, &members);
             let batch = context.batch::<T>(&shard, &self.device)?;
-            let (output, losses) = context.main_losses(student, &batch, &shard, &counts, &[]);
-            let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();
+            let output = student.network.forward(&batch, context.forces, &[]);
+            let losses = context.label_losses(&output, &batch, &shard, &counts);
+            let loss: f64 = losses.iter().map(|(_, loss)| to_host(loss)[0]).sum();
             let prediction = model.to_prediction(&shard.systems(), &output)?;
             Ok((loss, prediction, members))
         };

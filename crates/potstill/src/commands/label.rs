@@ -5,8 +5,10 @@ use burn::tensor::DType;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
 use potstill_nn::Tap;
-use potstill_train::distill::cache::{Event, Kind, Origin, Precision, Questions, Wanted, open_or_make};
-use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
+use potstill_train::distill::labelling::{Event, Origin, open_or_make};
+use potstill_train::distill::{
+    Kind, LabelOptions, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
+};
 
 use super::{print, print_json};
 use crate::Outcome;

@@ -10,7 +10,7 @@ use potstill_data::dataset::{Shortfall, Systems};
 use potstill_data::io::LabelKeys;
 use potstill_nn::checkpoint::load_header;
 use potstill_train::config::{Config, DataConfig};
-use potstill_train::distill::Origin;
+use potstill_train::distill::labelling::Origin;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport, Weights};
 use potstill_train::run::{Data, Prelude, train};

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use potstill_train::augment::Augmentation;
 use potstill_train::config::Config;
-use potstill_train::distill::{DistillConfig, Precision, TeacherFiles, Term};
+use potstill_train::distill::{Augmentation, DistillConfig, Precision, TeacherFiles, Term};
 use serde::Deserialize;
 
 use crate::config_file;

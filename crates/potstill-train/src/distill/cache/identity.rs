@@ -4,11 +4,11 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, short};
-use super::questions::Precision;
 use crate::distill::probes::Probes;
+use crate::distill::questions::Precision;
 
 /// Key of the identity in a shard's metadata.
-pub(super) const KEY: &str = "potstill-shard";
+pub(in crate::distill) const KEY: &str = "potstill-shard";
 /// Key of the hash that older versions wrote instead.
 const OLD_KEY: &str = "plan";
 
@@ -36,7 +36,7 @@ pub struct ShardIdentity {
 
 impl ShardIdentity {
     /// The identity of a shard of a cache.
-    pub(super) fn new(index: &Index, shard: usize, plan: &str) -> Self {
+    pub(in crate::distill) fn new(index: &Index, shard: usize, plan: &str) -> Self {
         let (n_systems, n_atoms) = index.shards.get(shard).map_or((0, 0), |s| (s.n_systems, s.n_atoms));
         Self {
             plan: plan.to_owned(),
@@ -69,7 +69,7 @@ impl ShardIdentity {
 
 /// Who wrote a shard, as far as it says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Origin {
+pub(in crate::distill) enum Origin {
     /// This version of potstill.
     Known(Box<ShardIdentity>),
     /// An older version, with the hash of its plan.

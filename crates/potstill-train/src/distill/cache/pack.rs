@@ -7,14 +7,14 @@ use safetensors::Dtype;
 
 use super::index::Index;
 use super::probe_name;
-use super::questions::Precision;
-use crate::distill::teacher::Answer;
+use crate::distill::answer::Answer;
+use crate::distill::questions::Precision;
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
 
 /// The tensors of a shard.
-pub(super) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
+pub(in crate::distill) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
     let exact = |name: &str, of: fn(&Answer) -> &[f64]| {
         let values: Vec<f64> = answers.iter().flat_map(|answer| of(answer).iter().copied()).collect();
         (name.to_owned(), Dtype::F64, vec![values.len()], bytemuck::cast_slice(&values).to_vec())

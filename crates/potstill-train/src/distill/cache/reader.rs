@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::index::Index;
 use super::probe_name;
-use super::questions::{Holds, Kind};
 use super::shard::Shard;
+use crate::distill::kind::Kind;
+use crate::distill::questions::Holds;
 
 /// An open cache.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ struct Place {
 
 impl TeacherCache {
     /// Opens the shards of an index and verifies each of them.
-    pub(super) fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
+    pub(in crate::distill) fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
         let covered: usize = index.shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.n_systems));
         if covered != systems.len() {
             let message = format!("covers {covered} of {} systems; delete the folder to make it anew", systems.len());

@@ -21,8 +21,8 @@ use potstill_data::io::{LabelKeys, StoredFile, read, stored};
 use serde::{Deserialize, Serialize};
 
 use self::places::Places;
-use super::cache::Holds;
-use super::teacher::Answer;
+use super::answer::Answer;
+use super::questions::Holds;
 
 /// Bytes of a label file that are read into memory; larger ones stay on disk where their format allows it.
 const IN_MEMORY_BYTES: u64 = 1 << 30;

@@ -7,16 +7,11 @@ use potstill_core::{Error, Result};
 use potstill_nn::checkpoint::write_tensors;
 use rayon::prelude::*;
 
-use super::INDEX;
-use super::identity::{self, ShardIdentity};
-use super::index::Index;
-use super::pack::pack;
-use super::questions::Questions;
-use super::shard::Shard;
-use crate::distill::teacher::{Answer, Answering};
+use crate::distill::answer::Answer;
+use crate::distill::cache::{INDEX, Index, KEY, Origin, Shard, ShardIdentity, pack};
+use crate::distill::questions::Questions;
+use crate::distill::teacher::Answering;
 
-/// Atoms of one shard, about; bounds what a killed labelling loses.
-pub(super) const ATOMS_PER_SHARD: usize = 40_000;
 /// Atoms of one forward pass of the teacher.
 const ATOMS_PER_BATCH: usize = 400;
 
@@ -55,13 +50,13 @@ fn write_shard(path: &Path, index: &Index, k: usize, plan: &str, answers: &[Answ
     let tensors = pack(answers, index)?;
     let identity = ShardIdentity::new(index, k, plan);
     let identity = serde_json::to_string(&identity).map_err(|e| Error::file(path, e.to_string()))?;
-    write_tensors(path, identity::KEY, &identity, &tensors)
+    write_tensors(path, KEY, &identity, &tensors)
 }
 
 /// Whether an earlier, killed run of the same plan finished this shard.
 fn is_finished(folder: &Path, index: &Index, k: usize, plan: &str) -> bool {
     let found = Shard::open(folder, index, k, index.shards[k].n_atoms);
-    found.is_ok_and(|shard| matches!(&shard.origin, identity::Origin::Known(own) if own.plan == plan))
+    found.is_ok_and(|shard| matches!(&shard.origin, Origin::Known(own) if own.plan == plan))
 }
 
 /// Removes the temporary files of killed runs; nobody else writes here, as the folder is locked.

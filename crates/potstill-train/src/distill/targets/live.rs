@@ -1,111 +1,17 @@
-//! What a teacher says of the systems of a shard, in the student's units: from its cache, or asked on the spot.
+//! Answers of networks that are asked at each step.
 
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
 use potstill_nn::{Batch, Network, Output, Tap, parameters};
 
-use super::{Kind, TeacherCache};
-use crate::prepared::Shard;
-
-/// Reference energies and normalisation of the student.
-#[derive(Debug, Clone)]
-pub struct StudentUnits {
-    /// Energies of elements in eV.
-    pub references: ElementEnergies,
-    /// Between eV, eV/Å and what the network predicts.
-    pub normalizer: Normalizer,
-}
-
-/// A teacher's answers about some systems, as tensors where the student is.
-pub trait Targets {
-    /// Energies of systems, normalised. Shape: `[n_systems, 1]`.
-    ///
-    /// # Errors
-    /// A cache that lacks a tensor, an element without a reference energy.
-    fn energy(&self) -> Result<Tensor<2>>;
-    /// Energies of atoms, normalised. Shape: `[n_atoms, 1]`.
-    ///
-    /// # Errors
-    /// As [`Targets::energy`].
-    fn atomic_energies(&self) -> Result<Tensor<2>>;
-    /// Forces, normalised. Shape: `[n_atoms, 3]`.
-    ///
-    /// # Errors
-    /// As [`Targets::energy`]; a teacher without forces.
-    fn forces(&self) -> Result<Tensor<2>>;
-    /// Features, in the teacher's own units. Shape: `[rows, channels]`, vectors with three components of each channel.
-    ///
-    /// # Errors
-    /// A cache that lacks a tensor, a teacher without such features.
-    fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>>;
-}
-
-/// Answers from the cache.
-pub struct CachedTargets<'a> {
-    /// Where they are kept.
-    pub cache: &'a TeacherCache,
-    /// Which systems.
-    pub shard: &'a Shard<'a>,
-    /// Of the student.
-    pub units: &'a StudentUnits,
-    /// Where the student is.
-    pub device: &'a Device,
-    /// Its precision.
-    pub dtype: DType,
-}
-
-impl CachedTargets<'_> {
-    fn rows(&self, values: Vec<f64>, width: usize) -> Tensor<2> {
-        let rows = values.len() / width;
-        float_tensor(values, [rows, width], self.device, self.dtype)
-    }
-
-    fn systems(&self) -> impl Iterator<Item = (usize, &System)> {
-        self.shard.indices.iter().copied().zip(self.shard.systems())
-    }
-}
-
-impl Targets for CachedTargets<'_> {
-    fn energy(&self) -> Result<Tensor<2>> {
-        let one = |(index, system): (usize, &System)| {
-            let total = self.units.references.total(&system.atomic_numbers)?;
-            Ok(self.units.normalizer.normalize_energy(self.cache.energy(index)? - total))
-        };
-        Ok(self.rows(self.systems().map(one).collect::<Result<_>>()?, 1))
-    }
-
-    fn atomic_energies(&self) -> Result<Tensor<2>> {
-        let StudentUnits { references, normalizer } = self.units;
-        let mut all = Vec::new();
-        for (index, system) in self.systems() {
-            let share = normalizer.energy_mean / system.n_atoms() as f64;
-            let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-            all.extend(system.atomic_numbers.iter().zip(&self.cache.atomic_energies(index)?).map(atomic));
-        }
-        Ok(self.rows(all, 1))
-    }
-
-    fn forces(&self) -> Result<Tensor<2>> {
-        let mut all = Vec::new();
-        for &index in &self.shard.indices {
-            let forces = self.cache.forces(index)?;
-            all.extend(forces.into_iter().map(|c| self.units.normalizer.normalize_force(c)));
-        }
-        Ok(self.rows(all, 3))
-    }
-
-    fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>> {
-        let components = if kind == Kind::Vector { 3 } else { 1 };
-        let width = components * self.cache.channels(kind, tap).unwrap_or(1);
-        Ok(self.rows(self.cache.features(kind, tap, &self.shard.indices)?, width))
-    }
-}
+use super::{StudentUnits, Targets, central_difference};
+use crate::distill::kind::Kind;
+use crate::distill::probes::Probes;
 
 /// Networks that are asked at each step.
 pub struct LiveTeacher {
@@ -122,12 +28,12 @@ impl std::fmt::Debug for LiveTeacher {
 }
 
 impl LiveTeacher {
-    /// The mean of some networks, the first of which shows features.
+    /// A teacher that is the mean of some networks and shows features of the first.
     pub fn new(models: Vec<Model>) -> Self {
         Self { models, tracked: OnceLock::new() }
     }
 
-    /// Asks about `systems`; the answers are constants on `device`.
+    /// Answers about `systems`, as constants on `device`.
     ///
     /// # Errors
     /// An element that it does not know, a system of which no graph can be drawn.
@@ -146,8 +52,8 @@ impl LiveTeacher {
         Ok(LiveTargets { answers: self.models.iter().enumerate().map(ask).collect::<Result<_>>()? })
     }
 
-    /// Asks about `systems` so that the answers can be differentiated with respect to the displacements of the batches that
-    /// come with them; for SchNet and PaiNN.
+    /// Answers about `systems` that can be differentiated with respect to the displacements of the batches that come with them;
+    /// for SchNet and PaiNN.
     ///
     /// # Errors
     /// As [`LiveTeacher::answer`].
@@ -173,7 +79,7 @@ impl LiveTeacher {
     }
 }
 
-/// A network with weights that record nothing, on a device that differentiates.
+/// Network on a device that differentiates, with weights that record no gradient.
 fn network_on(model: &Model, device: &Device) -> Network {
     use burn::module::Module;
     let network = model.network().clone();
@@ -185,13 +91,13 @@ fn network_on(model: &Model, device: &Device) -> Network {
     }
 }
 
-/// What a [`LiveTeacher`] said.
+/// Answers of a [`LiveTeacher`].
 pub struct LiveTargets {
     answers: Vec<LiveAnswer>,
 }
 
 impl LiveTargets {
-    /// Sum of the lengths of the forces on atoms, in the units of each network, and the mean of that over networks.
+    /// Sum of the lengths of the forces on atoms in the units of each network, as a mean over networks.
     pub fn sum_of_forces(&self) -> Option<Tensor<1>> {
         mean(self.answers.iter().map(LiveAnswer::sum_of_forces)).ok().flatten()
     }
@@ -210,6 +116,10 @@ impl Targets for LiveTargets {
         mean(self.answers.iter().map(LiveAnswer::forces))?.ok_or_else(no_network)
     }
 
+    fn force_derivatives(&self, probes: &Probes) -> Result<Tensor<2>> {
+        Ok(central_difference(self.forces()?, probes.step))
+    }
+
     fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>> {
         self.answers.first().ok_or_else(no_network)?.features(kind, tap)
     }
@@ -219,7 +129,7 @@ fn no_network() -> Error {
     Error::setting("distill.teacher", "names no network")
 }
 
-/// Mean of what each network says; none without networks.
+/// Mean over networks; none without networks.
 ///
 /// # Errors
 /// A network that does not say it.
@@ -240,7 +150,7 @@ fn mean<const D: usize>(values: impl ExactSizeIterator<Item = Option<Tensor<D>>>
     })
 }
 
-/// What one network said.
+/// Output of one network, with the shifts and factors to the student's units.
 struct LiveAnswer {
     output: Output,
     edges: Batch,

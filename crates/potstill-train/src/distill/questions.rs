@@ -1,11 +1,12 @@
-//! What a cache can hold: labels, features of taps, derivatives of forces.
+//! Questions to a teacher: features of taps and derivatives of forces, beside the labels.
 
 use potstill_nn::Tap;
 use serde::{Deserialize, Serialize};
 
-use crate::distill::probes::Probes;
+use super::kind::Kind;
+use super::probes::Probes;
 
-/// Precision of cached features; energies are always kept in f64, forces at least in f32.
+/// Precision of cached features. Energies are always cached in f64, forces at least in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -18,38 +19,7 @@ pub enum Precision {
     F64,
 }
 
-/// A kind of feature that a cache holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Scalar features of atoms.
-    Node,
-    /// Edge features, summed over the edges into each atom.
-    EdgeSum,
-    /// Vector features of atoms.
-    Vector,
-    /// Features of edges.
-    Edge,
-}
-
-impl Kind {
-    /// Name of the kind in the names of tensors.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::EdgeSum => "edge_sum",
-            Self::Vector => "vector",
-            Self::Edge => "edge",
-        }
-    }
-
-    /// Name of the tensor that holds such features.
-    pub(in crate::distill) fn tensor(self, tap: Tap) -> String {
-        format!("{}.{tap}", self.key())
-    }
-}
-
-/// Which labels a teacher gives for every system.
+/// Labels that a teacher gives for every system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holds {
@@ -59,7 +29,7 @@ pub struct Holds {
     pub forces: bool,
     /// Energies of atoms. Default true.
     pub atomic_energies: bool,
-    /// How far several teachers are apart in energies and forces. Default false.
+    /// Spread of the energies and forces of several teachers. Default false.
     pub spread: bool,
 }
 
@@ -69,17 +39,17 @@ impl Default for Holds {
     }
 }
 
-/// Features of one tap that a cache holds or shall hold.
+/// Features asked for at one tap of a teacher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Where in the teacher.
+    /// Tap of the teacher.
     pub tap: Tap,
-    /// Which of its features.
+    /// Kinds of features.
     pub kinds: Vec<Kind>,
 }
 
 impl Wanted {
-    /// Joins what is wanted at the same tap.
+    /// Adds features to a list that has one entry for each tap.
     pub fn add(all: &mut Vec<Self>, tap: Tap, kinds: &[Kind]) {
         let own = match all.iter().position(|w| w.tap == tap) {
             Some(i) => i,
@@ -96,7 +66,7 @@ impl Wanted {
     }
 }
 
-/// What is wanted of a teacher beside energies and forces.
+/// Everything that is asked of a teacher beside energies and forces.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Questions {
     /// Features.

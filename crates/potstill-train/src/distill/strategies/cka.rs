@@ -4,8 +4,46 @@
 //! 1905.00414.
 
 use burn::tensor::Tensor;
+use potstill_core::Result;
+use serde::{Deserialize, Serialize};
 
-use super::Groups;
+use crate::distill::comparison::Comparison;
+use crate::distill::groups::Groups;
+use crate::distill::needs::FeatureNeeds;
+use crate::distill::settings::RelationTerm;
+use crate::distill::strategy::Strategy;
+use crate::distill::weight::{Weight, WeightSchedule};
+
+/// Centred kernel alignment of the features of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cka(pub RelationTerm);
+
+impl Strategy for Cka {
+    fn name(&self) -> &'static str {
+        "cka"
+    }
+
+    fn weight(&self) -> Weight {
+        self.0.weight
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.0.weight = self.0.weight.scaled(factor);
+    }
+
+    fn schedule(&self) -> WeightSchedule {
+        self.0.schedule
+    }
+
+    fn features(&self) -> Option<FeatureNeeds<'_>> {
+        Some(self.0.needs())
+    }
+
+    fn loss(&self, on: &Comparison<'_>) -> Result<Tensor<1>> {
+        on.relation(loss)
+    }
+}
 
 /// `1 − CKA` over the atoms of the shard, times the shard's share of the batch's atoms. The widths of both may differ.
 ///
@@ -13,7 +51,7 @@ use super::Groups;
 /// it is the mean over shards of theirs, so that this loss, unlike all others, depends on the number of threads.
 ///
 /// Shapes: `[n_atoms, c]` and `[n_atoms, c']`.
-pub fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
+pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
     let [n, _] = student.dims();
     if n == 0 {
         return Tensor::zeros([1], (&student.device(), student.dtype()));

@@ -4,7 +4,8 @@ use burn::tensor::{DType, Device, Tensor};
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
 use potstill_testkit::golden;
 
-use super::{Groups, cka, geometric, global, local};
+use super::{cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
+use crate::distill::groups::Groups;
 
 const TOLERANCE: f64 = 1e-9;
 

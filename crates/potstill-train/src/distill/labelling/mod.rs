@@ -1,4 +1,6 @@
-//! Finding a cache that fits, or making it: alone in its folder.
+//! Asking a teacher about a dataset once: a cache that fits is found, or made by one process alone in its folder.
+
+mod make;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,11 +11,10 @@ use potstill_core::files::lock::Holder;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{DatasetHash, Systems, Visit};
 
-use super::index::{Index, Subject};
-use super::make::make;
+use self::make::make;
+use super::cache::{Index, Subject, TeacherCache};
 use super::questions::Questions;
-use super::reader::TeacherCache;
-use crate::distill::teacher::Teacher;
+use super::teacher::Teacher;
 
 /// Attempts to open a cache that others keep replacing.
 const ATTEMPTS: usize = 5;
@@ -93,7 +94,7 @@ pub fn open_or_make(
     }
     let answering = teacher.about(systems)?;
     answering.notes().into_iter().for_each(|note| tell(Event::Note(note)));
-    let index = Index::plan(teacher, &answering, systems, &questions, &subject);
+    let index = Index::plan((teacher.architecture(), answering.holds()), systems, &questions, &subject);
     make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
     Ok((verified(folder, index, systems, tell)?, Origin::Made))
 }

@@ -4,16 +4,54 @@
 //! 2020, as the distillation paper's code has it.
 
 use burn::tensor::Tensor;
+use potstill_core::Result;
 use potstill_nn::layers::scatter::{gather_rows, sum_rows};
+use serde::{Deserialize, Serialize};
 
-use super::{Groups, column};
+use crate::distill::comparison::Comparison;
+use crate::distill::groups::{Groups, column};
+use crate::distill::needs::FeatureNeeds;
+use crate::distill::settings::RelationTerm;
+use crate::distill::strategy::Strategy;
+use crate::distill::weight::{Weight, WeightSchedule};
 use crate::loss::norm;
+
+/// Comparison of the distances between the features of an atom and those of its neighbours, relative to one another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LocalPreservation(pub RelationTerm);
+
+impl Strategy for LocalPreservation {
+    fn name(&self) -> &'static str {
+        "local_preservation"
+    }
+
+    fn weight(&self) -> Weight {
+        self.0.weight
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.0.weight = self.0.weight.scaled(factor);
+    }
+
+    fn schedule(&self) -> WeightSchedule {
+        self.0.schedule
+    }
+
+    fn features(&self) -> Option<FeatureNeeds<'_>> {
+        Some(self.0.needs())
+    }
+
+    fn loss(&self, on: &Comparison<'_>) -> Result<Tensor<1>> {
+        on.relation(loss)
+    }
+}
 
 /// Kullback–Leibler divergence `mean p_t (ln p_t − ln p_s)` over edges, where `p` is the softmax of `‖f_source − f_target‖`
 /// over the edges into one target. The widths of both may differ. The edges are those that the student trains on.
 ///
 /// Shapes: `[n_atoms, c]` and `[n_atoms, c']`.
-pub fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
+pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
     if groups.target.dims()[0] == 0 {
         return Tensor::zeros([1], (&student.device(), student.dtype()));
     }

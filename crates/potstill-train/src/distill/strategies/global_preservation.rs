@@ -4,15 +4,53 @@
 //! Networks*, IEEE TNNLS 2022, as the distillation paper's code has it.
 
 use burn::tensor::Tensor;
+use potstill_core::Result;
 use potstill_nn::batch::{float_tensor, int_tensor};
+use serde::{Deserialize, Serialize};
 
-use super::Groups;
+use crate::distill::comparison::Comparison;
+use crate::distill::groups::Groups;
+use crate::distill::needs::FeatureNeeds;
+use crate::distill::settings::RelationTerm;
+use crate::distill::strategy::Strategy;
+use crate::distill::weight::{Weight, WeightSchedule};
+
+/// Comparison of the distances between the features of all pairs of atoms of a system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GlobalPreservation(pub RelationTerm);
+
+impl Strategy for GlobalPreservation {
+    fn name(&self) -> &'static str {
+        "global_preservation"
+    }
+
+    fn weight(&self) -> Weight {
+        self.0.weight
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.0.weight = self.0.weight.scaled(factor);
+    }
+
+    fn schedule(&self) -> WeightSchedule {
+        self.0.schedule
+    }
+
+    fn features(&self) -> Option<FeatureNeeds<'_>> {
+        Some(self.0.needs())
+    }
+
+    fn loss(&self, on: &Comparison<'_>) -> Result<Tensor<1>> {
+        on.relation(loss)
+    }
+}
 
 /// `mean (D_ij(student) − D_ij(teacher))²` over all ordered pairs of a system, then over systems, with
 /// `D_ij = mean (f_i − f_j)²` over channels. The widths of both may differ.
 ///
 /// Shapes: `[n_atoms, c]` and `[n_atoms, c']`. Needs as many numbers as there are systems times the square of the largest.
-pub fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
+pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
     let width = groups.sizes.iter().copied().max().unwrap_or(0);
     if width == 0 {
         return Tensor::zeros([1], (&student.device(), student.dtype()));

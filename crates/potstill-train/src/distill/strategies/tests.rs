@@ -4,7 +4,8 @@ use burn::tensor::{DType, Device, Tensor};
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
 use rand::{RngExt, SeedableRng};
 
-use super::{Groups, cka, geometric, global, local};
+use super::{cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
+use crate::distill::groups::Groups;
 
 fn groups(sizes: &[usize], (systems, atoms): (f64, f64)) -> Groups {
     let mut pairs = Vec::new();

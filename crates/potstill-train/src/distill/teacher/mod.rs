@@ -1,22 +1,23 @@
-//! Who teaches: one or several networks, a file of labels, or a cache that was made elsewhere.
+//! Teachers: one or several networks, a file of labels, or a cache that was made elsewhere.
+
+mod networks;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device, Tensor};
-use potstill_core::graph::Graph;
-use potstill_core::{Error, Prediction, Result, System};
+use burn::tensor::{DType, Device};
+use potstill_core::{Error, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
-use potstill_nn::batch::{Batch, to_host};
-use potstill_nn::features::Reduction;
-use potstill_nn::{Architecture, Model, Output, Tap};
+use potstill_nn::{Architecture, Model};
 use serde::{Deserialize, Serialize};
 
-use super::cache::{self, Holds, Kind, Wanted};
+use super::answer::Answer;
+use super::cache;
 use super::labels::{LabelOptions, Labels, Matched};
 use super::probes::Probes;
+use super::questions::{Holds, Wanted};
 
-/// What a configuration names as the teacher.
+/// Files that a configuration names as the teacher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a path, or a list of paths")]
 pub enum TeacherFiles {
@@ -27,7 +28,7 @@ pub enum TeacherFiles {
 }
 
 impl TeacherFiles {
-    /// All of them.
+    /// Paths in their order.
     pub fn paths(&self) -> &[PathBuf] {
         match self {
             Self::One(path) => std::slice::from_ref(path),
@@ -35,7 +36,7 @@ impl TeacherFiles {
         }
     }
 
-    /// All of them, to be changed.
+    /// Paths that can be changed.
     pub fn paths_mut(&mut self) -> &mut [PathBuf] {
         match self {
             Self::One(path) => std::slice::from_mut(path),
@@ -44,18 +45,18 @@ impl TeacherFiles {
     }
 }
 
-/// A teacher, ready to be asked about a dataset.
+/// An open teacher.
 #[derive(Debug)]
 pub enum Teacher {
-    /// Networks; all say energies and forces, the first shows features.
+    /// Networks: the mean of their energies and forces, and features of the first.
     Networks(Vec<Model>),
-    /// What another program said.
+    /// Labels that another program wrote.
     Labels(Labels),
-    /// What a network said elsewhere.
+    /// Cached answers of a network, with its architecture.
     Cache(PathBuf, Option<Box<Architecture>>),
 }
 
-/// What a file is, as far as its name tells.
+/// Kind of a teacher's file, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     Network,
@@ -74,7 +75,7 @@ impl FileKind {
 }
 
 impl Teacher {
-    /// Opens what `files` name: model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
+    /// Opens the files of a teacher. Model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
     /// holds labels.
     ///
     /// # Errors
@@ -116,7 +117,7 @@ impl Teacher {
         }
     }
 
-    /// The network that shows features, where there is one.
+    /// Architecture of the network that shows features, where there is one.
     pub fn architecture(&self) -> Option<&Architecture> {
         match self {
             Self::Networks(models) => models.first().map(|model| &model.header().model),
@@ -125,7 +126,7 @@ impl Teacher {
         }
     }
 
-    /// Hash of all that its answers about a dataset depend on, besides the structures.
+    /// Hash of everything that the answers about a dataset depend on, besides its structures.
     ///
     /// # Errors
     /// A dataset that cannot be read.
@@ -150,7 +151,7 @@ impl Teacher {
         models.iter().try_for_each(|model| model.check_dataset(systems).map_err(of))
     }
 
-    /// Gets ready for the questions about a dataset.
+    /// Prepares for questions about a dataset.
     ///
     /// # Errors
     /// Labels that do not belong to the dataset.
@@ -166,7 +167,7 @@ impl Teacher {
     }
 }
 
-/// A teacher with the dataset that it is asked about.
+/// A teacher together with the dataset that it is asked about.
 pub struct Answering<'a> {
     systems: &'a Systems,
     from: From<'a>,
@@ -177,29 +178,8 @@ enum From<'a> {
     Labels(Box<Matched<'a>>),
 }
 
-/// What a teacher says of some systems, in eV, Å and the features' own units.
-#[derive(Debug, Default)]
-pub struct Answer {
-    /// Energies of systems; empty where the teacher has none.
-    pub energy: Vec<f64>,
-    /// Energies of atoms; empty where the teacher has none.
-    pub atomic_energies: Vec<f64>,
-    /// Forces; empty where the teacher has none.
-    pub forces: Vec<[f64; 3]>,
-    /// Standard deviation of the energies of several teachers.
-    pub energy_spread: Vec<f64>,
-    /// Root mean square distance of the forces of several teachers from their mean, for each atom.
-    pub forces_spread: Vec<f64>,
-    /// Name, width and rows of each kind of features.
-    pub features: Vec<(String, usize, Vec<f64>)>,
-    /// Derivative of the forces along each probe, in eV/Å². Shape of each: `[n_atoms, 3]`.
-    pub probes: Vec<Vec<f64>>,
-    /// Edges of each system in the graph of the features; empty without features.
-    pub edge_counts: Vec<u32>,
-}
-
 impl Answering<'_> {
-    /// What every answer holds.
+    /// Labels that every answer holds.
     pub fn holds(&self) -> Holds {
         match &self.from {
             From::Networks(models) => Holds { spread: models.len() > 1, ..Holds::default() },
@@ -207,7 +187,7 @@ impl Answering<'_> {
         }
     }
 
-    /// What is unusual about the answers, one sentence each.
+    /// Remarks about unusual answers, one sentence each.
     pub fn notes(&self) -> Vec<String> {
         match &self.from {
             From::Networks(_) => Vec::new(),
@@ -220,7 +200,7 @@ impl Answering<'_> {
         self.systems.batches_of(part, max_atoms)
     }
 
-    /// Asks about a run of systems.
+    /// Answers about a run of systems.
     ///
     /// # Errors
     /// A graph that cannot be drawn, a file that can no longer be read.
@@ -230,92 +210,13 @@ impl Answering<'_> {
         match &self.from {
             From::Labels(labels) => labels.answer(part, &members),
             From::Networks(models) => {
-                let answer = ask(models, &members, wanted).map_err(|e| self.systems.locate(e.shifted(part.start)))?;
+                let located = |e: Error| self.systems.locate(e.shifted(part.start));
+                let answer = networks::ask(models, &members, wanted).map_err(located)?;
                 let Some(probes) = probes else { return Ok(answer) };
-                let products = (0..probes.n).map(|probe| product(models, &members, part.start, probes, probe));
+                let products =
+                    (0..probes.n).map(|probe| networks::product(models, &members, part.start, probes, probe));
                 Ok(Answer { probes: products.collect::<Result<_>>()?, ..answer })
             }
         }
     }
-}
-
-fn ask(models: &[Model], members: &[&System], wanted: &[Wanted]) -> Result<Answer> {
-    let taps: Vec<Tap> = wanted.iter().map(|w| w.tap).collect();
-    let mut answer = Answer::default();
-    let mut all = Vec::with_capacity(models.len());
-    for (k, model) in models.iter().enumerate() {
-        let (graph, output) = model.forward(members, if k == 0 { &taps } else { &[] })?;
-        all.push(model.to_prediction(members, &output)?);
-        if k == 0 {
-            let edges = Batch::new(graph.main(), model.device(), model.dtype());
-            answer.features = features(&output, &edges, wanted);
-            answer.edge_counts = edge_counts(graph.main());
-        }
-    }
-    let (energy, energy_spread) = mean(&all, |p| &p.energy);
-    (answer.energy, answer.atomic_energies) = (energy, mean(&all, |p| &p.atomic_energies).0);
-    let (forces, spread) = mean(&all, |p| p.forces.as_flattened());
-    answer.forces = forces.as_chunks::<3>().0.to_vec();
-    if models.len() > 1 {
-        answer.energy_spread = energy_spread;
-        answer.forces_spread = spread.chunks_exact(3).map(|s| s.iter().map(|s| s * s).sum::<f64>().sqrt()).collect();
-    }
-    Ok(answer)
-}
-
-/// Mean and standard deviation (over the members themselves, not an estimate for others) of each number.
-fn mean(all: &[Prediction], of: impl Fn(&Prediction) -> &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let Some(first) = all.first() else { return Default::default() };
-    let count = all.len() as f64;
-    let (mut mean, mut spread) = (of(first).to_vec(), vec![0.0; of(first).len()]);
-    if all.len() > 1 {
-        for (i, mean) in mean.iter_mut().enumerate() {
-            *mean = all.iter().map(|p| of(p)[i]).sum::<f64>() / count;
-            spread[i] = (all.iter().map(|p| (of(p)[i] - *mean).powi(2)).sum::<f64>() / count).sqrt();
-        }
-    }
-    (mean, spread)
-}
-
-/// Derivative of the mean force along a probe, by the difference of two displaced copies.
-fn product(models: &[Model], members: &[&System], first: usize, probes: &Probes, probe: usize) -> Result<Vec<f64>> {
-    let [plus, minus] = [1.0, -1.0].map(|sign| -> Result<Vec<f64>> {
-        let copies: Vec<System> =
-            members.iter().enumerate().map(|(k, system)| probes.displaced(system, first + k, probe, sign)).collect();
-        let copies: Vec<&System> = copies.iter().collect();
-        let all = models.iter().map(|m| m.to_prediction(&copies, &m.forward(&copies, &[])?.1));
-        let all = all.collect::<Result<Vec<_>>>().map_err(|e| e.shifted(first))?;
-        Ok(mean(&all, |p| p.forces.as_flattened()).0)
-    });
-    let (plus, minus) = (plus?, minus?);
-    Ok(plus.iter().zip(&minus).map(|(a, b)| (a - b) / (2.0 * probes.step)).collect())
-}
-
-/// Host copies of the features that are wanted and there.
-fn features(output: &Output, edges: &Batch, wanted: &[Wanted]) -> Vec<(String, usize, Vec<f64>)> {
-    let mut features = Vec::new();
-    for w in wanted {
-        let Some(found) = output.features.iter().find(|f| f.tap == w.tap) else { continue };
-        for kind in &w.kinds {
-            let values: Option<Tensor<2>> = match kind {
-                Kind::Node => Some(found.node.clone()),
-                Kind::EdgeSum => Some(found.reduced_edges(edges, Reduction::Sum)),
-                Kind::Vector => found.vectors(edges, Reduction::Sum),
-                Kind::Edge => found.edges(edges),
-            };
-            if let Some(values) = values {
-                features.push((kind.tensor(w.tap), values.dims()[1], to_host(&values)));
-            }
-        }
-    }
-    features
-}
-
-/// Number of edges of each system.
-fn edge_counts(graph: &Graph) -> Vec<u32> {
-    let mut counts = vec![0; graph.n_systems()];
-    for &target in &graph.target {
-        counts[graph.system_index[target as usize] as usize] += 1;
-    }
-    counts
 }
