@@ -6,9 +6,9 @@
 //! rows, takes as long as the product.
 
 use crate::aligned::Aligned;
-use crate::checkpoint::Weights;
 use crate::rows::LANES;
 use potstill_core::Result;
+use potstill_core::model::Weights;
 use potstill_kernels::number::{Number, Simd, WithSimd, dispatch, lanes_here};
 
 /// Width of a row that holds `n` numbers.

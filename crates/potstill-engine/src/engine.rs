@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use potstill_core::elements::symbol;
-use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
+use potstill_core::graph::{GraphRule, NeighborList, Neighbors, NetworkGraphRule};
 use potstill_core::limits::{available_memory, gib};
-use potstill_core::model::{ElementEnergies, Normalizer};
+use potstill_core::model::{Architecture, EnergyScale, ModelFile};
 use potstill_core::system::Mat3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
-use crate::checkpoint::{self, Architecture, Forces};
 use crate::order::Order;
 use crate::painn::{self, PaiNN};
 use crate::pairs::Pairs;
@@ -50,8 +49,7 @@ pub struct Engine<T> {
     rule: GraphRule,
     skin: f64,
     elements: Vec<u8>,
-    references: ElementEnergies,
-    normalizer: Normalizer,
+    scale: EnergyScale,
     /// Memory of calls that are over, for calls to come.
     memory: Mutex<Vec<Memory<T>>>,
 }
@@ -88,39 +86,38 @@ struct Memory<T> {
 }
 
 impl<T: Number> Engine<T> {
-    /// Compiles a model file.
+    /// Reads and compiles a model file.
     ///
     /// # Errors
-    /// An unreadable file, a network that is neither SchNet nor PaiNN, filters that no table follows closely enough.
+    /// See [`ModelFile::read`] and [`Engine::compile`].
     pub fn load(path: &Path, filters: FilterChoice) -> Result<Self> {
-        let (header, mut weights) = checkpoint::read(path)?;
+        Self::compile(&ModelFile::read(path)?, filters)
+    }
+
+    /// Compiles the network of a model file.
+    ///
+    /// # Errors
+    /// A network that is neither SchNet nor PaiNN, weights that are missing, left over, of the wrong shape or not finite, filters
+    /// that no table follows closely enough.
+    pub fn compile(file: &ModelFile, filters: FilterChoice) -> Result<Self> {
+        let (header, mut weights) = (file.header(), file.weights()?);
         let accuracy = match filters {
             FilterChoice::Table { accuracy } => Some(accuracy),
             FilterChoice::Exact => None,
         };
-        let (network, cutoff, neighbors, symmetric) = match &header.model {
-            Architecture::SchNet(sizes) => {
-                let network = Network::SchNet(SchNet::new(sizes, &mut weights, accuracy)?);
-                (network, sizes.cutoff, sizes.neighbors, false)
-            }
-            Architecture::PaiNN(sizes) if sizes.forces != Forces::None => {
-                let network = Network::PaiNN(PaiNN::new(sizes, &mut weights, accuracy)?);
-                (network, sizes.cutoff, sizes.neighbors, true)
-            }
-            _ => {
-                let message = "the engine runs SchNet and PaiNN; this network runs with --engine network";
-                return Err(Error::file(path, message));
-            }
+        let network = match &header.model {
+            Architecture::SchNet(config) => Network::SchNet(SchNet::new(config, &mut weights, accuracy)?),
+            Architecture::PaiNN(config) => Network::PaiNN(PaiNN::new(config, &mut weights, accuracy)?),
+            Architecture::GemNetOC(_) => return Err(unsupported(file)),
         };
+        let NetworkGraphRule::Pairs(rule) = header.model.graph_rule() else { return Err(unsupported(file)) };
         weights.finish()?;
-        let rule = GraphRule { cutoff, neighbors, symmetric };
         Ok(Self {
             network,
             rule,
             skin: SKIN,
-            elements: header.atomic_numbers().map_err(|e| Error::file(path, e))?,
-            references: header.reference_energies,
-            normalizer: header.normalizer,
+            elements: header.atomic_numbers().map_err(|e| Error::file(file.path(), format!("header: {e}")))?,
+            scale: header.scale.clone(),
             memory: Mutex::new(Vec::new()),
         })
     }
@@ -220,9 +217,7 @@ impl<T: Number> Engine<T> {
         match direct {
             Some(forces) => {
                 let (forces, _) = forces.as_chunks::<3>();
-                let scale = |atom: u32| {
-                    forces[order.of_engine(atom) as usize].map(|c| self.normalizer.denormalize_force(c.to_f64()))
-                };
+                let scale = |atom: u32| self.scale.force(forces[order.of_engine(atom) as usize].map(Number::to_f64));
                 prediction.forces = (0..forces.len() as u32).map(scale).collect();
             }
             None => self.forces(neighbors.system_index(), systems.len(), (pairs, order), bars, &mut prediction),
@@ -232,20 +227,13 @@ impl<T: Number> Engine<T> {
 
     /// Energies in eV from normalised ones of the atoms of all systems.
     fn energies(&self, systems: &[&System], own: impl Fn(usize) -> f64) -> Result<Prediction> {
-        let Normalizer { energy_mean, energy_std, .. } = self.normalizer;
         let mut prediction = Prediction::default();
         let mut first = 0;
         for system in systems {
-            let n = system.n_atoms();
-            let raw: f64 = (first..first + n).map(&own).sum();
-            prediction.energy.push(raw * energy_std + energy_mean + self.references.total(&system.atomic_numbers)?);
-            let share = energy_mean / n as f64;
-            prediction.atomic_energies.extend(
-                (first..)
-                    .zip(&system.atomic_numbers)
-                    .map(|(atom, &z)| own(atom) * energy_std + share + self.references.get(z).unwrap_or(0.0)),
-            );
-            first += n;
+            let (atoms, numbers) = (first..first + system.n_atoms(), &system.atomic_numbers);
+            prediction.energy.push(self.scale.energy(atoms.clone().map(&own).sum(), numbers)?);
+            prediction.atomic_energies.extend(self.scale.atomic_energies(atoms.clone().map(&own), numbers));
+            first = atoms.end;
         }
         Ok(prediction)
     }
@@ -260,7 +248,7 @@ impl<T: Number> Engine<T> {
         bars: &EdgeBars<T>,
         prediction: &mut Prediction,
     ) {
-        let scale = self.normalizer.energy_std;
+        let scale = self.scale.gradient_factor();
         let mut forces = vec![[0.0; 3]; system_index.len()];
         let mut virials: Vec<Mat3> = vec![[[0.0; 3]; 3]; n_systems];
         let fan = pairs.out_of();
@@ -287,6 +275,10 @@ impl<T: Number> Engine<T> {
         prediction.forces = forces;
         prediction.virial = Some(virials);
     }
+}
+
+fn unsupported(file: &ModelFile) -> Error {
+    Error::file(file.path(), "the engine runs SchNet and PaiNN; this network runs with --engine network")
 }
 
 impl<T: Number> Potential for Engine<T> {

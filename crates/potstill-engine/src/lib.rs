@@ -5,7 +5,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `checkpoint` | reading the model file |
 //! | `radial`, `filters` | functions of a distance; splines in their place |
 //! | `order`, `pairs` | how atoms are numbered; edges into and out of each |
 //! | `aligned`, `dense`, `rows`, `work` | matrix products, loops over rows, memory that is kept |
@@ -13,7 +12,6 @@
 //! | `engine` | energies, forces, virials |
 
 mod aligned;
-mod checkpoint;
 mod dense;
 mod engine;
 mod filters;

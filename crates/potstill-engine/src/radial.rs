@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use potstill_kernels::radial::{exponential_envelope, linspace, log_binomials, polynomial_envelope};
 
-use crate::checkpoint::{EnvelopeKind, RadialKind};
+use potstill_core::model::{EnvelopeKind, RadialKind};
 
 /// A value and its derivative.
 pub type Slope = (f64, f64);

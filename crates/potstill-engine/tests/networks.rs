@@ -7,14 +7,10 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::graph::Neighbors;
+use potstill_core::model::{Architecture, EnvelopeKind, Forces, GemNetOCConfig, PaiNNConfig, RadialKind, SchNetConfig};
 use potstill_core::{Potential, Prediction, System};
 use potstill_engine::{Engine, FilterChoice, Number};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model};
+use potstill_nn::Model;
 use potstill_testkit::conformance::{Exception, Law, check};
 use potstill_testkit::systems::{crystal, molecule};
 

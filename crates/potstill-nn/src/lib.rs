@@ -9,7 +9,6 @@ pub mod checkpoint;
 pub mod features;
 pub mod fused;
 pub mod gemnet_oc;
-pub mod graph;
 pub mod import;
 pub mod init;
 pub mod layers;
@@ -21,7 +20,6 @@ pub mod reference;
 pub mod schnet;
 
 pub use batch::Batch;
-pub use features::{Features, Tap};
-pub use graph::{NetworkGraph, NetworkGraphRule};
+pub use features::Features;
 pub use model::Model;
-pub use network::{Architecture, Network, Output};
+pub use network::{Network, Output};

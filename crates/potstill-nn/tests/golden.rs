@@ -3,8 +3,8 @@
 mod support;
 
 use burn::tensor::{DType, Device};
+use potstill_core::model::Forces;
 use potstill_nn::batch::to_host;
-use potstill_nn::network::Forces;
 use potstill_testkit::golden::{self, Golden};
 use support::{Case, MODEL_CASES, build_batch, check};
 

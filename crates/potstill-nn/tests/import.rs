@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use potstill_core::Potential;
 use potstill_core::files::checksum;
+use potstill_core::model::Architecture;
+use potstill_nn::Model;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
-use potstill_nn::{Architecture, Model};
 use potstill_testkit::golden;
 
 /// Checkpoints, the model cases whose weights they hold, and structures with golden outputs.
@@ -37,7 +38,7 @@ fn imported_models_predict_what_the_reference_does() {
     for (name, case, structures) in CHECKPOINTS {
         let folder = tempfile::tempdir().unwrap();
         let Some((_, model)) = imported(name, case, folder.path()) else { continue };
-        let normalizer = model.header().normalizer;
+        let normalizer = model.header().scale.normalizer;
         for structure in structures {
             let expected = golden::fixtures(&format!("models/{case}/out_{structure}.safetensors")).unwrap();
             let expected = golden::read(&expected);

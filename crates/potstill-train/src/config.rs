@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result, limits};
 use potstill_data::dataset::audit::Leaks;
 use potstill_data::dataset::{Normalization, ReferenceEnergies};
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::distill::DistillConfig;

@@ -5,14 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
 use potstill_core::elements::symbol;
+use potstill_core::model::{EnergyScale, Forces, Header};
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
-use potstill_nn::network::Forces;
 
 use crate::config::{Config, Dtype};
 use crate::distill::labelling::{self, Event, Origin};
-use crate::distill::targets::{LiveTeacher, StudentUnits};
+use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Source, TermTeacher, Terms};
 use crate::distill::{DistillConfig, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
 use crate::folder::{self, RunFolder};
@@ -117,7 +116,7 @@ fn train_in<T: Real>(
         (Some(distill), Some(teacher)) => training_rule(&distill.terms, teacher, &config.model)?,
         _ => own_rule.clone(),
     };
-    let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
+    let split = |systems, rule| Split::new(systems, rule, &header.scale);
     let (mut train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
     if let Some(mix) = mix {
         train = train.with_synthetic(n_other, mix);
@@ -148,7 +147,7 @@ fn train_in<T: Real>(
     let summary = trainer.run(observer)?;
     let baseline = match validation.systems().is_empty() {
         true => None,
-        false => Some(Baseline::new(header.reference_energies.clone()).metrics(validation.systems())?),
+        false => Some(Baseline::new(header.scale.reference_energies.clone()).metrics(validation.systems())?),
     };
     Ok(Summary { baseline, ..summary })
 }
@@ -219,15 +218,10 @@ fn header(
         "training": config.training,
         "distill": config.distill.as_ref().map(|d| &d.terms),
     });
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        model: scales::settle(&config.model, config.seed, &systems)?,
-        elements: known.iter().map(|&z| named(z)).collect(),
-        reference_energies: fit.energies,
-        normalizer,
-        units: Units::default(),
-        training,
-    };
+    let model = scales::settle(&config.model, config.seed, &systems)?;
+    let elements = known.iter().map(|&z| named(z)).collect();
+    let scale = EnergyScale { reference_energies: fit.energies, normalizer };
+    let header = Header { training, ..Header::new(model, elements, scale) };
     Ok((systems, survey, header))
 }
 
@@ -294,7 +288,7 @@ fn make_terms(
         true => Some(live_teacher(distill, config)?),
         false => None,
     };
-    let units = StudentUnits { references: header.reference_energies.clone(), normalizer: header.normalizer };
+    let units = header.scale.clone();
     let teacher = TermTeacher { architecture: teacher.architecture().cloned(), source, live };
     let terms = Terms::new(distill, &config.model, teacher, units)?;
     // Graphs of systems on disk are drawn, and checked, at each step.

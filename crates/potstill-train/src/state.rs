@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use potstill_core::files::checksum;
+use potstill_core::model::write_tensors;
 use potstill_core::{Error, Result, limits};
-use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 

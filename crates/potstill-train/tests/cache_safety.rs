@@ -6,9 +6,9 @@ use std::sync::{Barrier, Mutex};
 
 use burn::tensor::DType;
 use potstill_core::files::lock::{FolderLock, LOCK_FILE};
+use potstill_core::model::Tap;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
-use potstill_nn::Tap;
 use potstill_train::distill::cache::ShardIdentity;
 use potstill_train::distill::labelling::{Event, Origin, open_or_make};
 use potstill_train::distill::{

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use potstill_nn::Architecture;
+use potstill_core::model::Architecture;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode};
 use potstill_train::config::{Config, Dtype};
 use potstill_train::distill::labelling::Origin;

@@ -7,12 +7,13 @@ use burn::tensor::{DType, Device};
 use potstill_core::System;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
+use potstill_nn::Network;
 use potstill_nn::parameters;
 use potstill_testkit::golden;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode, StepLength};
 use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::strategies::{NodeToNode, Vanilla, VectorToVector};
-use potstill_train::distill::targets::{LiveTeacher, StudentUnits};
+use potstill_train::distill::targets::LiveTeacher;
 use potstill_train::distill::terms::{Source, TermTeacher, Terms};
 use potstill_train::distill::{Augmentation, DistillConfig, FeatureTerm, Student, Term, WeightSchedule};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
@@ -160,9 +161,9 @@ fn attacks() {
     let teacher_model = architecture(&config["teacher"], &folder.join("teacher_scale_factors.safetensors"));
     let normalizer = Normalizer::default();
     let header = header(student.clone(), normalizer);
-    let units = StudentUnits { references: header.reference_energies.clone(), normalizer };
+    let units = header.scale.clone();
     let systems = Systems::from(systems(&tensors, &config["structures"]));
-    let split = Split::new(systems, &student.graph_rule(), &units.references, &normalizer).unwrap();
+    let split = Split::new(systems, &student.graph_rule(), &units).unwrap();
     let device = Device::flex();
     let weights = golden::read(&folder.join("student.safetensors"));
     for case in config["adversarial"].as_array().unwrap() {
@@ -177,7 +178,7 @@ fn attacks() {
         let teacher = TermTeacher { architecture: Some(teacher_model.clone()), source: Source::Live, live: Some(live) };
         let terms = Terms::new(&distill, &student, teacher, units.clone()).unwrap();
         let projections = terms.projections(&student, 0, &device, DType::F64);
-        let template = Student { network: student.init(0, &device, DType::F64), projections };
+        let template = Student { network: Network::init(&student, 0, &device, DType::F64), projections };
         let values: Vec<f64> = parameters::describe(&template)
             .iter()
             .flat_map(|info| weights[&student_name(&student, &mappings, &info.name)].values.clone())

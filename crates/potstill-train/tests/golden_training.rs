@@ -5,6 +5,7 @@
 
 mod reference;
 
+use potstill_nn::Network;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +17,6 @@ use potstill_testkit::golden;
 use potstill_train::config::{Dtype, TrainingConfig};
 use potstill_train::distill::labelling::open_or_make;
 use potstill_train::distill::strategies::{AtomicEnergy, EdgeToEdge, EdgeToNode, NodeToNode, Vanilla, VectorToVector};
-use potstill_train::distill::targets::StudentUnits;
 use potstill_train::distill::terms::{Source, TermTeacher, Terms};
 use potstill_train::distill::{
     DistillConfig, FeatureTerm, Precision, Student, Teacher, Term, WeightSchedule, training_rule,
@@ -183,16 +183,15 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let teacher = Teacher::networks(vec![teacher]).unwrap();
     let (cache, _) = open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);
-    let references = &header.reference_energies;
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
-    let units = StudentUnits { references: references.clone(), normalizer };
+    let units = header.scale.clone();
     let architecture = Some(teacher_model.clone());
     let teacher = TermTeacher { architecture, source: Source::Cache(cache), live: None };
     let terms = Terms::new(&distill, &student, teacher, units).unwrap();
 
     let device = Device::flex();
     let module = Student {
-        network: student.init(0, &device, DType::F64),
+        network: Network::init(&student, 0, &device, DType::F64),
         projections: terms.projections(&student, 0, &device, DType::F64),
     };
     let infos: Vec<(ParameterInfo, String)> = parameters::describe(&module)
@@ -206,8 +205,8 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let values = infos.iter().flat_map(|(_, name)| start[name].values.clone()).collect();
     write_start(place.path(), &training, values);
 
-    let split = Split::new(systems, &rule, references, &normalizer).unwrap();
-    let nothing = Split::new(Systems::default(), &rule, references, &normalizer).unwrap();
+    let split = Split::new(systems, &rule, &header.scale).unwrap();
+    let nothing = Split::new(Systems::default(), &rule, &header.scale).unwrap();
     let interrupt = AtomicBool::new(false);
     let folder_of_run = RunFolder::open(place.path(), Start::Resume).unwrap();
     let mut trainer = Trainer::<f64>::new(Job {

@@ -3,11 +3,11 @@
 
 mod support;
 
+use potstill_core::model::Header;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use potstill_nn::checkpoint;
 use potstill_train::config::Dtype;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::mix::Mix;
@@ -73,9 +73,8 @@ fn a_validation_that_only_the_stop_made_is_forgotten() {
     config.training.learning_rate = 0.1;
     let whole = folder();
     run(&config, data(), whole.path()).unwrap();
-    let best = |place: &Path| {
-        checkpoint::load_header(&place.join("model.safetensors")).unwrap().training["validation_loss"].as_f64()
-    };
+    let best =
+        |place: &Path| Header::read(&place.join("model.safetensors")).unwrap().training["validation_loss"].as_f64();
     let mut n_better = 0;
     for stop in 1..16 {
         let parts = folder();

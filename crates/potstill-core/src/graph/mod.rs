@@ -11,6 +11,7 @@
 //! | `edges` | the edge arrays of one system, symmetrisation |
 //! | `build` | batches: drawn from systems, joined from graphs |
 //! | `neighbor_list` | the same edges from call to call, with a skin |
+//! | `network` | the graph that a network asks for |
 //! | `reverse` | reverse edges, edges of each target, distances |
 //! | `check` | what is refused before any work is done |
 //! | [`gemnet`] | the four graphs of GemNet-OC, its triplets and quadruplets |
@@ -30,6 +31,7 @@ mod edges;
 pub mod frame;
 pub mod gemnet;
 mod neighbor_list;
+mod network;
 mod reverse;
 mod search;
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::neighbor_list::{Neighbor, NeighborList};
+pub use self::network::{NetworkGraph, NetworkGraphRule};
 use crate::system::Vec3;
 
 /// Which pairs within the cutoff become edges.

@@ -5,9 +5,9 @@ use potstill_kernels::number::Number;
 
 use super::activation::silu;
 use super::{Memory, PaiNN};
-use crate::checkpoint::Weights;
 use crate::dense::{Dense, Parts, padded};
 use crate::work::resize;
+use potstill_core::model::Weights;
 
 /// A gated equivariant block of the head of direct forces (sec. 4.3 of the paper).
 #[derive(Debug)]

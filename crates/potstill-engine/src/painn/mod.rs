@@ -47,13 +47,13 @@ use potstill_kernels::number::Number;
 use self::activation::silu;
 use self::direct::{Gated, GatedWork};
 use self::filter::Filter;
-use crate::checkpoint::{Forces, PaiNNSizes, RadialKind, Weights};
 use crate::dense::{Dense, Parts, padded};
 use crate::filters::Filters;
 use crate::pairs::Pairs;
 use crate::radial::RadialBasis;
 use crate::rows::{cut, run};
 use crate::work::{EdgeBars, MessageKept, Scratch, UpdateKept, resize};
+use potstill_core::model::{Forces, PaiNNConfig, RadialKind, Weights};
 
 /// Rows of the embedding: hydrogen to bismuth.
 const EMBEDDING_ROWS: usize = 83;
@@ -139,7 +139,7 @@ impl<T: Number> PaiNN<T> {
     ///
     /// # Errors
     /// Weights that do not fit; filters that no table follows closely enough.
-    pub fn new(sizes: &PaiNNSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
+    pub fn new(sizes: &PaiNNConfig, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, wide) = (sizes.hidden_channels, padded(sizes.hidden_channels));
         let one = Parts::of(1, h);
         let widened = |raw: Vec<f64>| -> Vec<T> {

@@ -26,13 +26,13 @@ use potstill_kernels::number::{Number, dispatch, vectorized};
 
 use self::filter::{Filter, SHIFT};
 use self::message::{Gather, Scatter};
-use crate::checkpoint::{SchNetSizes, Weights};
 use crate::dense::{Dense, Parts, padded};
 use crate::filters::Filters;
 use crate::pairs::Pairs;
 use crate::radial::Gaussians;
 use crate::rows::{add, cut, cut_edges, run};
 use crate::work::{EdgeBars, Scratch, resize};
+use potstill_core::model::{SchNetConfig, Weights};
 
 /// Rows of the embedding: atomic numbers 0 to 99.
 const EMBEDDING_ROWS: usize = 100;
@@ -78,7 +78,7 @@ impl<T: Number> SchNet<T> {
     ///
     /// # Errors
     /// Weights that do not fit; filters that no table follows closely enough.
-    pub fn new(sizes: &SchNetSizes, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
+    pub fn new(sizes: &SchNetConfig, weights: &mut Weights, accuracy: Option<f64>) -> Result<Self> {
         let (h, f, g) = (sizes.hidden_channels, sizes.n_filters, sizes.n_gaussians);
         let (one, filters) = (Parts::of(1, h), Parts::of(1, f));
         let wide = padded(h);

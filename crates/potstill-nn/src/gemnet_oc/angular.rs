@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-use super::config::{CircularKind, SphericalKind};
 use crate::layers::radial::GaussianBasis;
+use potstill_core::model::{CircularKind, SphericalKind};
 
 /// Values at each cosine. Shape: `[n, 1, k]` to `[n, n_spherical, k]`.
 pub(super) fn circular(kind: CircularKind, cosine: &Tensor<3>, n_spherical: usize) -> Tensor<3> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
+use potstill_core::model::{EnvelopeKind, RadialKind};
 use potstill_kernels::radial::log_binomials;
-use serde::{Deserialize, Serialize};
 
 use super::radial::{Envelope, GaussianBasis};
 use crate::batch::{HostGeometry, float_tensor};
@@ -15,37 +15,11 @@ use crate::init::Initializer;
 /// Start of the trainable width of a Bernstein basis; `softplus` of it is 0.9448 (Unke et al., SpookyNet, 2021).
 const PREGAMMA: f64 = 0.45264;
 
-/// Which functions expand a distance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RadialKind {
-    /// Gaussians on a regular grid, not trained.
-    #[default]
-    Gaussian,
-    /// `√(2/cutoff³) sin(f_k x) / x` with trainable frequencies that start at `kπ` (Gasteiger et al., DimeNet, 2020).
-    SphericalBessel,
-    /// `C(n−1, k) e^{−kγx} (1 − e^{−γx})^{n−1−k}` with one trainable width γ (Unke et al., SpookyNet, 2021).
-    Bernstein,
-}
-
-/// Shape of the envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EnvelopeKind {
-    /// A polynomial, zero with two derivatives at the cutoff.
-    #[default]
-    Polynomial,
-    /// `exp(−x² / (1 − x²))`.
-    Exponential,
-}
-
-impl EnvelopeKind {
-    /// The envelope; `exponent` is that of the polynomial.
-    pub fn with_exponent(self, exponent: u32) -> Envelope {
-        match self {
-            Self::Polynomial => Envelope::Polynomial(exponent),
-            Self::Exponential => Envelope::Exponential,
-        }
+/// Envelope of a kind; `exponent` is that of the polynomial.
+pub fn envelope(kind: EnvelopeKind, exponent: u32) -> Envelope {
+    match kind {
+        EnvelopeKind::Polynomial => Envelope::Polynomial(exponent),
+        EnvelopeKind::Exponential => Envelope::Exponential,
     }
 }
 
@@ -81,15 +55,6 @@ impl RadialBasis {
             gaussians,
             envelope,
             cutoff,
-        }
-    }
-
-    /// Number of trained numbers.
-    pub fn n_parameters(kind: RadialKind, n: usize) -> usize {
-        match kind {
-            RadialKind::Gaussian => 0,
-            RadialKind::SphericalBessel => n,
-            RadialKind::Bernstein => 1,
         }
     }
 

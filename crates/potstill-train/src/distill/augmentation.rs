@@ -1,7 +1,7 @@
 //! The `[distill.augmentation]` section: disturbed copies and the terms on them.
 
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result};
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 use super::strategies::Term;

@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::Result;
+use potstill_core::model::Tap;
 use potstill_nn::features::Reduction;
-use potstill_nn::{Batch, Network, Output, Tap};
+use potstill_nn::{Batch, Network, Output};
 
 use super::groups::Groups;
 use super::kind::Kind;

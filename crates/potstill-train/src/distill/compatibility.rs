@@ -1,7 +1,8 @@
 //! Checks that teacher, student and terms fit together.
 
+use potstill_core::graph::NetworkGraphRule;
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result};
-use potstill_nn::{Architecture, NetworkGraphRule};
 
 use super::kind::Kind;
 use super::needs::FeatureNeeds;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result};
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;

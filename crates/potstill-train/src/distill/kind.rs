@@ -1,6 +1,6 @@
 //! Kinds of features, and their widths in a network.
 
-use potstill_nn::{Architecture, Tap};
+use potstill_core::model::{Architecture, Tap};
 use serde::{Deserialize, Serialize};
 
 /// Kind of a teacher's features.

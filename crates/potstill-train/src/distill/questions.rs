@@ -1,6 +1,6 @@
 //! Questions to a teacher: features of taps and derivatives of forces, beside the labels.
 
-use potstill_nn::Tap;
+use potstill_core::model::Tap;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;

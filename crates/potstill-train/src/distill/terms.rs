@@ -1,9 +1,10 @@
 //! The active terms of a run: taps found, projections placed, each with its name, weight and targets.
 
 use burn::tensor::{DType, Device, Tensor};
+use potstill_core::model::{Architecture, EnergyScale, Tap};
 use potstill_core::{Error, Result};
+use potstill_nn::Batch;
 use potstill_nn::init::Initializer;
-use potstill_nn::{Architecture, Batch, Tap};
 
 use super::augmentation::Augmentation;
 use super::cache::TeacherCache;
@@ -15,7 +16,7 @@ use super::probes::Probes;
 use super::projection::{Projection, ProjectionKind, Side};
 use super::strategies::Term;
 use super::taps;
-use super::targets::{CachedProbes, CachedTargets, LiveTeacher, StudentUnits, Targets};
+use super::targets::{CachedProbes, CachedTargets, LiveTeacher, Targets};
 use super::weight::Weight;
 use crate::prepared::{PreparedSystem, Shard};
 
@@ -49,7 +50,7 @@ pub struct Terms {
     source: Source,
     live: Option<LiveTeacher>,
     augmentation: Option<Augmentation>,
-    units: StudentUnits,
+    units: EnergyScale,
 }
 
 /// Teacher of a run, as its terms see it.
@@ -85,7 +86,7 @@ impl Terms {
         config: &DistillConfig,
         student: &Architecture,
         teacher: TermTeacher,
-        units: StudentUnits,
+        units: EnergyScale,
     ) -> Result<Self> {
         let TermTeacher { architecture, source, live } = teacher;
         let mut terms = Self {
@@ -162,7 +163,7 @@ impl Terms {
     }
 
     /// Reference energies and normalisation of the student.
-    pub fn units(&self) -> &StudentUnits {
+    pub fn units(&self) -> &EnergyScale {
         &self.units
     }
 

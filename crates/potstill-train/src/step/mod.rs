@@ -25,10 +25,10 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 use potstill_core::graph::Graph;
+use potstill_core::model::Forces;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
 use potstill_nn::Batch;
-use potstill_nn::network::Forces;
 use rayon::prelude::*;
 
 use crate::config::TrainingConfig;

@@ -2,8 +2,9 @@
 
 use burn::tensor::{Device, Tensor};
 use potstill_core::Result;
+use potstill_core::model::Tap;
 use potstill_nn::batch::{float_tensor, to_host};
-use potstill_nn::{Batch, Output, Tap, parameters};
+use potstill_nn::{Batch, Output, parameters};
 
 use super::{Losses, Part, StepContext, Work};
 use crate::distill::terms::{Asked, Terms};

@@ -4,6 +4,8 @@ mod checkpoints;
 mod term_weights;
 mod validation;
 
+use potstill_nn::Network;
+use potstill_nn::network::gradient_divisors;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +13,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use potstill_core::metrics::Metrics;
+use potstill_core::model::Header;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{BatchSize, Order, Sampler};
-use potstill_nn::checkpoint::Header;
 use potstill_nn::parameters;
 
 use crate::config::TrainingConfig;
@@ -101,11 +103,11 @@ impl<'a, T: Real> Trainer<'a, T> {
         let (training, header, terms) = (job.training, job.header, job.terms);
         let device = Device::flex();
         let projections = terms.map(|t| t.projections(&header.model, job.seed, &device, T::DTYPE)).unwrap_or_default();
-        let student = Student { network: header.model.init(job.seed, &device, T::DTYPE), projections };
+        let student = Student { network: Network::init(&header.model, job.seed, &device, T::DTYPE), projections };
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
         let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();
-        let divided = header.model.gradient_divisors();
+        let divided = gradient_divisors(&header.model);
         let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
         let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
         let sampler = sampler(&job)?;

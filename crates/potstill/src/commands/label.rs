@@ -2,9 +2,9 @@
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
+use potstill_core::model::Tap;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
-use potstill_nn::Tap;
 use potstill_train::distill::labelling::{Event, Origin, open_or_make};
 use potstill_train::distill::{
     Kind, LabelOptions, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,

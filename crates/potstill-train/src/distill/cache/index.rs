@@ -2,9 +2,9 @@
 
 use std::path::{Component, Path};
 
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result, limits};
 use potstill_data::dataset::Systems;
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 use super::INDEX;

@@ -1,8 +1,8 @@
 //! From a teacher's answers to the tensors of a shard.
 
 use half::f16;
+use potstill_core::model::Tensors;
 use potstill_core::{Error, Result};
-use potstill_nn::checkpoint::Tensors;
 use safetensors::Dtype;
 
 use super::index::Index;

@@ -1,11 +1,11 @@
 //! Answers from a cache.
 
 use burn::tensor::{DType, Device, Tensor};
+use potstill_core::model::{EnergyScale, Tap};
 use potstill_core::{Error, Result, System};
-use potstill_nn::Tap;
 use potstill_nn::batch::float_tensor;
 
-use super::{StudentUnits, Targets};
+use super::Targets;
 use crate::distill::cache::TeacherCache;
 use crate::distill::kind::Kind;
 use crate::distill::probes::Probes;
@@ -18,7 +18,7 @@ pub struct CachedTargets<'a> {
     /// Systems that are asked about.
     pub shard: &'a Shard<'a>,
     /// Units of the student.
-    pub units: &'a StudentUnits,
+    pub units: &'a EnergyScale,
     /// Device of the student.
     pub device: &'a Device,
     /// Precision of the student.
@@ -39,19 +39,16 @@ impl CachedTargets<'_> {
 impl Targets for CachedTargets<'_> {
     fn energy(&self) -> Result<Tensor<2>> {
         let one = |(index, system): (usize, &System)| {
-            let total = self.units.references.total(&system.atomic_numbers)?;
-            Ok(self.units.normalizer.normalize_energy(self.cache.energy(index)? - total))
+            self.units.raw_energy(self.cache.energy(index)?, &system.atomic_numbers)
         };
         Ok(self.rows(self.systems().map(one).collect::<Result<_>>()?, 1))
     }
 
     fn atomic_energies(&self) -> Result<Tensor<2>> {
-        let StudentUnits { references, normalizer } = self.units;
         let mut all = Vec::new();
         for (index, system) in self.systems() {
-            let share = normalizer.energy_mean / system.n_atoms() as f64;
-            let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-            all.extend(system.atomic_numbers.iter().zip(&self.cache.atomic_energies(index)?).map(atomic));
+            let energies = self.cache.atomic_energies(index)?;
+            all.extend(self.units.raw_atomic_energies(energies, &system.atomic_numbers));
         }
         Ok(self.rows(all, 1))
     }
@@ -60,7 +57,7 @@ impl Targets for CachedTargets<'_> {
         let mut all = Vec::new();
         for &index in &self.shard.indices {
             let forces = self.cache.forces(index)?;
-            all.extend(forces.into_iter().map(|c| self.units.normalizer.normalize_force(c)));
+            all.extend(forces.as_chunks::<3>().0.iter().flat_map(|force| self.units.raw_force(*force)));
         }
         Ok(self.rows(all, 3))
     }
@@ -95,7 +92,7 @@ impl Targets for CachedProbes<'_> {
         // Systems displaced to the other side come second.
         for &index in &shard.indices[..shard.indices.len() / 2] {
             let values = cache.force_derivative(index, probes.choose(self.step, index))?;
-            all.extend(values.into_iter().map(|c| c / units.normalizer.force_std));
+            all.extend(values.as_chunks::<3>().0.iter().flat_map(|row| units.raw_force(*row)));
         }
         Ok(self.systems.rows(all, 3))
     }

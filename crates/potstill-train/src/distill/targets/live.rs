@@ -3,13 +3,14 @@
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Device, Tensor};
+use potstill_core::model::{EnergyScale, ScaleChange, Tap};
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
-use potstill_nn::{Batch, Network, Output, Tap, parameters};
+use potstill_nn::{Batch, Network, Output, parameters};
 
-use super::{StudentUnits, Targets, central_difference};
+use super::{Targets, central_difference};
 use crate::distill::kind::Kind;
 use crate::distill::probes::Probes;
 
@@ -41,7 +42,7 @@ impl LiveTeacher {
         &self,
         systems: &[&System],
         taps: &[Tap],
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<LiveTargets> {
         let ask = |(k, model): (usize, &Model)| {
@@ -61,7 +62,7 @@ impl LiveTeacher {
         &self,
         systems: &[&System],
         taps: &[Tap],
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<(LiveTargets, Vec<Batch>)> {
         let networks = self.tracked.get_or_init(|| self.models.iter().map(|m| network_on(m, device)).collect());
@@ -168,29 +169,22 @@ impl LiveAnswer {
         systems: &[&System],
         output: Output,
         edges: Batch,
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<Self> {
-        let (theirs, ours) = (&model.header().normalizer, &units.normalizer);
+        let change = ScaleChange { from: &model.header().scale, to: units };
         let (mut energy_shift, mut atomic_shift) = (Vec::new(), Vec::new());
-        let references = &model.header().reference_energies;
         for system in systems {
-            // The difference of two large sums, in f64, before anything is f32.
-            let total = references.total(&system.atomic_numbers)? - units.references.total(&system.atomic_numbers)?;
-            energy_shift.push((total + theirs.energy_mean - ours.energy_mean) / ours.energy_std);
-            let share = (theirs.energy_mean - ours.energy_mean) / system.n_atoms() as f64;
-            atomic_shift.extend(system.atomic_numbers.iter().map(|&z| {
-                let difference = references.get(z).unwrap_or(0.0) - units.references.get(z).unwrap_or(0.0);
-                (difference + share) / ours.energy_std
-            }));
+            energy_shift.push(change.energy_shift(&system.atomic_numbers)?);
+            atomic_shift.extend(change.atomic_energy_shifts(&system.atomic_numbers));
         }
         Ok(Self {
             output,
             edges,
             energy_shift,
             atomic_shift,
-            energy_scale: theirs.energy_std / ours.energy_std,
-            force_scale: theirs.force_std / ours.force_std,
+            energy_scale: change.energy_factor(),
+            force_scale: change.force_factor(),
             device: device.clone(),
             dtype: model.dtype(),
         })

@@ -5,23 +5,13 @@ mod live;
 
 use burn::tensor::Tensor;
 use potstill_core::Result;
-use potstill_core::model::{ElementEnergies, Normalizer};
-use potstill_nn::Tap;
+use potstill_core::model::Tap;
 
 use super::kind::Kind;
 use super::probes::Probes;
 
 pub use cached::{CachedProbes, CachedTargets};
 pub use live::{LiveTargets, LiveTeacher};
-
-/// Reference energies and normalisation of the student.
-#[derive(Debug, Clone)]
-pub struct StudentUnits {
-    /// Energies of elements in eV.
-    pub references: ElementEnergies,
-    /// Between eV, eV/Å and what the network predicts.
-    pub normalizer: Normalizer,
-}
 
 /// A teacher's answers about some systems, as tensors where the student is.
 pub trait Targets {

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
-use potstill_nn::{Architecture, Model};
+use potstill_nn::Model;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;

@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 use potstill_core::graph::Graph;
+use potstill_core::model::Tap;
 use potstill_core::{Prediction, Result, System};
 use potstill_nn::batch::{Batch, to_host};
 use potstill_nn::features::Reduction;
-use potstill_nn::{Model, Output, Tap};
+use potstill_nn::{Model, Output};
 
 use crate::distill::answer::Answer;
 use crate::distill::kind::Kind;

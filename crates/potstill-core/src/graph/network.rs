@@ -1,10 +1,10 @@
-//! The graph that a network asks for: edges alone, or the four graphs of GemNet-OC.
+//! Graphs of a network: edges alone, or the four graphs of GemNet-OC.
 
-use potstill_core::graph::gemnet::{GemNetGraph, GemNetRule};
-use potstill_core::graph::{Graph, GraphRule};
-use potstill_core::{Result, System};
+use super::gemnet::{GemNetGraph, GemNetRule};
+use super::{Graph, GraphRule};
+use crate::{Result, System};
 
-/// How graphs for a network are drawn.
+/// Rule by which the graphs of a network are drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NetworkGraphRule {
     /// Edges alone.
