@@ -5,7 +5,8 @@ use std::time::Instant;
 use potstill_core::files::write_atomically;
 use potstill_core::{Error, Result};
 
-use super::{Trainer, mean_report};
+use super::Trainer;
+use super::steps::mean_report;
 use crate::journal::Kept;
 use crate::observer::{Ending, Observer};
 use crate::real::Real;

@@ -11,7 +11,8 @@ use potstill_nn::model::Model;
 use potstill_nn::parameters;
 use rayon::prelude::*;
 
-use super::{Trainer, mean_report};
+use super::Trainer;
+use super::steps::mean_report;
 use crate::config::{BestBy, ValidatedWeights};
 use crate::distill::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};

@@ -95,3 +95,45 @@ fn relations_do_not_need_equal_widths() {
         assert!(value.is_finite() && value > 0.0, "{name}: {value}");
     }
 }
+
+/// Every name of a strategy with the one under which it is written.
+const NAMES: [(&str, &str); 16] = [
+    ("vanilla", "vanilla"),
+    ("atomic_energy", "atomic_energy"),
+    ("pae", "atomic_energy"),
+    ("node_to_node", "node_to_node"),
+    ("n2n", "node_to_node"),
+    ("edge_to_node", "edge_to_node"),
+    ("e2n", "edge_to_node"),
+    ("edge_to_edge", "edge_to_edge"),
+    ("e2e", "edge_to_edge"),
+    ("vector_to_vector", "vector_to_vector"),
+    ("v2v", "vector_to_vector"),
+    ("vector_geometric", "vector_geometric"),
+    ("local_preservation", "local_preservation"),
+    ("global_preservation", "global_preservation"),
+    ("cka", "cka"),
+    ("hessian", "hessian"),
+];
+
+#[test]
+fn names_in_configurations_are_those_of_the_strategies() {
+    for (written, name) in NAMES {
+        let key = if name == "vanilla" { "energy_weight" } else { "weight" };
+        let term: Term = serde_json::from_value(serde_json::json!({ "strategy": written, key: 2.0 })).unwrap();
+        assert_eq!(term.name(), name);
+        let value = serde_json::to_value(&term).unwrap();
+        assert_eq!((&value["strategy"], &value[key]), (&name.into(), &2.0.into()));
+        assert_eq!(serde_json::to_value(term.scaled(0.5)).unwrap()[key], 1.0);
+    }
+}
+
+#[test]
+fn strategies_of_other_crates_are_written_but_not_read() {
+    let own = Term::custom(super::Vanilla { energy_weight: 1.0, force_weight: 2.0, schedule: Default::default() });
+    let value = serde_json::to_value(&own).unwrap();
+    assert_eq!((&value["strategy"], &value["force_weight"]), (&"vanilla".into(), &2.0.into()));
+    assert!(own == own.clone() && own != own.scaled(2.0) && own.is_active());
+    let read = serde_json::from_value::<Term>(serde_json::json!({ "strategy": "custom", "weight": 1.0 }));
+    assert!(read.unwrap_err().to_string().contains("unknown variant `custom`"));
+}

@@ -1,17 +1,19 @@
-//! What a study runs.
+//! The file of a study, and the trainings that it asks for.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use potstill_train::config::Config;
-use potstill_train::distill::{Augmentation, DistillConfig, Precision, TeacherFiles, Term};
+use potstill_core::{Error, Result};
 use serde::Deserialize;
 
-use crate::config_file;
-use crate::load::beside;
+use super::within;
+use crate::config::Config;
+use crate::distill::{Augmentation, DistillConfig, Precision, TeacherFiles, Term};
 
-/// A study as its file says it; paths are relative to that file.
+/// Reads the configuration of a student and changes settings, as with `--set`.
+type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
+
+/// A study as its file describes it; paths in the file are relative to it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Study {
@@ -31,7 +33,7 @@ pub struct Study {
     /// Precision of cached features.
     #[serde(default)]
     pub feature_precision: Precision,
-    /// How weights are chosen for the runs that ask for it.
+    /// Choice of the weights for the runs that ask for it.
     #[serde(default)]
     pub tuning: Option<Tuning>,
     /// Networks with their data and training.
@@ -44,7 +46,7 @@ fn one_seed() -> Vec<u64> {
     vec![0]
 }
 
-/// Weights are tried, and judged by the loss on the validation systems; the test systems play no part.
+/// Factors on the weights that are tried, and judged by the loss on the validation systems; the test systems play no part.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
@@ -104,6 +106,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// A student that is trained alone.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            terms: Vec::new(),
+            augmentation: None,
+            teacher: None,
+            feature_precision: None,
+            set: Vec::new(),
+            tune: false,
+            factors: Vec::new(),
+            students: Vec::new(),
+        }
+    }
+
     /// Whether the student has no teacher.
     pub fn is_alone(&self) -> bool {
         self.terms.is_empty() && self.augmentation.is_none()
@@ -128,23 +145,19 @@ pub struct Cell {
 }
 
 impl Study {
-    /// Reads and checks a study.
-    ///
-    /// # Errors
-    /// One line: file, what is wrong, what to do.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot open", path.display()))?;
-        let mut study: Self = config_file::document::parse(path, &text, &[])?;
-        study.teacher = beside(path, &study.teacher);
-        study.test.iter_mut().for_each(|file| *file = beside(path, file));
-        study.students.iter_mut().for_each(|student| student.config = beside(path, &student.config));
-        let teachers = study.runs.iter_mut().filter_map(|run| run.teacher.as_mut());
-        teachers.flat_map(TeacherFiles::paths_mut).for_each(|file| *file = beside(path, file));
-        study.check().with_context(|| path.display().to_string())?;
-        Ok(study)
+    /// Every path in the file, to be made relative to the working folder.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let teachers = self.runs.iter_mut().filter_map(|run| run.teacher.as_mut());
+        let students = self.students.iter_mut().map(|student| &mut student.config);
+        let own = std::iter::once(&mut self.teacher).chain(&mut self.test);
+        own.chain(students).chain(teachers.flat_map(TeacherFiles::paths_mut))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks names, seeds and factors.
+    ///
+    /// # Errors
+    /// Names the setting and what it may be.
+    pub fn check(&self) -> Result<()> {
         for (key, is_empty) in [
             ("test", self.test.is_empty()),
             ("seeds", self.seeds.is_empty()),
@@ -152,31 +165,32 @@ impl Study {
             ("runs", self.runs.is_empty()),
         ] {
             if is_empty {
-                bail!("{key}: is empty; give at least one");
+                return Err(Error::setting(key, "is empty; give at least one"));
             }
         }
         unique("students", self.students.iter().map(|s| s.name.as_str()))?;
         unique("runs", self.runs.iter().map(|r| r.name.as_str()))?;
         if self.seeds.iter().collect::<BTreeSet<_>>().len() < self.seeds.len() {
-            bail!("seeds: one of them comes twice; each run is done once for a seed");
+            return Err(Error::setting("seeds", "one of them comes twice; each run is done once for a seed"));
         }
-        if let Some(tuning) = &self.tuning
-            && (tuning.factors.is_empty() || tuning.factors.iter().any(|f| !(f.is_finite() && *f > 0.0)))
-        {
-            bail!("tuning.factors: give at least one, each a positive number");
+        if self.tuning.as_ref().is_some_and(|tuning| tuning.factors.is_empty() || !all_positive(&tuning.factors)) {
+            return Err(Error::setting("tuning.factors", "give at least one, each a positive number"));
         }
-        for run in &self.runs {
-            if run.factors.iter().any(|f| !(f.is_finite() && *f > 0.0)) || (!run.tune && !run.factors.is_empty()) {
-                bail!("runs ({}): factors must be positive numbers, and go with tune = true", run.name);
-            }
-            if run.tune && (self.tuning.is_none() || run.is_alone()) {
-                bail!("runs ({}): tune needs terms, and a [tuning] section with factors", run.name);
-            }
-            for name in &run.students {
-                if !self.students.iter().any(|s| s.name == *name) {
-                    let known: Vec<&str> = self.students.iter().map(|s| s.name.as_str()).collect();
-                    bail!("runs ({}): no student is called `{name}`; there are {}", run.name, known.join(", "));
-                }
+        self.runs.iter().try_for_each(|run| self.check_run(run))
+    }
+
+    fn check_run(&self, run: &Run) -> Result<()> {
+        let wrong = |message: String| Err(Error::setting(format!("runs ({})", run.name), message));
+        if !all_positive(&run.factors) || (!run.tune && !run.factors.is_empty()) {
+            return wrong("factors must be positive numbers, and go with tune = true".to_owned());
+        }
+        if run.tune && (self.tuning.is_none() || run.is_alone()) {
+            return wrong("tune needs terms, and a [tuning] section with factors".to_owned());
+        }
+        for name in &run.students {
+            if !self.students.iter().any(|s| s.name == *name) {
+                let known: Vec<&str> = self.students.iter().map(|s| s.name.as_str()).collect();
+                return wrong(format!("no student is called `{name}`; there are {}", known.join(", ")));
             }
         }
         Ok(())
@@ -187,17 +201,18 @@ impl Study {
         self.runs.iter().position(Run::is_alone)
     }
 
-    /// The trainings that try weights.
+    /// Trainings that try factors on the weights.
     ///
     /// # Errors
     /// A configuration that cannot be read or is wrong.
-    pub fn trials(&self) -> Result<Vec<Cell>> {
+    pub fn trials(&self, configure: &Configure<'_>) -> Result<Vec<Cell>> {
         let Some(tuning) = &self.tuning else { return Ok(Vec::new()) };
         let mut cells = Vec::new();
         for (s, r) in self.pairs().filter(|&(_, r)| self.runs[r].tune) {
             for &factor in tuning.factors.iter().chain(&self.runs[r].factors) {
                 let seed = tuning.seed.unwrap_or(self.seeds[0]);
-                cells.push(self.cell((s, r), seed, Some(factor), Some(&tuning.set))?);
+                let config = self.config((s, r), seed, factor, &tuning.set, configure)?;
+                cells.push(Cell { student: s, run: r, seed, factor: Some(factor), is_trial: true, config });
             }
         }
         Ok(cells)
@@ -208,9 +223,16 @@ impl Study {
     ///
     /// # Errors
     /// A configuration that cannot be read or is wrong.
-    pub fn cells(&self, factor: &dyn Fn(usize, usize) -> Option<f64>) -> Result<Vec<Cell>> {
-        let seeds = self.seeds.iter();
-        seeds.flat_map(|&seed| self.pairs().map(move |(s, r)| self.cell((s, r), seed, factor(s, r), None))).collect()
+    pub fn cells(&self, configure: &Configure<'_>, factor: &dyn Fn(usize, usize) -> Option<f64>) -> Result<Vec<Cell>> {
+        let mut cells = Vec::new();
+        for &seed in &self.seeds {
+            for (student, run) in self.pairs() {
+                let factor = factor(student, run);
+                let config = self.config((student, run), seed, factor.unwrap_or(1.0), &[], configure)?;
+                cells.push(Cell { student, run, seed, factor, is_trial: false, config });
+            }
+        }
+        Ok(cells)
     }
 
     /// Students with the runs that are for them.
@@ -223,13 +245,20 @@ impl Study {
         self.students.iter().enumerate().flat_map(runs)
     }
 
-    /// `trial` holds the settings to change when the cell only tries a factor.
-    fn cell(&self, (s, r): (usize, usize), seed: u64, factor: Option<f64>, trial: Option<&[String]>) -> Result<Cell> {
+    /// Configuration of a student in a run, with its weights times `factor` and some settings changed last.
+    fn config(
+        &self,
+        (s, r): (usize, usize),
+        seed: u64,
+        factor: f64,
+        last: &[String],
+        configure: &Configure<'_>,
+    ) -> Result<Config> {
         let (student, run) = (&self.students[s], &self.runs[r]);
-        let set = [&student.set[..], &run.set, trial.unwrap_or_default()].concat();
-        let mut config = config_file::read(&student.config, &set)?;
+        let set = [&student.set[..], &run.set, last].concat();
+        let mut config = configure(&student.config, &set)?;
         config.seed = seed;
-        let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor.unwrap_or(1.0))).collect();
+        let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor)).collect();
         let augmentation = run.augmentation.as_ref();
         let teacher = run.teacher.clone().unwrap_or_else(|| TeacherFiles::One(self.teacher.clone()));
         config.distill = (!run.is_alone()).then(|| DistillConfig {
@@ -238,71 +267,27 @@ impl Study {
             augmentation: augmentation.map(|a| Augmentation { terms: scaled(&a.terms), ..a.clone() }),
             ..DistillConfig::new(&self.teacher, scaled(&run.terms))
         });
-        config.validate().with_context(|| format!("student {}, run {}", student.name, run.name))?;
-        Ok(Cell { student: s, run: r, seed, factor, is_trial: trial.is_some(), config })
+        config.validate().map_err(within(format!("student {}, run {}", student.name, run.name)))?;
+        Ok(config)
     }
 }
 
-/// Names become folders.
+fn all_positive(factors: &[f64]) -> bool {
+    factors.iter().all(|factor| factor.is_finite() && *factor > 0.0)
+}
+
+/// Checks that names are different and can become folders.
 fn unique<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = BTreeSet::new();
     for name in names {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-            bail!("{key}: the name `{name}` becomes a folder; use letters, digits and - _ . + only");
+            let message = format!("the name `{name}` becomes a folder; use letters, digits and - _ . + only");
+            return Err(Error::setting(key, message));
         }
         if !seen.insert(name) {
-            bail!("{key}: `{name}` comes twice; give each a name of its own");
+            return Err(Error::setting(key, format!("`{name}` comes twice; give each a name of its own")));
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "teacher = 't'\ntest = ['a.xyz']\n[[students]]\nname = 'small'\nconfig = 's.toml'\n\
-                        [[runs]]\nname = 'alone'\n[[runs]]\nname = 'n2n'\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
-
-    fn read(text: &str) -> Result<Study> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("study.toml");
-        std::fs::write(&path, text)?;
-        Study::read(&path)
-    }
-
-    #[test]
-    fn a_study_is_read() {
-        let study = read(GOOD).unwrap();
-        assert_eq!((study.seeds.clone(), study.baseline()), (vec![0], Some(0)));
-        assert!(study.test[0].ends_with("a.xyz") && study.test[0] != Path::new("a.xyz"));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (from, to, wanted) in [
-            ("name = 'n2n'", "name = 'alone'", "`alone` comes twice"),
-            ("name = 'n2n'", "name = '../x'", "becomes a folder"),
-            ("test = ['a.xyz']", "test = []", "test: is empty"),
-            (
-                "test = ['a.xyz']",
-                "test = ['a.xyz']\nseed = 3",
-                "study.toml:3: seed: unknown key; did you mean `seeds`?",
-            ),
-            ("test = ['a.xyz']", "test = ['a.xyz']\nseeds = [1, 1]", "comes twice"),
-            ("name = 'n2n'", "name = 'n2n'\nstudents = ['big']", "no student is called `big`; there are small"),
-            (
-                "strategy = 'n2n'",
-                "strategy = 'magic'",
-                "study.toml:10: runs.1.terms.0.strategy: is \"magic\"; it must be `vanilla`",
-            ),
-            ("name = 'n2n'", "name = 'n2n'\ntune = true", "tune needs terms, and a [tuning] section"),
-            ("[[students]]", "[tuning]\nfactors = [0.0]\n[[students]]", "tuning.factors"),
-            ("name = 'n2n'", "name = 'n2n'\nfactors = [3.0]", "go with tune = true"),
-        ] {
-            let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
-            assert!(error.contains(wanted) && !error.contains('\n'), "{error}");
-        }
-    }
 }

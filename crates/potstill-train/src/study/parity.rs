@@ -35,7 +35,7 @@ impl Pairs {
     }
 }
 
-/// Every n-th of the pairs that came, where n doubles whenever there are too many.
+/// Every n-th of the pairs that were added, where n doubles whenever there are too many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Thinned {
     /// Label and prediction.

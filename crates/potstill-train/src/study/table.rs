@@ -1,27 +1,8 @@
-//! What came out of a study: means and standard errors over seeds.
+//! The table of a study: means and standard errors over seeds.
 
 use std::fmt::Write;
 
-use serde::{Deserialize, Serialize};
-
-use crate::evaluation::Evaluation;
-
-/// Result of one training, as `result.json` keeps it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CellResult {
-    /// What was run; another text means another run.
-    pub fingerprint: String,
-    /// Loss on the validation systems, by which weights and checkpoints are chosen.
-    pub validation_loss: Option<f64>,
-    /// Errors on the test systems and speed; none for a trial.
-    pub evaluation: Option<Evaluation>,
-    /// Trained parameters that are shipped.
-    pub n_parameters: usize,
-    /// Optimisation steps.
-    pub steps: u64,
-    /// Seconds of training.
-    pub seconds: f64,
-}
+use serde::Serialize;
 
 /// Mean over seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -33,7 +14,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// None without values.
+    /// Mean and standard error of some values; none without values.
     pub fn of(values: &[f64]) -> Option<Self> {
         let n = values.len() as f64;
         if values.is_empty() {
@@ -56,9 +37,9 @@ impl Mean {
 /// One line of the table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// Name of the student; `teacher` for the teacher.
+    /// Name of the student; `teacher` for the teacher, `constant` for the constant predictor.
     pub student: String,
-    /// Name of the run.
+    /// Name of the run; for the constant predictor, of the student whose reference energies it has.
     pub run: String,
     /// Factor on the weights that was chosen on the validation systems; none where nothing was to choose.
     pub factor: Option<f64>,
@@ -74,13 +55,13 @@ pub struct Row {
     pub efwt: Option<Mean>,
     /// Part of the energy gap to the teacher that is closed, in per cent, seed by seed against the same seed alone.
     pub energy_gap_closed: Option<Mean>,
-    /// The same for forces.
+    /// Part of the force gap that is closed, likewise.
     pub forces_gap_closed: Option<Mean>,
-    /// Parameters that are shipped.
+    /// Parameters that are shipped; 0 for the constant predictor.
     pub n_parameters: usize,
     /// Throughput of an evaluation.
     pub systems_per_second: Option<Mean>,
-    /// Of training.
+    /// Seconds of training.
     pub seconds: Option<Mean>,
 }
 
@@ -117,7 +98,7 @@ impl Row {
             text(&self.efwt, 100.0, 2),
             text(&self.energy_gap_closed, 1.0, 1),
             text(&self.forces_gap_closed, 1.0, 1),
-            self.n_parameters.to_string(),
+            if self.n_parameters == 0 { "–".to_owned() } else { self.n_parameters.to_string() },
             text(&self.systems_per_second, 1.0, 0),
             text(&self.seconds, 1.0, 0),
         ]

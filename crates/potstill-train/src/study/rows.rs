@@ -1,20 +1,27 @@
 //! From the results of cells to the lines of the table.
 
-use anyhow::Result;
+use potstill_core::Result;
+use potstill_core::metrics::Metrics;
+use potstill_core::model::ModelFile;
+use potstill_data::dataset::Baseline;
 
-use super::bench::{Bench, n_parameters};
+use super::bench::Bench;
 use super::plan::Cell;
-use super::table::{CellResult, Mean, Row};
-use crate::commands::demo::gap_closed;
-use crate::evaluation::Evaluation;
+use super::result::CellResult;
+use super::table::{Mean, Row};
+use crate::evaluation::{Evaluation, gap_closed, n_parameters};
+
+/// Mean of one value.
+fn single(value: Option<f64>) -> Option<Mean> {
+    value.and_then(|v| Mean::of(&[v]))
+}
 
 impl Bench<'_> {
-    /// The teacher, then every student with every run.
+    /// The teacher, then every student with every run, then the constant predictors.
     ///
     /// # Errors
     /// Results that cannot be read.
     pub fn rows(&self, cells: &[Cell], judged: &Evaluation) -> Result<Vec<Row>> {
-        let single = |value: Option<f64>| value.and_then(|v| Mean::of(&[v]));
         let mut rows = vec![Row {
             student: "teacher".to_owned(),
             run: self.teacher.header().model.name().to_owned(),
@@ -38,10 +45,53 @@ impl Bench<'_> {
                 }
             }
         }
+        rows.extend(self.constants(cells)?);
         Ok(rows)
     }
 
-    /// One student and run over all seeds.
+    /// Errors of the constant predictor with the reference energies of a cell's model, which any model must beat; none before
+    /// the cell is done.
+    ///
+    /// # Errors
+    /// A model or systems that cannot be read.
+    pub fn constant(&self, cell: &Cell) -> Result<Option<Metrics>> {
+        let path = self.model(cell);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let references = ModelFile::read(&path)?.header().scale.reference_energies.clone();
+        Baseline::new(references).metrics(&self.test).map(Some)
+    }
+
+    /// The constant predictor of each student; students with the same one have one line.
+    fn constants(&self, cells: &[Cell]) -> Result<Vec<Row>> {
+        let mut rows: Vec<Row> = Vec::new();
+        for (s, student) in self.study.students.iter().enumerate() {
+            let Some(cell) = cells.iter().find(|cell| cell.student == s) else { continue };
+            let Some(metrics) = self.constant(cell)? else { continue };
+            let row = Row {
+                student: "constant".to_owned(),
+                run: student.name.clone(),
+                factor: None,
+                n_seeds: 1,
+                energy_mae: single(metrics.energy_mae),
+                forces_mae: single(metrics.forces_mae),
+                forces_cos: None,
+                efwt: single(metrics.efwt),
+                energy_gap_closed: None,
+                forces_gap_closed: None,
+                n_parameters: 0,
+                systems_per_second: None,
+                seconds: None,
+            };
+            if !rows.iter().any(|own| (own.energy_mae, own.forces_mae) == (row.energy_mae, row.forces_mae)) {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Means of one student and run over all seeds.
     fn row(&self, cells: &[Cell], group: &[&Cell], teacher: &Evaluation) -> Result<Row> {
         let results = group.iter().map(|cell| self.result(cell)).collect::<Result<Vec<_>>>()?;
         let done: Vec<(&Cell, CellResult)> =

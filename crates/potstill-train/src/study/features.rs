@@ -1,23 +1,22 @@
-//! How alike the features of teacher and students are, with and without distillation.
+//! Similarity of the features of teacher and students, with and without distillation.
 
-use anyhow::Result;
 use burn::tensor::{DType, Device};
-use potstill_core::System;
 use potstill_core::files::write_atomically;
+use potstill_core::{Result, System};
 use potstill_nn::Model;
-use potstill_train::similarity::{Similarity, similarity};
 use serde::{Deserialize, Serialize};
 
 use super::bench::Bench;
 use super::plan::Cell;
-use crate::progress::Progress;
+use super::result::SIMILARITY;
+use crate::similarity::{Similarity, similarity};
 
-/// Test systems that are looked at.
+/// Number of test systems that are compared.
 const SYSTEMS: usize = 100;
 
-/// What `similarity.json` keeps.
+/// Contents of `similarity.json`.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+struct Found {
     fingerprint: String,
     similarity: Similarity,
 }
@@ -35,23 +34,21 @@ impl Bench<'_> {
         }
         let systems: Vec<System> =
             self.test.get_all(0..self.test.len().min(SYSTEMS))?.into_iter().map(|s| s.into_owned()).collect();
-        let progress = Progress::new("comparing features with the teacher's", open.len() as u64);
+        let task = self.host.task("comparing features with the teacher's", open.len());
         for (k, cell) in open.into_iter().enumerate() {
-            let folder = self.folder(cell);
-            let model = Model::load(&folder.join("model.safetensors"), &Device::flex(), DType::F32)?;
+            let model = Model::load(&self.model(cell), &Device::flex(), DType::F32)?;
             let similarity = similarity(self.teacher, &model, &systems, &|_| {})?;
-            let kept = Kept { fingerprint: self.fingerprint(cell), similarity };
-            write_atomically(&folder.join("similarity.json"), |writer| Ok(serde_json::to_writer(writer, &kept)?))?;
-            progress.set(k as u64 + 1);
+            let found = Found { fingerprint: self.fingerprint(cell), similarity };
+            write_atomically(&self.folder(cell).join(SIMILARITY), |writer| Ok(serde_json::to_writer(writer, &found)?))?;
+            task.set(k + 1);
         }
-        progress.finish();
         Ok(())
     }
 
-    /// What was found for a cell, if anything was.
+    /// Similarity of a cell's features to those of the teacher, if it was found.
     pub fn similarity(&self, cell: &Cell) -> Option<Similarity> {
-        let text = std::fs::read_to_string(self.folder(cell).join("similarity.json")).ok()?;
-        let kept: Kept = serde_json::from_str(&text).ok()?;
-        (kept.fingerprint == self.fingerprint(cell)).then_some(kept.similarity)
+        let text = std::fs::read_to_string(self.folder(cell).join(SIMILARITY)).ok()?;
+        let found: Found = serde_json::from_str(&text).ok()?;
+        (found.fingerprint == self.fingerprint(cell)).then_some(found.similarity)
     }
 }
