@@ -1,4 +1,4 @@
-//! What a run writes of its progress: `metrics.jsonl`, and the same numbers for TensorBoard.
+//! Progress of a run in files: `metrics.jsonl`, and its numbers for TensorBoard.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -13,13 +13,13 @@ use crate::events;
 
 /// Name of the event file: TensorBoard looks for `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.potstill";
-/// Name of the other one.
+/// Name of the file of lines.
 pub const METRICS: &str = "metrics.jsonl";
 
 /// Key of lines that only the end of a part of a run has.
 const CLOSING: &str = "closing";
 
-/// Which lines belong to a training state.
+/// Lines that belong to a training state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// Steps that the state has done.
@@ -56,7 +56,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// In the folder of a run.
+    /// Journal in the folder of a run.
     pub fn new(folder: &Path, terms: &[String]) -> Self {
         Self { metrics: folder.join(METRICS), events: folder.join(EVENTS), terms: terms.to_vec() }
     }
@@ -64,7 +64,7 @@ impl Journal {
     /// Drops lines that a stopped or killed run made after its last checkpoint and will make again.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn start(&self, kept: &Kept, seconds: f64) -> Result<()> {
         // What an earlier run left may not be this run's.
         if self.events.exists() {
@@ -91,7 +91,7 @@ impl Journal {
     /// Appends a line; `seconds` since the start, over all parts of the run.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn write(&self, line: &impl serde::Serialize) -> Result<()> {
         self.append(self.value(line)?)
     }
@@ -99,7 +99,7 @@ impl Journal {
     /// Appends a line that a longer run would not have, and drops when it goes on.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn write_closing(&self, line: &impl serde::Serialize) -> Result<()> {
         let mut value = self.value(line)?;
         if let Some(line) = value.as_object_mut() {

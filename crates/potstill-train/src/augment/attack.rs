@@ -2,7 +2,7 @@
 //!
 //! Three things differ from the reference implementation, which (1) adds up gradients over the steps, as it never clears
 //! them; (2) reads a setting for its ball mode that has no effect; (3) does not mind copies whose atoms overlap.
-//! `accumulate` brings (1) back.
+//! `accumulate` restores (1).
 
 use potstill_core::limits;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ type Vec3 = [f64; 3];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attack {
-    /// How a gradient becomes a step.
+    /// Rule that turns a gradient into a step.
     pub rule: AttackRule,
     /// Steps. Default 1.
     #[serde(default = "one_step")]
@@ -42,30 +42,30 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// How a gradient becomes a step.
+/// Rule that turns a gradient into a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum AttackRule {
     /// Adam, against the ordinary loss between student and teacher, whatever the terms are.
     Adam {
-        /// In Å.
+        /// Learning rate in Å.
         learning_rate: f64,
     },
     /// Each atom moves by the same length.
     Sphere {
-        /// In Å.
+        /// Length in Å.
         length: f64,
     },
     /// Each atom moves by the gradient times the rate, but not further than the length.
     Ball {
-        /// Å² per unit of loss.
+        /// Learning rate in Å² per unit of loss.
         learning_rate: f64,
-        /// In Å.
+        /// Length in Å.
         length: f64,
     },
     /// Each atom moves across the force on it, which is its label.
     AcrossForce {
-        /// How far.
+        /// Length of the step.
         step: StepLength,
     },
 }
@@ -122,7 +122,7 @@ impl Attack {
     }
 }
 
-/// What an attack remembers between its steps. Shapes: `[n_atoms, 3]`.
+/// State of an attack between its steps. Shapes: `[n_atoms, 3]`.
 pub(crate) struct Climb {
     accumulated: Vec<Vec3>,
     first: Vec<Vec3>,

@@ -18,7 +18,7 @@ pub struct Jitter {
     /// `"free"` (default), `"across_force"`, `"along_force"` or `"from_force"`.
     #[serde(default)]
     pub mode: JitterMode,
-    /// Length in Å that every displacement is brought to. Default: as drawn.
+    /// Length of every displacement in Å. Default: as drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_length: Option<f64>,
 }
@@ -27,16 +27,16 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// What forces have to do with displacements; they are the labels.
+/// Relation between displacements and forces, which are the labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JitterMode {
-    /// Nothing.
+    /// Displacements do not depend on forces. The default.
     #[default]
     Free,
     /// The part along the force is taken away.
     AcrossForce,
-    /// Only the part along the force is kept.
+    /// Only the part along the force remains.
     AlongForce,
     /// The mean is the force in eV/Å, read as Å; meant with `fixed_length`.
     FromForce,

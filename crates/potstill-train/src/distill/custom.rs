@@ -7,7 +7,7 @@ use super::strategy::Strategy;
 
 /// A strategy that another crate defines.
 ///
-/// It is written to the documents of a run and counts in its fingerprint as its name and its settings, but is not read from
+/// Such a strategy is written to the documents of a run and counts in its fingerprint as its name and its settings, but is not read from
 /// configuration files.
 #[derive(Debug)]
 pub struct Custom(Box<dyn Copyable>);

@@ -16,7 +16,7 @@ pub enum ProjectionKind {
     Linear,
     /// Two trained maps with the scaled SiLU between them, as wide as the teacher; not for vectors.
     Mlp,
-    /// Nothing: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
+    /// No map: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
     Identity,
 }
 
@@ -41,7 +41,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// The features as they are.
+    /// Projection that returns the features unchanged.
     pub fn identity() -> Self {
         Self { map: None, second: None }
     }

@@ -1,4 +1,4 @@
-//! What all terms have in common, whatever their strategy.
+//! Terms, whatever their strategy.
 
 use potstill_core::limits;
 use serde::Serialize;

@@ -60,9 +60,9 @@ pub trait Task: Sync {
 /// Event of one of the trainings of a study.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum CellEvent {
-    /// It was done by an earlier command.
+    /// The training was done by an earlier command.
     DoneAlready,
-    /// It is done, one of several that ran at a time.
+    /// The training, one of several that ran at a time, is done.
     Done {
         /// Optimisation steps.
         steps: u64,

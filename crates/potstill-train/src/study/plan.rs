@@ -134,7 +134,7 @@ pub struct Cell {
     pub student: usize,
     /// Number of the run.
     pub run: usize,
-    /// Seed.
+    /// Seed of the training.
     pub seed: u64,
     /// Factor on the weights, where they are tuned.
     pub factor: Option<f64>,

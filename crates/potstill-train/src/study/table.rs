@@ -34,7 +34,7 @@ impl Mean {
     }
 }
 
-/// One line of the table.
+/// Line of the table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// Name of the student; `teacher` for the teacher, `constant` for the constant predictor.
@@ -45,9 +45,9 @@ pub struct Row {
     pub factor: Option<f64>,
     /// Seeds that are done.
     pub n_seeds: usize,
-    /// In eV.
+    /// Energy MAE in eV.
     pub energy_mae: Option<Mean>,
-    /// In eV/Å.
+    /// Force MAE in eV/Å.
     pub forces_mae: Option<Mean>,
     /// Mean cosine of forces.
     pub forces_cos: Option<Mean>,

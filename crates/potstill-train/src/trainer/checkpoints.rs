@@ -1,4 +1,4 @@
-//! What a run keeps in its folder: the training state, the best weights, the shipped model.
+//! Files of a run: the training state, the best weights, the shipped model.
 
 use std::time::Instant;
 

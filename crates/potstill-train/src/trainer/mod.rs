@@ -48,7 +48,7 @@ pub struct Trainer<'a, T> {
     progress: Progress,
     started: Instant,
     seconds_before: f64,
-    /// When the state was last saved.
+    /// Time at which the state was last saved.
     saved: Instant,
     journal: Journal,
 }

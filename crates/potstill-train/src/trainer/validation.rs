@@ -1,4 +1,4 @@
-//! Validation: how good raw and averaged weights are, which are the better ones, and whether they are the best so far.
+//! Validation of raw and averaged weights, and the choice of the best ones so far.
 
 use std::ops::Range;
 
@@ -24,11 +24,11 @@ const ATOMS_PER_BATCH: usize = 400;
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
 
-/// Network with one kind of weights, and what validation says of it.
+/// Network with one kind of weights, and its validation.
 struct Candidate {
     weights: Weights,
     student: Student,
-    /// Loss, metrics, and the number that decides; absent without validation systems.
+    /// Loss, metrics and score; absent without validation systems.
     judged: Option<Judged>,
 }
 
@@ -39,7 +39,7 @@ struct Judged {
 }
 
 impl<T: Real> Trainer<'_, T> {
-    /// Validates, remembers the result for what comes later, and keeps the weights when they are the best so far.
+    /// Validates, records the result, and saves the weights when they are the best so far.
     pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.flush_window()?;
         let (chosen, others) = self.candidates()?;
@@ -90,7 +90,7 @@ impl<T: Real> Trainer<'_, T> {
         }
     }
 
-    /// The better ones of raw and averaged weights, and the others where both were validated.
+    /// Better of raw and averaged weights, and the others where both were validated.
     fn candidates(&self) -> Result<(Candidate, Option<Candidate>)> {
         let averaged = || self.candidate(Weights::Averaged, &self.average);
         let raw = || self.candidate(Weights::Raw, &self.values);

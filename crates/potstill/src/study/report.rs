@@ -16,7 +16,7 @@ const CURVES: usize = 8;
 /// Writes `table.md`, `table.csv`, `summary.json` and `report.html`.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub fn write(bench: &Bench<'_>, cells: &[Cell], rows: &[Row]) -> Result<()> {
     let out = &bench.place.out;
     let text = |name: &str, text: String| write_atomically(&out.join(name), |w| w.write_all(text.as_bytes()));

@@ -1,4 +1,4 @@
-//! To which cache a shard belongs.
+//! Identity of a shard: the cache to which it belongs.
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub(in crate::distill) const KEY: &str = "potstill-shard";
 /// Key of the hash that older versions wrote instead.
 const OLD_KEY: &str = "plan";
 
-/// What a shard says of itself.
+/// Identity of a shard, as its metadata hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardIdentity {
     /// Hash of everything that was asked: equal for all shards of a cache.
@@ -50,7 +50,7 @@ impl ShardIdentity {
         }
     }
 
-    /// What is different from the shard that the index expects, in words.
+    /// Difference from the shard that the index expects, in words.
     fn difference(&self, index: &Index, shard: usize) -> Option<String> {
         let expected = Self::new(index, shard, &self.plan);
         let hashes = [
@@ -67,7 +67,7 @@ impl ShardIdentity {
     }
 }
 
-/// Who wrote a shard, as far as it says.
+/// Writer of a shard, as far as its metadata tell.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::distill) enum Origin {
     /// This version of potstill.

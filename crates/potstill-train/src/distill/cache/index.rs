@@ -1,4 +1,4 @@
-//! The index of a cache: whose answers about which systems it holds, and in which files.
+//! Index of a cache: teacher, dataset, and the files with the answers.
 
 use std::path::{Component, Path};
 

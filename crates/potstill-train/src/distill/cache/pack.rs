@@ -13,7 +13,7 @@ use crate::distill::questions::Precision;
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
 
-/// The tensors of a shard.
+/// Tensors of a shard.
 pub(in crate::distill) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
     let exact = |name: &str, of: fn(&Answer) -> &[f64]| {
         let values: Vec<f64> = answers.iter().flat_map(|answer| of(answer).iter().copied()).collect();
@@ -52,7 +52,7 @@ pub(in crate::distill) fn pack(answers: &[Answer], index: &Index) -> Result<Tens
     Ok(tensors)
 }
 
-/// A tensor in that precision.
+/// Tensor in that precision.
 fn rounded(
     name: &str,
     width: usize,

@@ -1,4 +1,4 @@
-//! An open cache: the answers about each system.
+//! Reading the answers about each system from a cache.
 
 use std::path::Path;
 
@@ -21,11 +21,11 @@ pub struct TeacherCache {
     places: Vec<Place>,
 }
 
-/// Where the answers about a system lie.
+/// Place of the answers about a system.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     shard: usize,
-    /// Its row among the systems of the shard.
+    /// Row of the system in the shard.
     system: usize,
     first_atom: usize,
     n_atoms: usize,
@@ -67,7 +67,7 @@ impl TeacherCache {
         self.places[i].n_edges
     }
 
-    /// Which labels there are.
+    /// Labels that the cache holds.
     pub fn holds(&self) -> Holds {
         self.index.holds
     }

@@ -16,7 +16,7 @@ use super::index::{Index, IndexShard};
 use super::probe_name;
 use crate::distill::kind::Kind;
 
-/// What to do about a shard that is not as it should be.
+/// Advice about a shard that is not as it should be.
 const ADVICE: &str = "delete the cache to make it anew";
 
 /// An open shard.
@@ -30,7 +30,7 @@ pub(in crate::distill) struct Shard {
     pub edge_counts: Vec<usize>,
 }
 
-/// Where a tensor lies in its shard.
+/// Place of a tensor in its shard.
 #[derive(Debug)]
 struct Stored {
     dtype: Dtype,

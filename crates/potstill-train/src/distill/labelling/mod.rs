@@ -22,13 +22,13 @@ const ATTEMPTS: usize = 5;
 /// Whether a cache was found or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// It was there and fits.
+    /// The cache was there and fits.
     Reused,
-    /// The teacher was evaluated.
+    /// The teacher was asked.
     Made,
 }
 
-/// What happens while a cache is opened or made, for whoever tells the user.
+/// Event while a cache is opened or made, for whoever tells the user.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The answers about so many systems are there.
@@ -50,7 +50,7 @@ pub enum Event {
 /// where it is.
 ///
 /// The folder is locked while the cache is made; a second process with the same teacher and systems waits for the first one and
-/// takes what it made. A killed run keeps its finished shards, and no lock.
+/// takes what it made. Finished shards of a killed run stay, and its lock does not.
 ///
 /// # Errors
 /// A cache of another dataset or teacher, a folder in which another process makes such a cache, damaged shards and those of other

@@ -1,4 +1,4 @@
-//! How far each atom's features are from those of its neighbours, compared with its other neighbours.
+//! Distances between the features of an atom and those of its neighbours, relative to one another.
 //!
 //! After the local structure preservation of Y. Yang et al., *Distilling Knowledge from Graph Convolutional Networks*, CVPR
 //! 2020, as the distillation paper's code has it.
@@ -73,7 +73,7 @@ fn log_softmax(features: Tensor<2>, groups: &Groups) -> Tensor<2> {
     let source = gather_rows(features.clone(), groups.source.clone());
     let target = gather_rows(features, groups.target.clone());
     let distance = norm(source - target);
-    // One shift for all keeps exponentials finite; the softmax does not feel it.
+    // One shift for all leaves exponentials finite and the softmax unchanged.
     let largest = distance.clone().detach().max().reshape([1, 1]);
     let shifted = distance - largest;
     let sum = sum_rows(shifted.clone().exp(), groups.target.clone(), n_atoms);

@@ -1,10 +1,10 @@
-//! What holds for any features.
+//! Properties of the losses for any features, and names of the strategies.
 
 use burn::tensor::{DType, Device, Tensor};
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
 use rand::{RngExt, SeedableRng};
 
-use super::{cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
+use super::{Term, cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
 use crate::distill::groups::Groups;
 
 fn groups(sizes: &[usize], (systems, atoms): (f64, f64)) -> Groups {

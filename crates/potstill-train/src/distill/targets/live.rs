@@ -17,7 +17,7 @@ use crate::distill::probes::Probes;
 /// Networks that are asked at each step.
 pub struct LiveTeacher {
     models: Vec<Model>,
-    /// The same networks where gradients are recorded, made when they are first needed.
+    /// Networks on a device that records gradients, made when they are first needed.
     tracked: OnceLock<Vec<Network>>,
 }
 
@@ -194,7 +194,7 @@ impl LiveAnswer {
         self.output.forces.clone().map(|forces| crate::loss::norm(forces).sum())
     }
 
-    /// Brings a constant to the student's device.
+    /// Moves a constant to the student's device.
     fn here(&self, values: Tensor<2>) -> Tensor<2> {
         if values.device().is_autodiff() {
             return values;
