@@ -1,7 +1,7 @@
 //! Strategies of other crates.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::strategy::Strategy;
 
@@ -26,13 +26,7 @@ impl<S: Strategy + Serialize + Clone + 'static> Copyable for S {
     }
 
     fn settings(&self) -> Value {
-        let mut settings = Map::from_iter([("strategy".to_owned(), self.name().into())]);
-        match serde_json::to_value(self) {
-            Ok(Value::Object(own)) => settings.extend(own),
-            Ok(Value::Null) | Err(_) => {}
-            Ok(other) => settings.extend([("settings".to_owned(), other)]),
-        }
-        Value::Object(settings)
+        serde_json::json!({ "name": self.name(), "settings": serde_json::to_value(self).unwrap_or_default() })
     }
 
     fn as_strategy(&self) -> &dyn Strategy {

@@ -58,7 +58,7 @@ macro_rules! strategies {
                 $strategy($strategy),
             )*
             /// A strategy of another crate; configuration files cannot name it.
-            #[serde(untagged, skip_deserializing)]
+            #[serde(skip_deserializing)]
             Custom(Custom),
         }
 

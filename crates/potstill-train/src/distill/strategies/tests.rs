@@ -132,8 +132,13 @@ fn names_in_configurations_are_those_of_the_strategies() {
 fn strategies_of_other_crates_are_written_but_not_read() {
     let own = Term::custom(super::Vanilla { energy_weight: 1.0, force_weight: 2.0, schedule: Default::default() });
     let value = serde_json::to_value(&own).unwrap();
-    assert_eq!((&value["strategy"], &value["force_weight"]), (&"vanilla".into(), &2.0.into()));
+    assert_eq!((&value["strategy"], &value["name"]), (&"custom".into(), &"vanilla".into()));
+    assert_eq!(value["settings"]["force_weight"], 2.0);
     assert!(own == own.clone() && own != own.scaled(2.0) && own.is_active());
-    let read = serde_json::from_value::<Term>(serde_json::json!({ "strategy": "custom", "weight": 1.0 }));
-    assert!(read.unwrap_err().to_string().contains("unknown variant `custom`"));
+    let error = serde_json::from_value::<Term>(value).unwrap_err().to_string();
+    assert!(
+        error.starts_with("unknown variant `custom`, expected one of `vanilla`, `atomic_energy`, `pae`"),
+        "{error}"
+    );
+    assert!(error.ends_with("`cka`, `hessian`"), "{error}");
 }
