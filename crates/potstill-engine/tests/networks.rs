@@ -93,7 +93,7 @@ fn compare<T: Number>(path: &Path, filters: FilterChoice, wanted: &Prediction, l
     let first = engine.evaluate(&all).unwrap();
     assert_eq!(first, engine.evaluate(&all).unwrap(), "{name}: the same bits");
     assert_eq!(first, pool.install(|| engine.evaluate(&all).unwrap()), "{name}: the same bits with one thread");
-    let lean = Engine::<T>::load(path, filters).unwrap().keep_at_most(0).evaluate(&all).unwrap();
+    let lean = Engine::<T>::load(path, filters).unwrap().save_at_most(0).evaluate(&all).unwrap();
     assert_eq!(first, lean, "{name}: the same bits in less memory");
     let found = deviations(&systems, &first, wanted);
     println!("{name:28} {filters:?}: {:.1e} {:.1e} {:.1e}", found[0], found[1], found[2]);

@@ -7,15 +7,16 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
-pub mod fused;
 pub mod gemnet_oc;
 pub mod import;
 pub mod init;
 pub mod layers;
 pub mod model;
 pub mod network;
+pub mod ops;
 pub mod painn;
 pub mod parameters;
+mod precision;
 pub mod reference;
 pub mod schnet;
 
@@ -23,3 +24,5 @@ pub use batch::Batch;
 pub use features::Features;
 pub use model::Model;
 pub use network::{Network, Output};
+pub use potstill_kernels::Number;
+pub use precision::dtype;

@@ -21,7 +21,7 @@ const CLOSING: &str = "closing";
 
 /// Lines that belong to a training state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct Covered {
     /// Steps that the state has done.
     pub step: u64,
     /// Whether steps up to the last one are in a line already, and not in the state.
@@ -30,12 +30,7 @@ pub struct Kept {
     pub is_validated: bool,
 }
 
-impl Kept {
-    /// Lines of the start of a run: none.
-    pub fn nothing() -> Self {
-        Self { step: 0, has_line: false, is_validated: false }
-    }
-
+impl Covered {
     fn holds(&self, line: &Value) -> bool {
         let is_last = match line["validation_loss"].is_null() {
             true => self.has_line,
@@ -65,7 +60,7 @@ impl Journal {
     ///
     /// # Errors
     /// Errors of the file system.
-    pub fn start(&self, kept: &Kept, seconds: f64) -> Result<()> {
+    pub fn start(&self, covered: &Covered, seconds: f64) -> Result<()> {
         // What an earlier run left may not be this run's.
         if self.events.exists() {
             std::fs::remove_file(&self.events).map_err(|e| Error::io(&self.events, "cannot replace", e))?;
@@ -74,7 +69,7 @@ impl Journal {
         let kept: Vec<(&str, Value)> = text
             .lines()
             .filter_map(|line| Some((line, serde_json::from_str::<Value>(line).ok()?)))
-            .filter(|(_, value)| kept.holds(value))
+            .filter(|(_, value)| covered.holds(value))
             .collect();
         write_atomically(&self.metrics, |writer| kept.iter().try_for_each(|(line, _)| writeln!(writer, "{line}")))?;
         if kept.is_empty() {
@@ -184,12 +179,12 @@ mod tests {
         let validation = serde_json::json!({ "step": 3, "validation_loss": 0.1, "validation": { "energy_mae": 0.2 } });
         assert_eq!(journal.scalars(&validation).len(), 2);
 
-        journal.start(&Kept::nothing(), 0.0).unwrap();
+        journal.start(&Covered { step: 0, has_line: false, is_validated: false }, 0.0).unwrap();
         assert!(!folder.path().join(EVENTS).exists(), "a run that makes no step leaves nothing");
         (1..5).for_each(|step| journal.write(&line(step)).unwrap());
         let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
         let whole = [length(METRICS), length(EVENTS)];
-        journal.start(&Kept { step: 3, has_line: true, is_validated: false }, 3.0).unwrap();
+        journal.start(&Covered { step: 3, has_line: true, is_validated: false }, 3.0).unwrap();
         let shortened = [length(METRICS), length(EVENTS)];
         assert!(shortened[0] < whole[0] && shortened[1] < whole[1], "{shortened:?} {whole:?}");
         journal.write(&line(4)).unwrap();
@@ -206,7 +201,7 @@ mod tests {
             std::fs::write(folder.path().join(METRICS), "").unwrap();
             [step(4), validation(4), step(8), validation(8)].iter().for_each(|line| journal.write(line).unwrap());
             journal.write_closing(&validation(8)).unwrap();
-            journal.start(&Kept { step: 8, has_line, is_validated }, 1.0).unwrap();
+            journal.start(&Covered { step: 8, has_line, is_validated }, 1.0).unwrap();
             std::fs::read_to_string(folder.path().join(METRICS)).unwrap().lines().count()
         };
         assert_eq!([kept(false, false), kept(true, false), kept(false, true), kept(true, true)], [2, 3, 3, 4]);

@@ -47,7 +47,7 @@
 //!
 //! | modules | idea |
 //! |---|---|
-//! | `loss`, [`mix`], [`optimizer`], [`schedule`], `real`, `moves`, `events` | numbers and settings of their own |
+//! | `loss`, [`mix`], [`optimizer`], [`schedule`], `moves`, `events` | numbers and settings of their own |
 //! | `augment` | displacements that make disturbed copies |
 //! | `prepared`, [`observer`], `journal`, [`folder`], [`state`] | systems as training sees them; files of a run |
 //! | [`distill`] | teachers, strategies and the terms that they make |
@@ -73,7 +73,6 @@ mod moves;
 pub mod observer;
 pub mod optimizer;
 pub mod prepared;
-pub mod real;
 pub mod run;
 pub mod scales;
 pub mod schedule;

@@ -7,17 +7,18 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use potstill_core::Precision;
 use potstill_core::model::Architecture;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode};
-use potstill_train::config::{Config, Dtype};
+use potstill_train::config::Config;
 use potstill_train::distill::labelling::Origin;
 use potstill_train::distill::strategies::{
     AtomicEnergy, Cka, EdgeToNode, GlobalPreservation, LocalPreservation, NodeToNode, Vanilla, VectorGeometric,
     VectorToVector,
 };
 use potstill_train::distill::{
-    Augmentation, DistillConfig, FeatureTerm, Of, Precision, ProjectionKind, RelationTerm, Side, TapNames,
-    TeacherFiles, Term, Weight, WeightSchedule,
+    Augmentation, DistillConfig, FeatureTerm, Of, ProjectionKind, RelationTerm, Side, TapNames, TeacherFiles, Term,
+    Weight, WeightSchedule,
 };
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::Silent;
@@ -431,7 +432,7 @@ fn copies_are_the_same_after_a_pause_and_with_other_threads() {
     for (name, augmentation) in [("jitter", jitter(terms())), ("attack", attack(terms()))] {
         let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(NodeToNode(feature(0.2)))]);
         config.distill.as_mut().unwrap().augmentation = Some(augmentation);
-        config.training.dtype = Dtype::F64;
+        config.training.dtype = Precision::F64;
         let [whole, parts, wide] = ["whole", "parts", "wide"].map(|run| place.path().join(format!("{name}-{run}")));
         run(&config, data(), &whole).unwrap();
         let mut first = config.clone();
@@ -457,7 +458,7 @@ fn a_teacher_asked_at_each_step_says_what_its_cache_says() {
     let place = tempfile::tempdir().unwrap();
     write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
     let mut config = distilled(config(painn()), place.path(), all_terms(0.4));
-    config.training.dtype = Dtype::F64;
+    config.training.dtype = Precision::F64;
     config.distill.as_mut().unwrap().feature_precision = Precision::F64;
     let cached = watched(&config, data(), &place.path().join("cached"));
     config.distill.as_mut().unwrap().online = true;

@@ -4,6 +4,7 @@
 mod reference;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
@@ -11,7 +12,7 @@ use potstill_nn::Network;
 use potstill_nn::parameters;
 use potstill_testkit::golden;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode, StepLength};
-use potstill_train::config::{Dtype, TrainingConfig};
+use potstill_train::config::TrainingConfig;
 use potstill_train::distill::strategies::{NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::targets::LiveTeacher;
 use potstill_train::distill::terms::{Source, TermTeacher, Terms};
@@ -188,7 +189,7 @@ fn attacks() {
             force_weight: 100.0,
             energy_loss: EnergyLoss::Mae,
             force_loss: ForceLoss::L2mae,
-            dtype: Dtype::F64,
+            dtype: Precision::F64,
             ..TrainingConfig::default()
         };
         let context = StepContext {

@@ -10,17 +10,16 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
 use potstill_nn::parameters::{self, ParameterInfo};
 use potstill_testkit::golden;
-use potstill_train::config::{Dtype, TrainingConfig};
+use potstill_train::config::TrainingConfig;
 use potstill_train::distill::labelling::open_or_make;
 use potstill_train::distill::strategies::{AtomicEnergy, EdgeToEdge, EdgeToNode, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::terms::{Source, TermTeacher, Terms};
-use potstill_train::distill::{
-    DistillConfig, FeatureTerm, Precision, Student, Teacher, Term, WeightSchedule, training_rule,
-};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Student, Teacher, Term, WeightSchedule, training_rule};
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
@@ -88,7 +87,7 @@ fn training(optim: &Value) -> TrainingConfig {
         force_weight: number("force_coefficient", 30.0),
         energy_loss: EnergyLoss::Mae,
         force_loss: if optim["loss_force"] == "l2mae" { ForceLoss::L2mae } else { ForceLoss::Mae },
-        dtype: Dtype::F64,
+        dtype: Precision::F64,
         ..TrainingConfig::default()
     }
 }

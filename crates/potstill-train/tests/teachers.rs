@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::system::Value;
 use potstill_core::{Potential, System};
 use potstill_data::io::write;
@@ -11,7 +12,7 @@ use potstill_train::config::Config;
 use potstill_train::distill::labelling::open_or_make;
 use potstill_train::distill::strategies::{AtomicEnergy, Hessian, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, LabelOptions, Precision, Probes, Questions, Teacher, TeacherFiles, Term, WeightSchedule,
+    DistillConfig, FeatureTerm, LabelOptions, Probes, Questions, Teacher, TeacherFiles, Term, WeightSchedule,
 };
 use potstill_train::loss::FeatureLoss;
 use potstill_train::run::Data;

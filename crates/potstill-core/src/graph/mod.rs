@@ -43,7 +43,7 @@ pub use self::neighbor_list::{Neighbor, NeighborList};
 pub use self::network::{NetworkGraph, NetworkGraphRule};
 use crate::system::Vec3;
 
-/// Which pairs within the cutoff become edges.
+/// Choice of the pairs within the cutoff that become edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Neighbors {
@@ -56,12 +56,12 @@ pub enum Neighbors {
     Nearest(usize),
 }
 
-/// How to draw the graph of a system.
+/// Rule by which the graph of a system is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraphRule {
     /// Largest length of an edge in Å, inclusive.
     pub cutoff: f64,
-    /// Which pairs within the cutoff become edges.
+    /// Choice of the pairs within the cutoff that become edges.
     pub neighbors: Neighbors,
     /// Whether `Nearest` is followed by OCP's symmetrisation: a pair is kept, in both directions, if it is among the
     /// nearest of its endpoint with the higher index (of an atom and its own image: if the edge with the

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Header of a model file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// See [`FORMAT_VERSION`](super::FORMAT_VERSION).
+    /// Version of the format; see [`FORMAT_VERSION`](super::FORMAT_VERSION).
     pub format_version: u64,
     /// Network and its sizes.
     pub model: Architecture,

@@ -5,6 +5,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `architecture` | settings of any network; one line per network |
+//! | `settings` | the trait that settings of every network have |
 //! | `schnet`, `painn`, `gemnet_oc` | settings of each |
 //! | `radial`, `forces`, `tap` | what those settings are made of |
 //! | `element_energies`, `normalizer`, `energy_scale` | from raw outputs to eV and back |
@@ -22,12 +23,14 @@ mod normalizer;
 mod painn;
 mod radial;
 mod schnet;
+mod settings;
 mod tap;
 mod versions;
 mod weights;
+#[cfg(feature = "write")]
 mod write;
 
-pub use architecture::{Architecture, NetworkSettings};
+pub use architecture::Architecture;
 pub use element_energies::ElementEnergies;
 pub use energy_scale::{EnergyScale, ScaleChange};
 pub use file::ModelFile;
@@ -38,7 +41,9 @@ pub use normalizer::Normalizer;
 pub use painn::PaiNNConfig;
 pub use radial::{EnvelopeKind, RadialKind};
 pub use schnet::SchNetConfig;
+pub use settings::NetworkSettings;
 pub use tap::Tap;
 pub use versions::FORMAT_VERSION;
 pub use weights::Weights;
+#[cfg(feature = "write")]
 pub use write::{Tensors, model_file_head, write_model, write_tensors};

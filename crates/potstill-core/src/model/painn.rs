@@ -1,6 +1,6 @@
 //! Settings of PaiNN (K. T. Schütt, O. T. Unke, M. Gastegger, ICML 2021, arXiv 2102.03150).
 
-use super::architecture::{NetworkSettings, check_cutoff, check_neighbors};
+use super::settings::{NetworkSettings, check_cutoff, check_neighbors};
 use super::{EnvelopeKind, Forces, RadialKind, Tap};
 use crate::graph::{GraphRule, Neighbors, NetworkGraphRule};
 use crate::{Error, Result, limits};

@@ -1,6 +1,6 @@
 //! Settings of SchNet (K. T. Schütt et al., NeurIPS 2017, arXiv 1706.08566).
 
-use super::architecture::{NetworkSettings, check_cutoff, check_neighbors};
+use super::settings::{NetworkSettings, check_cutoff, check_neighbors};
 use super::{Forces, Tap};
 use crate::graph::{GraphRule, Neighbors, NetworkGraphRule};
 use crate::{Result, limits};

@@ -14,9 +14,9 @@ pub enum Tap {
     Interaction(usize),
     /// After a block of GemNet-OC, `B<i>`: features of atoms and edges.
     Block(usize),
-    /// What an output block of GemNet-OC gives, `X<i>`; `X0` comes before the first block.
+    /// Output of an output block of GemNet-OC, `X<i>`; `X0` comes before the first block.
     Output(usize),
-    /// What the heads of GemNet-OC read, `head`.
+    /// Input of the heads of GemNet-OC, `head`.
     Head,
 }
 

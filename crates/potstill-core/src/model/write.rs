@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 
 use super::Header;
 use super::file::HEADER_KEY;
-use crate::files::checksum;
+use crate::files::seal;
 use crate::{Error, Result};
 
 /// Named tensors with their type, shape and bytes, little-endian.
@@ -40,13 +40,13 @@ pub fn write_tensors(path: &Path, key: &str, header: &str, tensors: &Tensors) ->
         .map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
     let head = bytes.first_chunk().map_or(0, |n| 8 + u64::from_le_bytes(*n));
     let (head, body) = bytes.split_at(usize::try_from(head).unwrap_or(bytes.len()).min(bytes.len()));
-    checksum::write_sealed(path, head, &|writer| writer.write_all(body))
+    seal::write_sealed(path, head, &|writer| writer.write_all(body))
 }
 
 /// Head of a model file whose tensors, in f32, little-endian, follow in the order of `tensors` (name and shape).
 ///
 /// Eight bytes with the length of the description, and the description; for writers that never hold all tensors, with
-/// [`checksum::write_sealed`].
+/// [`seal::write_sealed`].
 pub fn model_file_head<'a>(header: &str, tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Vec<u8> {
     let mut description = serde_json::Map::new();
     description.insert("__metadata__".to_owned(), serde_json::json!({ HEADER_KEY: header }));

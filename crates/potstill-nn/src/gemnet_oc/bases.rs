@@ -8,11 +8,10 @@ use super::layers::{Scale, ScaleFit, linear};
 use super::tables::{Fan, GemNetTables};
 use crate::batch::Batch;
 use crate::init::Initializer;
-use crate::layers::radial::GaussianBasis;
-use crate::layers::radial_basis::envelope;
 use crate::layers::scatter::gather_rows;
 use crate::layers::{Dense, RadialBasis};
 use potstill_core::model::{GemNetOCConfig, RadialKind};
+use potstill_kernels::radial::{Envelope, Gaussians};
 
 /// A radial basis, and a scale factor behind it when the configuration wants one.
 #[derive(Module, Debug)]
@@ -25,8 +24,8 @@ pub struct ScaledRadial {
 
 impl ScaledRadial {
     fn new(config: &GemNetOCConfig, kind: RadialKind, cutoff: f64, name: &str, rng: &mut Initializer) -> Self {
-        let gaussians = GaussianBasis::exact(0.0, 1.0, config.n_radial);
-        let envelope = envelope(config.envelope, config.envelope_exponent);
+        let gaussians = Gaussians::exact(0.0, 1.0, config.n_radial);
+        let envelope = Envelope::of(config.envelope, config.envelope_exponent);
         let scale = config.scale_basis.then(|| Scale::new(format!("{name}.scale_rbf"), &config.scale_factors));
         Self { basis: RadialBasis::new(kind, gaussians, envelope, cutoff, rng), scale }
     }

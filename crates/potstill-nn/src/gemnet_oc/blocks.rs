@@ -10,10 +10,10 @@ use super::interactions::{Pairs, Quadruplets, Triplets};
 use super::layers::{Residual, Scale, ScaleFit, activated, apply, linear};
 use super::tables::GemNetTables;
 use crate::batch::Batch;
-use crate::fused::{Ends, gate, join_silu};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::sum_rows;
+use crate::ops::{Ends, gate, join_silu};
 use potstill_core::model::{Forces, GemNetOCConfig};
 
 /// Features between two blocks.

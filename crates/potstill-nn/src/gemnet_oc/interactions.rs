@@ -8,10 +8,10 @@ use burn::tensor::{Int, Tensor};
 use super::bases::{QuadrupletValues, TripletValues};
 use super::layers::{Scale, ScaleFit, activated, linear};
 use super::tables::{EdgeTable, Fan, QuadrupletTables};
-use crate::fused::{angular_sum, dihedral_sum};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::gather_rows;
+use crate::ops::{angular_sum, dihedral_sum};
 use potstill_core::model::GemNetOCConfig;
 
 /// A sum over triplets, bilinear in the input's features and the angular basis.

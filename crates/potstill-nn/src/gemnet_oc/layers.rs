@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 
 use super::tables::Fan;
 use crate::batch::to_host;
-use crate::fused::{dense_silu, gate, residual};
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
+use crate::ops::{dense_silu, gate, residual};
 use potstill_core::model::ScaleFactors;
 
 /// A linear map without bias, initialised as the paper says.

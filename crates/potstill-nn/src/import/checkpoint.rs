@@ -4,7 +4,7 @@ use std::io::{Error as IoError, Write};
 use std::path::{Path, PathBuf};
 
 use potstill_core::elements::symbol;
-use potstill_core::files::checksum::write_sealed;
+use potstill_core::files::seal::write_sealed;
 use potstill_core::model::{Architecture, ElementEnergies, EnergyScale, Header, Normalizer, model_file_head};
 use potstill_core::{Error, Result};
 use potstill_data::io::pickle::{self, Value};

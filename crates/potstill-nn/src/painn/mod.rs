@@ -24,19 +24,18 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::model::{Forces, PaiNNConfig, Tap};
+use potstill_kernels::radial::{Envelope, Gaussians};
 
 use self::direct_forces::DirectForces;
 use self::message::{Message, MessageSaved, Radial};
 use self::update::{Update, UpdateSaved};
 use crate::batch::Batch;
 use crate::features::Features;
-use crate::fused::on_host;
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
-use crate::layers::radial::GaussianBasis;
-use crate::layers::radial_basis::envelope;
 use crate::layers::{Dense, Embedding, RadialBasis};
 use crate::network::Output;
+use crate::ops::{MessageEdges, on_host};
 
 /// The network.
 #[derive(Module, Debug)]
@@ -78,8 +77,8 @@ impl PaiNN {
             direct_forces: (config.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
             radial_basis: RadialBasis::new(
                 config.radial_basis,
-                GaussianBasis::new(0.0, 1.0, config.n_radial),
-                envelope(config.envelope, config.envelope_exponent),
+                Gaussians::new(0.0, 1.0, config.n_radial),
+                Envelope::of(config.envelope, config.envelope_exponent),
                 config.cutoff,
                 rng,
             ),
@@ -122,9 +121,10 @@ impl PaiNN {
     /// What the filters are linear functions of.
     fn radial(&self, batch: &Batch) -> Radial {
         if let Some(geometry) = batch.host.as_ref().filter(|_| on_host(&batch.distance))
-            && let Some(rows) = self.radial_basis.rows(&batch.ends, geometry, batch.dtype, self.smooth_cutoff)
+            && let Some(rows) = self.radial_basis.rows(&geometry.distance, batch.dtype, self.smooth_cutoff)
         {
-            return Radial::Rows(Arc::new(rows));
+            let (ends, direction) = (batch.ends.clone(), geometry.direction.clone());
+            return Radial::Rows(Arc::new(MessageEdges::new(ends, batch.n_atoms, direction, rows)));
         }
         let radial = self.radial_basis.forward(batch.distance.clone());
         let last = match self.smooth_cutoff {
@@ -207,7 +207,7 @@ mod tests {
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::fused::testing::{everything, far};
+    use crate::ops::testing::{everything, far};
     use crate::parameters;
 
     #[test]

@@ -19,17 +19,18 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use potstill_core::model::{Forces, SchNetConfig, Tap};
+use potstill_kernels::radial::Gaussians;
 
 pub use self::interaction::Interaction;
 use self::interaction::{Expansion, Saved, Slopes};
 use crate::batch::{Batch, float_tensor};
 use crate::features::Features;
-use crate::fused::{FilteredEdges, LengthBasis, on_host};
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
-use crate::layers::radial::{GaussianBasis, cosine_cutoff, cosine_cutoff_derivative};
+use crate::layers::radial::{cosine_cutoff, cosine_cutoff_derivative, gaussian_slopes, gaussian_values};
 use crate::layers::{Dense, Embedding};
 use crate::network::Output;
+use crate::ops::{FilteredEdges, LengthBasis, on_host};
 
 /// The network.
 #[derive(Module, Debug)]
@@ -45,7 +46,7 @@ pub struct SchNet {
     #[module(skip)]
     cutoff: f64,
     #[module(skip)]
-    basis: GaussianBasis,
+    basis: Gaussians,
 }
 
 impl SchNet {
@@ -68,7 +69,7 @@ impl SchNet {
             energy_in: Dense::new(h, h / 2, true, xavier, rng),
             energy_out: Dense::new(h / 2, 1, true, xavier, rng),
             cutoff: config.cutoff,
-            basis: GaussianBasis::new(0.0, config.cutoff, config.n_gaussians),
+            basis: Gaussians::new(0.0, config.cutoff, config.n_gaussians),
         }
     }
 
@@ -101,20 +102,20 @@ impl SchNet {
         let geometry = batch.host.as_ref().filter(|_| on_host(&batch.distance) && batch.n_edges > 0);
         let Some(geometry) = geometry else {
             let distance = || batch.distance.clone();
-            let gaussians = self.basis.forward(distance());
+            let gaussians = gaussian_values(&self.basis, distance());
             let slopes = slopes.then(|| Slopes {
-                gaussians: self.basis.derivative(distance(), gaussians.clone()),
+                gaussians: gaussian_slopes(&self.basis, distance(), gaussians.clone()),
                 cutoff: cosine_cutoff_derivative(distance(), self.cutoff),
             });
             return Expansion::Edges { gaussians, cutoff: cosine_cutoff(distance(), self.cutoff), slopes };
         };
-        let edges = FilteredEdges::new(batch.ends.clone(), &geometry.distance);
+        let edges = FilteredEdges::new(batch.ends.clone(), batch.n_atoms, &geometry.distance);
         let n_lengths = edges.lengths().len();
         let length = float_tensor(edges.lengths().to_vec(), [n_lengths, 1], &batch.device, batch.dtype);
-        let mut gaussians = self.basis.forward(length.clone());
+        let mut gaussians = gaussian_values(&self.basis, length.clone());
         let mut cutoff = cosine_cutoff(length.clone(), self.cutoff);
         if slopes {
-            let slope = self.basis.derivative(length.clone(), gaussians.clone());
+            let slope = gaussian_slopes(&self.basis, length.clone(), gaussians.clone());
             gaussians = Tensor::cat(vec![gaussians, slope], 0);
             cutoff = Tensor::cat(vec![cutoff, cosine_cutoff_derivative(length, self.cutoff)], 0);
         }
@@ -150,7 +151,7 @@ mod tests {
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::fused::testing::{everything, far};
+    use crate::ops::testing::{everything, far};
     use crate::parameters;
 
     #[test]
@@ -187,7 +188,7 @@ mod tests {
         let systems = [molecule(9, 1), crystal(3, [true; 3], 2)];
         let rule = GraphRule { cutoff: 4.0, neighbors: Neighbors::All, symmetric: false };
         let graph = rule.build(&systems.iter().collect::<Vec<_>>()).unwrap();
-        let edges = FilteredEdges::new(Arc::new([]), &graph.distances());
+        let edges = FilteredEdges::new(Arc::new([]), 0, &graph.distances());
         assert!(2 * edges.lengths().len() <= graph.n_edges(), "{} of {}", edges.lengths().len(), graph.n_edges());
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::distill::DistillConfig;
 
 pub use data::{ChecksConfig, DataConfig};
-pub use training::{BestBy, Dtype, TrainingConfig, ValidatedWeights};
+pub use training::{BestBy, TrainingConfig, ValidatedWeights};
 
 /// Configuration of a training, with or without a teacher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use potstill_core::model::Architecture;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use serde::{Deserialize, Serialize};
 
 use super::augmentation::Augmentation;
@@ -11,7 +11,7 @@ use super::compatibility::{check_vectors, check_widths};
 use super::labels::LabelOptions;
 use super::loss_id::Set;
 use super::probes::Probes;
-use super::questions::{Holds, Precision, Questions, Wanted};
+use super::questions::{Holds, Questions, Wanted};
 use super::strategies::Term;
 use super::taps;
 use super::teacher::TeacherFiles;
@@ -31,7 +31,7 @@ pub struct DistillConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
     /// Precision of cached features: `"f16"` (default), `"f32"` or `"f64"`.
-    #[serde(default)]
+    #[serde(default = "Precision::of_features")]
     pub feature_precision: Precision,
     /// Whether the teacher is asked at every step instead of once: slower, and nothing is written to disk. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -55,7 +55,7 @@ impl DistillConfig {
             teacher: TeacherFiles::One(teacher.into()),
             labels: LabelOptions::default(),
             cache: None,
-            feature_precision: Precision::default(),
+            feature_precision: Precision::F16,
             online: false,
             terms,
             augmentation: None,

@@ -56,7 +56,7 @@ pub use loss_id::{LossId, Set, TermId, TermWeights};
 pub use needs::FeatureNeeds;
 pub use probes::Probes;
 pub use projection::{Projection, ProjectionKind, Side};
-pub use questions::{Holds, Precision, Questions, Wanted};
+pub use questions::{Holds, Questions, Wanted};
 pub use settings::{FeatureTerm, Of, RelationTerm};
 pub use strategies::Term;
 pub use strategy::Strategy;

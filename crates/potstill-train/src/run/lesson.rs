@@ -90,7 +90,7 @@ impl Lesson<'_> {
 
 /// The teacher's networks in the precision of the training.
 fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
-    match Teacher::open(&distill.teacher, &distill.labels, config.training.dtype.into())? {
+    match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
         _ => {
             let key = if distill.online { "distill.online" } else { "distill.augmentation" };

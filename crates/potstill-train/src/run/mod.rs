@@ -16,18 +16,19 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
 use potstill_core::model::Header;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use potstill_data::dataset::{Baseline, Survey, Systems};
 
-use crate::config::{Config, Dtype};
+use crate::config::Config;
 use crate::distill::labelling::Origin;
 use crate::distill::{Teacher, Term, training_rule};
 use crate::folder::{self, RunFolder};
 use crate::observer::Observer;
 use crate::prepared::Split;
-use crate::real::Real;
 use crate::state::Identity;
 use crate::trainer::{Job, Summary, Trainer};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 use self::fingerprint::fingerprint;
 use self::labels::{check_labels, check_synthetic};
@@ -88,11 +89,12 @@ pub fn train(
     tell: &Tell<'_>,
 ) -> Result<Summary> {
     config.validate()?;
-    let bytes = if config.training.dtype == Dtype::F64 { 8 } else { 4 };
+    let bytes = if config.training.dtype == Precision::F64 { 8 } else { 4 };
     config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
-        Dtype::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
-        Dtype::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
+        Precision::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F16 => Err(Error::setting("training.dtype", "f16 is for cached features; use f32 or f64")),
     }
 }
 
@@ -105,7 +107,7 @@ struct Prepared {
     identity: Identity,
 }
 
-fn train_in<T: Real>(
+fn train_in<T: Number + Element>(
     config: &Config,
     data: Data,
     folder: &RunFolder,

@@ -1,6 +1,6 @@
 //! Centred kernel alignment from sums over atoms.
 
-use potstill_nn::fused::{Factor, product_into};
+use potstill_nn::ops::{Factor, product_into};
 
 /// Features of one layer on some atoms, row-major.
 pub(super) struct Features {

@@ -16,7 +16,8 @@ use crate::distill::terms::Terms;
 use crate::distill::{Counts, Pass, Set, Student};
 use crate::moves::{MEET, displaced, is_apart};
 use crate::prepared::{Member, Shard};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 type Vec3 = [f64; 3];
 
@@ -38,7 +39,7 @@ struct Answers {
 
 impl Assault<'_> {
     /// Displacements that an attack on the systems of a shard ends with. Shape of each: `[n_atoms, 3]`.
-    pub fn run<T: Real>(&self, values: &[T], shard: &Shard) -> Result<Vec<Vec<Vec3>>> {
+    pub fn run<T: Number + Element>(&self, values: &[T], shard: &Shard) -> Result<Vec<Vec<Vec3>>> {
         let device = self.context.device.clone().autodiff();
         // An attack differentiates positions alone.
         let student = parameters::with_vector(self.context.template.clone(), values, &device).no_grad();
@@ -85,7 +86,7 @@ impl Assault<'_> {
     }
 
     /// Gradient with respect to positions of the loss that an attack climbs; 0 for fixed atoms. Shape: `[n_atoms, 3]`.
-    fn gradient<T: Real>(&self, student: &Student, moved: &Shard, device: &Device) -> Result<Vec<Vec3>> {
+    fn gradient<T: Number + Element>(&self, student: &Student, moved: &Shard, device: &Device) -> Result<Vec<Vec3>> {
         let context = self.context;
         let batch = context.batch::<T>(moved, device)?.tracking_displacement();
         let output = student.network.forward(&batch, context.forces, &self.terms.student_taps(Set::Copies));

@@ -11,7 +11,8 @@ use crate::augment::Copies;
 use crate::distill::{Augmentation, Counts};
 use crate::moves::{MEET, displaced, is_apart};
 use crate::prepared::{Member, Shard};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 type Vec3 = [f64; 3];
 
@@ -23,7 +24,7 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// Forces that are needed and missing, a teacher that does not know an element.
-    pub fn copies<T: Real>(
+    pub fn copies<T: Number + Element>(
         &self,
         values: &[T],
         batch: &[usize],

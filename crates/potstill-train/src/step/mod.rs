@@ -35,7 +35,8 @@ use crate::config::TrainingConfig;
 use crate::distill::terms::Terms;
 use crate::distill::{Counts, Student, TermWeights};
 use crate::prepared::{Member, PreparedSystem, Shard, Split, SystemWeights};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 pub use losses::{Losses, Part};
 
@@ -84,7 +85,7 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// An answer of the teacher that is missing.
-    pub fn gradient<T: Real>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+    pub fn gradient<T: Number + Element>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
         self.gradient_of(Part::All, values, batch)
     }
 
@@ -92,7 +93,12 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// As [`StepContext::gradient`].
-    pub fn gradient_of<T: Real>(&self, part: Part, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+    pub fn gradient_of<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        batch: &[usize],
+    ) -> Result<(Losses, Vec<T>)> {
         let members = self.split.members(batch)?;
         let system_counts = counts(members.iter());
         let copies = self.copies(values, batch, &members, &system_counts)?;
@@ -107,13 +113,18 @@ impl StepContext<'_> {
         let (mut losses, mut gradient) = self.sum_of_shards(part, values, &work)?;
         losses.n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
         for (range, divisor) in self.divisors {
-            gradient[range.clone()].iter_mut().for_each(|g| *g = T::from_f64(g.to_f64() / divisor));
+            gradient[range.clone()].iter_mut().for_each(|g| *g = T::of(g.to_f64() / divisor));
         }
         Ok((losses, gradient))
     }
 
     /// Losses and gradients of all shards, added in their order.
-    fn sum_of_shards<T: Real>(&self, part: Part, values: &[T], work: &Work<'_>) -> Result<(Losses, Vec<T>)> {
+    fn sum_of_shards<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        work: &Work<'_>,
+    ) -> Result<(Losses, Vec<T>)> {
         let costs: Vec<usize> = work.members.iter().map(|m| m.prepared.cost()).collect();
         let places: Vec<usize> = (0..work.batch.len()).collect();
         let threads = rayon::current_num_threads();
@@ -153,12 +164,12 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// A graph that cannot be drawn; systems that were prepared give none.
-    pub fn batch<T: Real>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
+    pub fn batch<T: Number + Element>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
         let drawn: Option<Vec<&Graph>> = shard.prepared().map(|s| s.graph.as_ref()).collect();
         if let Some(graphs) = drawn {
-            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE));
+            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::dtype()));
         }
-        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::DTYPE))
+        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::dtype()))
     }
 }
 

@@ -10,7 +10,8 @@ use super::{Losses, Part, StepContext, Work};
 use crate::distill::terms::{Asked, Terms};
 use crate::distill::{Counts, LossId, Pass, Probes, Set, Student};
 use crate::prepared::{Member, Rows, Shard};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// Losses with their names, to be differentiated.
 type NamedLosses = Vec<(LossId, Tensor<1>)>;
@@ -27,7 +28,7 @@ struct Worker<'a> {
 
 impl StepContext<'_> {
     /// Losses of the systems at some places of a batch, and the gradient of a part of them.
-    pub(super) fn shard<T: Real>(
+    pub(super) fn shard<T: Number + Element>(
         &self,
         part: Part,
         values: &[T],
@@ -87,7 +88,7 @@ impl StepContext<'_> {
     }
 
     /// Terms on the systems of the batch.
-    fn on_systems<T: Real>(
+    fn on_systems<T: Number + Element>(
         &self,
         terms: &Terms,
         worker: &Worker<'_>,
@@ -112,7 +113,7 @@ impl StepContext<'_> {
     }
 
     /// Terms on the copies of the systems; `systems` is the batch of the systems.
-    fn on_copies<T: Real>(
+    fn on_copies<T: Number + Element>(
         &self,
         terms: &Terms,
         worker: &Worker<'_>,
@@ -140,7 +141,7 @@ impl StepContext<'_> {
     }
 
     /// Terms that compare derivatives of the forces; `batch` is that of the systems.
-    fn between_probes<T: Real>(
+    fn between_probes<T: Number + Element>(
         &self,
         terms: &Terms,
         worker: &Worker<'_>,
@@ -165,8 +166,8 @@ impl StepContext<'_> {
         terms.evaluate(Set::Probes, &pass, &self.term_weights)
     }
 
-    fn asked<'s, T: Real>(&self, shard: &'s Shard<'s>, device: &'s Device) -> Asked<'s> {
-        Asked { shard, step: self.step, device, dtype: T::DTYPE }
+    fn asked<'s, T: Number + Element>(&self, shard: &'s Shard<'s>, device: &'s Device) -> Asked<'s> {
+        Asked { shard, step: self.step, device, dtype: T::dtype() }
     }
 
     /// Systems of a shard displaced along their probes of this step to one side, then to the other.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use serde::Deserialize;
 
 use super::within;
 use crate::config::Config;
-use crate::distill::{Augmentation, DistillConfig, Precision, TeacherFiles, Term};
+use crate::distill::{Augmentation, DistillConfig, TeacherFiles, Term};
 
 /// Reads the configuration of a student and changes settings, as with `--set`.
 type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
@@ -31,7 +31,7 @@ pub struct Study {
     #[serde(default = "one_seed")]
     pub seeds: Vec<u64>,
     /// Precision of cached features.
-    #[serde(default)]
+    #[serde(default = "Precision::of_features")]
     pub feature_precision: Precision,
     /// Choice of the weights for the runs that ask for it.
     #[serde(default)]

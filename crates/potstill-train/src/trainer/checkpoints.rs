@@ -7,22 +7,23 @@ use potstill_core::{Error, Result};
 
 use super::Trainer;
 use super::steps::mean_report;
-use crate::journal::Kept;
+use crate::journal::Covered;
 use crate::observer::{Ending, Observer};
-use crate::real::Real;
 use crate::state::{self, Vectors};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
-impl<T: Real> Trainer<'_, T> {
+impl<T: Number + Element> Trainer<'_, T> {
     /// Takes over the folder: documents and metrics of this run, and, where an old run is replaced, its first state.
     pub(super) fn enter_folder(&mut self) -> Result<()> {
         let folder = self.job.folder;
         let replaced = folder.enter(&self.job.documents)?;
-        let kept = Kept {
+        let covered = Covered {
             step: self.progress.step,
             has_line: self.progress.window.is_empty(),
             is_validated: self.just_validated(),
         };
-        self.journal.start(&kept, self.progress.seconds)?;
+        self.journal.start(&covered, self.progress.seconds)?;
         if let Some(replaced) = replaced {
             self.save()?;
             replaced.remove();

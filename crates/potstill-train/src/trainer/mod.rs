@@ -23,9 +23,10 @@ use crate::distill::{Student, TermWeights};
 use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport};
 use crate::optimizer::AdamW;
-use crate::real::Real;
 use crate::schedule::Schedule;
 use crate::state::Progress;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 pub use job::{Job, Summary};
 
@@ -53,7 +54,7 @@ pub struct Trainer<'a, T> {
     journal: Journal,
 }
 
-impl<'a, T: Real> Trainer<'a, T> {
+impl<'a, T: Number + Element> Trainer<'a, T> {
     /// A run at its start, or, in a folder that is resumed, where its last checkpoint left it.
     ///
     /// # Errors
@@ -61,8 +62,9 @@ impl<'a, T: Real> Trainer<'a, T> {
     pub fn new(job: Job<'a>) -> Result<Self> {
         let (training, header, terms) = (job.training, job.header, job.terms);
         let device = Device::flex();
-        let projections = terms.map(|t| t.projections(&header.model, job.seed, &device, T::DTYPE)).unwrap_or_default();
-        let student = Student { network: Network::init(&header.model, job.seed, &device, T::DTYPE), projections };
+        let projections =
+            terms.map(|t| t.projections(&header.model, job.seed, &device, T::dtype())).unwrap_or_default();
+        let student = Student { network: Network::init(&header.model, job.seed, &device, T::dtype()), projections };
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
         let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();

@@ -7,10 +7,11 @@ use crate::distill::LossId;
 use crate::observer::StepReport;
 use crate::optimizer::{averaging_decay, clip_global_norm, update_average};
 use crate::prepared::Split;
-use crate::real::Real;
 use crate::step::{Losses, StepContext};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
-impl<'a, T: Real> Trainer<'a, T> {
+impl<'a, T: Number + Element> Trainer<'a, T> {
     /// Everything that steps on these systems read.
     pub(super) fn context(&self, split: &'a Split) -> StepContext<'_> {
         StepContext {

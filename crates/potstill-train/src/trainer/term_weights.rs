@@ -6,10 +6,11 @@ use potstill_nn::parameters;
 use super::Trainer;
 use crate::distill::terms::Terms;
 use crate::distill::{LossId, TermId, TermWeights, Weight};
-use crate::real::Real;
 use crate::step::{Part, StepContext};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
-impl<T: Real> Trainer<'_, T> {
+impl<T: Number + Element> Trainer<'_, T> {
     /// Names of the distillation terms as metrics show them, with their weights at the full height of their schedules.
     pub fn weights(&self) -> Vec<(String, f64)> {
         self.weights.iter().map(|(id, weight)| (id.to_string(), weight)).collect()

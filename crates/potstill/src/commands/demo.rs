@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::metrics::Metrics;
@@ -95,7 +96,7 @@ fn study_of(config: &Config, config_path: PathBuf, teacher: PathBuf, test: PathB
         energy_key: config.data.energy_key.clone(),
         forces_key: config.data.forces_key.clone(),
         seeds: vec![config.seed],
-        feature_precision: config.distill.as_ref().map(|distill| distill.feature_precision).unwrap_or_default(),
+        feature_precision: config.distill.as_ref().map_or(Precision::F16, |distill| distill.feature_precision),
         tuning: None,
         students: vec![Student { name: "student".to_owned(), config: config_path, set: Vec::new() }],
         runs: vec![run(FOLDERS[0], &[]), run(FOLDERS[1], terms)],

@@ -2,13 +2,12 @@
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
+use potstill_core::Precision;
 use potstill_core::model::Tap;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
 use potstill_train::distill::labelling::{Event, Origin, open_or_make};
-use potstill_train::distill::{
-    Kind, LabelOptions, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
-};
+use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted};
 
 use super::{print, print_json};
 use crate::Outcome;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use potstill_core::{Potential, Result};
+use potstill_core::{Potential, Precision, Result};
 use potstill_data::dataset::Systems;
 use potstill_data::io::LabelKeys;
 use potstill_train::config::DataConfig;
@@ -11,7 +11,7 @@ use potstill_train::run::{Data, Prelude};
 use potstill_train::study::{CellEvent, Host, Task};
 
 use super::plain;
-use crate::args::{EngineArgs, Precision};
+use crate::args::EngineArgs;
 use crate::commands::train::{Watcher, load_data, tell};
 use crate::progress::Progress;
 use crate::{audit, load, potential};

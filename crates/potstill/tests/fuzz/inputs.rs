@@ -8,6 +8,7 @@ use potstill_nn::Network;
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::System;
 use potstill_data::dataset::Systems;
 use potstill_data::io::lmdb::Lmdb;
@@ -15,7 +16,7 @@ use potstill_data::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_syst
 use potstill_nn::checkpoint::save;
 use potstill_nn::{parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
-use potstill_train::distill::{Kind, Precision, Questions, Teacher, TeacherFiles, Wanted, labelling};
+use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, labelling};
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 

@@ -1,7 +1,7 @@
 //! Bounds of the settings of GemNet-OC.
 
 use super::super::Forces;
-use super::super::architecture::check_cutoff;
+use super::super::settings::check_cutoff;
 use super::{GemNetOCConfig, ScaleFactors};
 use crate::limits::{self, Bound};
 use crate::{Error, Result};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use angular::{CircularKind, SphericalKind};
 pub use scale_factors::ScaleFactors;
 
-use super::architecture::NetworkSettings;
+use super::settings::NetworkSettings;
 use super::{EnvelopeKind, Forces, RadialKind, Tap};
 use crate::Result;
 use crate::graph::NetworkGraphRule;

@@ -16,7 +16,7 @@ pub enum ScaleFactors {
     Fit,
     /// All 1, as in the paper's COLL runs.
     Unit,
-    /// By the reference's names, for example `int_blocks.0.trip_interaction.scale_rbf`.
+    /// A table by the reference's names, for example `int_blocks.0.trip_interaction.scale_rbf`.
     #[serde(untagged)]
     Given(BTreeMap<String, f64>),
 }

@@ -1,11 +1,11 @@
 //! Identity of a shard: the cache to which it belongs.
 
+use potstill_core::Precision;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, short};
 use crate::distill::probes::Probes;
-use crate::distill::questions::Precision;
 
 /// Key of the identity in a shard's metadata.
 pub(in crate::distill) const KEY: &str = "potstill-shard";

@@ -3,14 +3,14 @@
 use std::path::{Component, Path};
 
 use potstill_core::model::Architecture;
-use potstill_core::{Error, Result, limits};
+use potstill_core::{Error, Precision, Result, limits};
 use potstill_data::dataset::Systems;
 use serde::{Deserialize, Serialize};
 
 use super::INDEX;
 use crate::distill::kind::{Kind, reduced_channels};
 use crate::distill::probes::Probes;
-use crate::distill::questions::{Holds, Precision, Questions, Wanted};
+use crate::distill::questions::{Holds, Questions, Wanted};
 
 /// Atoms of one shard, about; bounds what a killed labelling loses.
 const ATOMS_PER_SHARD: usize = 40_000;

@@ -2,13 +2,12 @@
 
 use half::f16;
 use potstill_core::model::Tensors;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use safetensors::Dtype;
 
 use super::index::Index;
 use super::probe_name;
 use crate::distill::answer::Answer;
-use crate::distill::questions::Precision;
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
