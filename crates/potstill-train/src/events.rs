@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// The first record of a file.
 ///
 /// # Errors
-/// Those of `out`.
+/// Errors of `out`.
 pub fn write_head(out: &mut (impl Write + ?Sized), wall_time: f64) -> io::Result<()> {
     let mut event = number(wall_time);
     bytes_field(&mut event, 3, b"brain.Event:2");
@@ -20,7 +20,7 @@ pub fn write_head(out: &mut (impl Write + ?Sized), wall_time: f64) -> io::Result
 /// The numbers of one step; `wall_time` in seconds since 1970.
 ///
 /// # Errors
-/// Those of `out`.
+/// Errors of `out`.
 pub fn write_scalars(
     out: &mut (impl Write + ?Sized),
     wall_time: f64,

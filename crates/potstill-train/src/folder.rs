@@ -26,14 +26,14 @@ const RUN_FILES: [&str; 6] = [CONFIG, ENVIRONMENT, METRICS, EVENTS, MODEL, CHECK
 /// Folder of an old run's files, until the new one has a state on disk.
 const REPLACED: &str = ".potstill-replaced";
 
-/// How a run treats what its folder holds.
+/// Treatment of an earlier run in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// Starts in an empty folder, and refuses another one.
     New,
     /// Goes on from the last checkpoint; starts where there is none yet.
     Resume,
-    /// Starts anew and replaces an old run with its first step.
+    /// Starts from the beginning and replaces an old run with its first step.
     Replace,
 }
 
@@ -128,7 +128,7 @@ impl RunFolder {
     /// Sets an old run aside, where it is replaced, and writes the documents of this one.
     ///
     /// # Errors
-    /// What the file system says; an old run is then where it was.
+    /// Errors of the file system; an old run is then where it was.
     pub fn enter(&self, documents: &[(&str, String)]) -> Result<Option<Replaced>> {
         let replaced = match self.replaces() {
             true => Some(self.set_aside()?),
@@ -216,7 +216,7 @@ fn state(folder: &Path) -> PathBuf {
     folder.join(CHECKPOINTS).join("last.safetensors")
 }
 
-/// What a run does in this very folder.
+/// Action of a run in this folder.
 fn settle(folder: &Path, start: Start) -> Result<Start> {
     match start {
         Start::Resume if state(folder).exists() => Ok(Start::Resume),

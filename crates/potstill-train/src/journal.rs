@@ -1,4 +1,4 @@
-//! What a run writes of its progress: `metrics.jsonl`, and the same numbers for TensorBoard.
+//! Progress of a run in files: `metrics.jsonl`, and its numbers for TensorBoard.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -13,15 +13,15 @@ use crate::events;
 
 /// Name of the event file: TensorBoard looks for `tfevents`.
 pub const EVENTS: &str = "events.out.tfevents.potstill";
-/// Name of the other one.
+/// Name of the file of lines.
 pub const METRICS: &str = "metrics.jsonl";
 
 /// Key of lines that only the end of a part of a run has.
 const CLOSING: &str = "closing";
 
-/// Which lines belong to a training state.
+/// Lines that belong to a training state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct Covered {
     /// Steps that the state has done.
     pub step: u64,
     /// Whether steps up to the last one are in a line already, and not in the state.
@@ -30,12 +30,7 @@ pub struct Kept {
     pub is_validated: bool,
 }
 
-impl Kept {
-    /// Lines of the start of a run: none.
-    pub fn nothing() -> Self {
-        Self { step: 0, has_line: false, is_validated: false }
-    }
-
+impl Covered {
     fn holds(&self, line: &Value) -> bool {
         let is_last = match line["validation_loss"].is_null() {
             true => self.has_line,
@@ -56,7 +51,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// In the folder of a run.
+    /// Journal in the folder of a run.
     pub fn new(folder: &Path, terms: &[String]) -> Self {
         Self { metrics: folder.join(METRICS), events: folder.join(EVENTS), terms: terms.to_vec() }
     }
@@ -64,8 +59,8 @@ impl Journal {
     /// Drops lines that a stopped or killed run made after its last checkpoint and will make again.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn start(&self, kept: &Kept, seconds: f64) -> Result<()> {
+    /// Errors of the file system.
+    pub fn start(&self, covered: &Covered, seconds: f64) -> Result<()> {
         // What an earlier run left may not be this run's.
         if self.events.exists() {
             std::fs::remove_file(&self.events).map_err(|e| Error::io(&self.events, "cannot replace", e))?;
@@ -74,7 +69,7 @@ impl Journal {
         let kept: Vec<(&str, Value)> = text
             .lines()
             .filter_map(|line| Some((line, serde_json::from_str::<Value>(line).ok()?)))
-            .filter(|(_, value)| kept.holds(value))
+            .filter(|(_, value)| covered.holds(value))
             .collect();
         write_atomically(&self.metrics, |writer| kept.iter().try_for_each(|(line, _)| writeln!(writer, "{line}")))?;
         if kept.is_empty() {
@@ -91,7 +86,7 @@ impl Journal {
     /// Appends a line; `seconds` since the start, over all parts of the run.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn write(&self, line: &impl serde::Serialize) -> Result<()> {
         self.append(self.value(line)?)
     }
@@ -99,7 +94,7 @@ impl Journal {
     /// Appends a line that a longer run would not have, and drops when it goes on.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn write_closing(&self, line: &impl serde::Serialize) -> Result<()> {
         let mut value = self.value(line)?;
         if let Some(line) = value.as_object_mut() {
@@ -184,12 +179,12 @@ mod tests {
         let validation = serde_json::json!({ "step": 3, "validation_loss": 0.1, "validation": { "energy_mae": 0.2 } });
         assert_eq!(journal.scalars(&validation).len(), 2);
 
-        journal.start(&Kept::nothing(), 0.0).unwrap();
+        journal.start(&Covered { step: 0, has_line: false, is_validated: false }, 0.0).unwrap();
         assert!(!folder.path().join(EVENTS).exists(), "a run that makes no step leaves nothing");
         (1..5).for_each(|step| journal.write(&line(step)).unwrap());
         let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
         let whole = [length(METRICS), length(EVENTS)];
-        journal.start(&Kept { step: 3, has_line: true, is_validated: false }, 3.0).unwrap();
+        journal.start(&Covered { step: 3, has_line: true, is_validated: false }, 3.0).unwrap();
         let shortened = [length(METRICS), length(EVENTS)];
         assert!(shortened[0] < whole[0] && shortened[1] < whole[1], "{shortened:?} {whole:?}");
         journal.write(&line(4)).unwrap();
@@ -206,7 +201,7 @@ mod tests {
             std::fs::write(folder.path().join(METRICS), "").unwrap();
             [step(4), validation(4), step(8), validation(8)].iter().for_each(|line| journal.write(line).unwrap());
             journal.write_closing(&validation(8)).unwrap();
-            journal.start(&Kept { step: 8, has_line, is_validated }, 1.0).unwrap();
+            journal.start(&Covered { step: 8, has_line, is_validated }, 1.0).unwrap();
             std::fs::read_to_string(folder.path().join(METRICS)).unwrap().lines().count()
         };
         assert_eq!([kept(false, false), kept(true, false), kept(false, true), kept(true, true)], [2, 3, 3, 4]);

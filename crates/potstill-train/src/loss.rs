@@ -16,9 +16,9 @@ pub enum EnergyLoss {
     Mae,
     /// `ΔE²`.
     Mse,
-    /// See [`huber`].
+    /// Huber loss: see [`huber`].
     Huber {
-        /// Where the parabola becomes a line, in normalised units. Default 1.
+        /// Difference at which the parabola becomes a line, in normalised units. Default 1.
         #[serde(default = "one", deserialize_with = "positive")]
         delta: f64,
     },
@@ -37,7 +37,7 @@ pub enum ForceLoss {
     Mse,
     /// [`huber`] summed over components.
     Huber {
-        /// Where the parabola becomes a line, in normalised units. Default 1.
+        /// Difference at which the parabola becomes a line, in normalised units. Default 1.
         #[serde(default = "one", deserialize_with = "positive")]
         delta: f64,
     },
@@ -52,9 +52,9 @@ pub enum FeatureLoss {
     Mse,
     /// Absolute difference.
     Mae,
-    /// See [`huber`].
+    /// Huber loss: see [`huber`].
     Huber {
-        /// Where the parabola becomes a line. Default 1.
+        /// Difference at which the parabola becomes a line. Default 1.
         #[serde(default = "one", deserialize_with = "positive")]
         delta: f64,
     },
@@ -73,13 +73,13 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error>
     Err(D::Error::custom(format!("delta is {value}; it must be positive")))
 }
 
-/// What the rows of a loss are multiplied by before they are added up.
+/// Factor of the rows of a loss before they are added up.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "lives for one line")]
 pub enum Scale {
-    /// All by the same number.
+    /// One number for all rows.
     Even(f64),
-    /// Each by its own. Shape: `[n, 1]`.
+    /// A number for each row. Shape: `[n, 1]`.
     Rows(Tensor<2>),
 }
 

@@ -1,4 +1,4 @@
-//! Synthetic systems among those of the dataset: how many, and how much they count.
+//! Synthetic systems among those of the dataset: their share and their weight.
 
 use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Mix {
     /// Part of the systems of an epoch that is synthetic, in [0, 1). An epoch visits every other system once, and as many
-    /// synthetic ones, drawn anew each time, as make up that part. Default 0.2.
+    /// synthetic ones, drawn each time, as make up that part. Default 0.2.
     #[serde(default = "fifth")]
     pub synthetic: f64,
-    /// How much a synthetic system counts, compared with another. Default 1.
+    /// Weight of a synthetic system relative to another. Default 1.
     #[serde(default = "one")]
     pub weight: f64,
     /// Whether their own labels count too, and not only what the terms of a distillation compare. Default true.
@@ -65,7 +65,7 @@ impl Mix {
         (other, self.weight * other)
     }
 
-    /// The same for labels: 0 for synthetic systems whose labels do not count.
+    /// Weights of other and synthetic systems in losses against labels; 0 for synthetic systems whose labels do not count.
     pub fn label_weights(&self, n_other: usize, n_synthetic: usize) -> (f64, f64) {
         match self.labels {
             true => self.term_weights(n_other, n_synthetic),

@@ -1,4 +1,4 @@
-//! What a run tells whoever watches it. Libraries do not print.
+//! Reports of a run to an observer. Libraries do not print.
 
 use potstill_core::metrics::Metrics;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub enum Weights {
 /// Validation of the weights that were not chosen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OtherWeights {
-    /// Which ones.
+    /// Kind of these weights.
     pub weights: Weights,
     /// Training loss without distillation terms.
     pub validation_loss: f64,
@@ -64,11 +64,11 @@ pub struct ValidationReport {
     pub step: u64,
     /// Epochs done.
     pub epoch: u64,
-    /// Which weights are the better ones.
+    /// Kind of the better weights.
     pub weights: Weights,
     /// The training loss without distillation terms.
     pub validation_loss: f64,
-    /// In eV and Å.
+    /// Metrics of the better weights in eV and Å.
     pub validation: Metrics,
     /// Validation of the other weights, where both were validated.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct ValidationReport {
     pub seconds: f64,
 }
 
-/// Why a run ended.
+/// Reason for which a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -93,7 +93,7 @@ pub enum Ending {
     Interrupted,
 }
 
-/// Hears of a run's progress.
+/// Receiver of the reports of a run.
 pub trait Observer {
     /// The size of the run, once known: steps of all epochs.
     fn start(&mut self, total_steps: u64, resumed_at: u64) {
@@ -109,7 +109,7 @@ pub trait Observer {
     }
 }
 
-/// Watches nothing.
+/// Observer that ignores every report.
 #[derive(Debug, Default)]
 pub struct Silent;
 

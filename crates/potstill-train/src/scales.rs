@@ -39,10 +39,10 @@ pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &Systems) -> Result<BTre
     Ok(factors)
 }
 
-/// The same network with all its factors, fitted where the settings ask for it.
+/// Architecture with all its factors, fitted where the settings ask for it.
 ///
 /// # Errors
-/// See [`fit`].
+/// As [`fit`].
 pub fn settle(architecture: &Architecture, seed: u64, systems: &Systems) -> Result<Architecture> {
     match architecture {
         Architecture::GemNetOC(config) if config.scale_factors == ScaleFactors::Fit => {

@@ -3,11 +3,11 @@
 use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes; steps are counted from 0.
+/// Change of the learning rate; steps are counted from 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleConfig {
-    /// It does not. The default.
+    /// No change. The default.
     // Braces: serde lets unknown keys pass beside the tag of a variant without fields.
     Constant {},
     /// `min((step+1)/warmup_steps, 1) · decay_rate^(step/decay_steps)`, the paper's COLL setting.
@@ -144,7 +144,7 @@ impl ScheduleConfig {
     }
 }
 
-/// What a plateau schedule remembers.
+/// State of a plateau schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     /// Learning rate now.
@@ -163,7 +163,7 @@ pub struct Schedule {
     config: ScheduleConfig,
     initial: f64,
     total_steps: u64,
-    /// What a plateau schedule remembers; the others remember nothing.
+    /// State of a plateau schedule; unused by the others.
     pub plateau: PlateauState,
 }
 

@@ -29,7 +29,7 @@ impl Identity {
     /// Compares with a saved state; one of an older version does not name its teacher.
     ///
     /// # Errors
-    /// What is different, and what to do.
+    /// A message that says what is different, and what to do.
     pub fn check(&self, saved: &Progress) -> std::result::Result<(), String> {
         let what = match () {
             () if saved.fingerprint != self.fingerprint => {
@@ -43,12 +43,12 @@ impl Identity {
     }
 }
 
-/// Where a run stands.
+/// Progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Layout of the file.
     pub format_version: u64,
-    /// What the run was started with; another configuration or dataset cannot go on from here.
+    /// Hash of configuration and datasets; a run with another one cannot go on from here.
     pub fingerprint: String,
     /// Hash of the teacher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub struct Progress {
     pub best: Option<f64>,
     /// Validations since.
     pub waited: u64,
-    /// What a plateau schedule remembers.
+    /// State of a plateau schedule.
     pub plateau: PlateauState,
     /// Steps that are not in a line of `metrics.jsonl` yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -120,7 +120,7 @@ pub struct Vectors<T> {
 /// Writes a state through a temporary name.
 ///
 /// # Errors
-/// What the file system says; the old state is then still there.
+/// Errors of the file system; the old state is then still there.
 pub fn save<T: Number>(path: &Path, progress: &Progress, vectors: &Vectors<T>) -> Result<()> {
     let dtype = if size_of::<T>() == 8 { Dtype::F64 } else { Dtype::F32 };
     let tensors = named(vectors)

@@ -10,10 +10,9 @@ use potstill_core::files::lock::{FolderLock, LOCK_FILE};
 use potstill_core::model::Tap;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
-use potstill_train::distill::cache::{Event, ShardIdentity, open_or_make};
-use potstill_train::distill::{
-    Kind, LabelOptions, Origin, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
-};
+use potstill_train::distill::cache::ShardIdentity;
+use potstill_train::distill::labelling::{Event, Origin, open_or_make};
+use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted};
 use safetensors::SafeTensors;
 
 use support::{systems, write_teacher};

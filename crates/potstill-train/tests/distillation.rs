@@ -9,11 +9,16 @@ use std::sync::atomic::AtomicBool;
 
 use potstill_core::Precision;
 use potstill_core::model::Architecture;
-use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode};
+use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode};
 use potstill_train::config::Config;
+use potstill_train::distill::labelling::Origin;
+use potstill_train::distill::strategies::{
+    AtomicEnergy, Cka, EdgeToNode, GlobalPreservation, LocalPreservation, NodeToNode, Vanilla, VectorGeometric,
+    VectorToVector,
+};
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, ProjectionKind, RelationTerm, Side, TapNames, TeacherFiles,
-    Term, Weight, WeightSchedule,
+    Augmentation, DistillConfig, FeatureTerm, Of, ProjectionKind, RelationTerm, Side, TapNames, TeacherFiles, Term,
+    Weight, WeightSchedule,
 };
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::Silent;
@@ -29,20 +34,20 @@ fn feature(weight: f64) -> FeatureTerm {
 /// All strategies but that of edges, with the same weight.
 fn all_terms(weight: f64) -> Vec<Term> {
     vec![
-        Term::Vanilla { energy_weight: weight, force_weight: weight, schedule: WeightSchedule::Constant },
-        Term::AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant },
-        Term::NodeToNode(feature(weight)),
-        Term::EdgeToNode(feature(weight)),
-        Term::VectorToVector(feature(weight)),
+        Term::Vanilla(Vanilla { energy_weight: weight, force_weight: weight, schedule: WeightSchedule::Constant }),
+        Term::AtomicEnergy(AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant }),
+        Term::NodeToNode(NodeToNode(feature(weight))),
+        Term::EdgeToNode(EdgeToNode(feature(weight))),
+        Term::VectorToVector(VectorToVector(feature(weight))),
         Term::VectorGeometric(geometric(weight)),
-        Term::LocalPreservation(relation(weight, Of::Node)),
-        Term::GlobalPreservation(relation(weight, Of::Vector)),
-        Term::Cka(relation(weight, Of::Edge)),
+        Term::LocalPreservation(LocalPreservation(relation(weight, Of::Node))),
+        Term::GlobalPreservation(GlobalPreservation(relation(weight, Of::Vector))),
+        Term::Cka(Cka(relation(weight, Of::Edge))),
     ]
 }
 
-fn geometric(weight: f64) -> GeometricTerm {
-    GeometricTerm {
+fn geometric(weight: f64) -> VectorGeometric {
+    VectorGeometric {
         weight: weight.into(),
         schedule: WeightSchedule::Constant,
         direction: 0.5,
@@ -145,7 +150,7 @@ fn a_cache_is_made_once() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     write_teacher(&folder.join("teacher.safetensors"), 9, &ELEMENTS);
-    let nodes = distilled(config(schnet()), folder, vec![Term::NodeToNode(feature(1.0))]);
+    let nodes = distilled(config(schnet()), folder, vec![Term::NodeToNode(NodeToNode(feature(1.0)))]);
     assert_eq!(origin(&nodes, data(), &folder.join("fresh")).unwrap(), Some(Origin::Made));
     assert_eq!(origin(&nodes, data(), &folder.join("reused")).unwrap(), Some(Origin::Reused));
     assert_same(&folder.join("fresh"), &folder.join("reused"), "reused cache");
@@ -153,14 +158,14 @@ fn a_cache_is_made_once() {
     let energies = distilled(
         config(schnet()),
         folder,
-        vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }],
+        vec![Term::AtomicEnergy(AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant })],
     );
     let mut relabelled = systems(10, 100);
     relabelled.iter_mut().for_each(|s| s.energy = s.energy.map(|e| 2.0 * e));
     let relabelled = Data { train: relabelled.into(), ..data() };
     assert_eq!(origin(&energies, relabelled, &folder.join("labels")).unwrap(), Some(Origin::Reused));
     // One that lacks features is made anew.
-    let vectors = distilled(config(painn()), folder, vec![Term::VectorToVector(feature(1.0))]);
+    let vectors = distilled(config(painn()), folder, vec![Term::VectorToVector(VectorToVector(feature(1.0)))]);
     assert_eq!(origin(&vectors, data(), &folder.join("vectors")).unwrap(), Some(Origin::Made));
     let mut precise = vectors.clone();
     precise.distill.as_mut().unwrap().feature_precision = Precision::F32;
@@ -172,7 +177,7 @@ fn a_cache_grows_by_the_taps_of_another_run() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     write_teacher(&folder.join("teacher.safetensors"), 1, &ELEMENTS);
-    let at = |tap: &str| Term::NodeToNode(FeatureTerm { teacher_tap: Some(tap.into()), ..feature(1.0) });
+    let at = |tap: &str| Term::NodeToNode(NodeToNode(FeatureTerm { teacher_tap: Some(tap.into()), ..feature(1.0) }));
     let run = |name: &str, tap: &str| {
         origin(&distilled(config(painn()), folder, vec![at(tap)]), data(), &folder.join(name)).unwrap()
     };
@@ -187,7 +192,7 @@ fn an_identity_projection_needs_equal_widths() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     let teacher = write_teacher(&folder.join("teacher.safetensors"), 1, &ELEMENTS);
-    let term = Term::NodeToNode(FeatureTerm { projection: ProjectionKind::Identity, ..feature(1.0) });
+    let term = Term::NodeToNode(NodeToNode(FeatureTerm { projection: ProjectionKind::Identity, ..feature(1.0) }));
     let narrow = distilled(config(painn()), folder, vec![term.clone()]);
     let message = origin(&narrow, data(), &folder.join("narrow")).unwrap_err().to_string();
     assert!(message.contains("12 channels") && message.contains("20") && message.contains("linear"), "{message}");
@@ -202,7 +207,7 @@ fn a_cache_of_something_else_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     write_teacher(&folder.join("teacher.safetensors"), 9, &ELEMENTS);
-    let config = distilled(config(schnet()), folder, vec![Term::NodeToNode(feature(1.0))]);
+    let config = distilled(config(schnet()), folder, vec![Term::NodeToNode(NodeToNode(feature(1.0)))]);
     run(&config, data(), &folder.join("first")).unwrap();
     let again = |data: Data| run(&config, data, &folder.join("second")).unwrap_err().to_string();
 
@@ -232,7 +237,7 @@ fn a_killed_labelling_keeps_nothing_that_is_wrong() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     write_teacher(&folder.join("teacher.safetensors"), 9, &ELEMENTS);
-    let config = distilled(config(schnet()), folder, vec![Term::NodeToNode(feature(1.0))]);
+    let config = distilled(config(schnet()), folder, vec![Term::NodeToNode(NodeToNode(feature(1.0)))]);
     run(&config, data(), &folder.join("first")).unwrap();
     // A shard without an index is what a killed labelling leaves; this one is of another teacher.
     std::fs::remove_file(folder.join("cache/index.json")).unwrap();
@@ -249,7 +254,7 @@ fn unusable_teachers_and_terms_are_errors() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     let refused = |config: Config| run(&config, data(), &folder.join("run")).unwrap_err().to_string();
-    let nodes = || vec![Term::NodeToNode(feature(1.0))];
+    let nodes = || vec![Term::NodeToNode(NodeToNode(feature(1.0)))];
 
     let message = refused(distilled(config(schnet()), folder, nodes()));
     assert!(message.contains("teacher.safetensors") && message.contains("cannot open"), "{message}");
@@ -259,18 +264,19 @@ fn unusable_teachers_and_terms_are_errors() {
     assert!(message.contains("distill.teacher") && message.contains("element O"), "{message}");
 
     write_teacher(&folder.join("teacher.safetensors"), 9, &ELEMENTS);
-    let message = refused(distilled(config(schnet()), folder, vec![Term::VectorToVector(feature(1.0))]));
+    let message =
+        refused(distilled(config(schnet()), folder, vec![Term::VectorToVector(VectorToVector(feature(1.0)))]));
     assert!(message.contains("vector_to_vector") && message.contains("SchNet student"), "{message}");
 
     let mut far = feature(1.0);
     far.teacher_tap = Some("U7".into());
-    let message = refused(distilled(config(schnet()), folder, vec![Term::NodeToNode(far)]));
+    let message = refused(distilled(config(schnet()), folder, vec![Term::NodeToNode(NodeToNode(far))]));
     assert!(message.contains("no tap `U7`") && message.contains("M1, U1, M2, U2"), "{message}");
 
     let message = refused(distilled(
         config(schnet()),
         folder,
-        vec![Term::AtomicEnergy { weight: Weight::Fixed(-1.0), schedule: WeightSchedule::Constant }],
+        vec![Term::AtomicEnergy(AtomicEnergy { weight: Weight::Fixed(-1.0), schedule: WeightSchedule::Constant })],
     ));
     assert!(message.contains("weight -1"), "{message}");
     let message = refused(distilled(config(schnet()), folder, Vec::new()));
@@ -303,7 +309,8 @@ fn projections_of_every_kind_learn() {
         (ProjectionKind::Mlp, Side::Student),
         (ProjectionKind::Mlp, Side::Teacher),
     ] {
-        let losses = term_losses(vec![Term::NodeToNode(FeatureTerm { projection, project, ..feature(20.0) })]);
+        let losses =
+            term_losses(vec![Term::NodeToNode(NodeToNode(FeatureTerm { projection, project, ..feature(20.0) }))]);
         let (first, last) = (losses[0][0], losses[losses.len() - 1][0]);
         assert!(first > 0.0 && last < first, "{projection:?} of {project:?}: {first} to {last}");
     }
@@ -313,7 +320,11 @@ fn projections_of_every_kind_learn() {
 fn schedules_move_the_weight() {
     let ramp = FeatureTerm { schedule: WeightSchedule::Ramp { until: 0.5 }, ..feature(1.0) };
     let cosine = FeatureTerm { schedule: WeightSchedule::CosineToZero, ..feature(1.0) };
-    let losses = term_losses(vec![Term::NodeToNode(ramp), Term::NodeToNode(cosine), Term::NodeToNode(feature(1.0))]);
+    let losses = term_losses(vec![
+        Term::NodeToNode(NodeToNode(ramp)),
+        Term::NodeToNode(NodeToNode(cosine)),
+        Term::NodeToNode(NodeToNode(feature(1.0))),
+    ]);
     let n = losses.len();
     assert_eq!(losses[0][0], 0.0, "a ramp starts at 0");
     assert!(losses[1][0] < losses[n / 2][0], "and rises");
@@ -327,7 +338,7 @@ fn automatic_weights_balance_gradients() {
     write_teacher(&folder.path().join("teacher.safetensors"), 3, &ELEMENTS);
     let found = |times: f64, scale: f64| -> f64 {
         let term = FeatureTerm { weight: Weight::Auto(times), ..feature(1.0) };
-        let mut config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(term)]);
+        let mut config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(NodeToNode(term))]);
         config.training.force_weight *= scale;
         config.training.max_steps = Some(1);
         let weights = Mutex::new(Vec::new());
@@ -363,7 +374,7 @@ fn runs_with_automatic_weights_go_on_exactly() {
     write_teacher(&folder.path().join("teacher.safetensors"), 3, &ELEMENTS);
     let schedule = WeightSchedule::Ramp { until: 0.9 };
     let term = FeatureTerm { weight: Weight::Auto(1.0), schedule, ..feature(1.0) };
-    let whole_config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(term)]);
+    let whole_config = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(NodeToNode(term))]);
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     run(&whole_config, data(), whole.path()).unwrap();
     let stop = AtomicBool::new(true);
@@ -376,13 +387,16 @@ fn runs_with_automatic_weights_go_on_exactly() {
 #[test]
 fn settings_of_the_new_strategies_are_checked() {
     let bad = [
-        (Term::NodeToNode(feature(-1.0)), "weight -1 must be zero or a positive number"),
-        (Term::VectorGeometric(GeometricTerm { direction: 1.5, ..geometric(1.0) }), "direction is 1.5"),
+        (Term::NodeToNode(NodeToNode(feature(-1.0))), "weight -1 must be zero or a positive number"),
+        (Term::VectorGeometric(VectorGeometric { direction: 1.5, ..geometric(1.0) }), "direction is 1.5"),
         (
-            Term::VectorToVector(FeatureTerm { projection: ProjectionKind::Mlp, ..feature(1.0) }),
+            Term::VectorToVector(VectorToVector(FeatureTerm { projection: ProjectionKind::Mlp, ..feature(1.0) })),
             "would not rotate with the system",
         ),
-        (Term::NodeToNode(FeatureTerm { schedule: WeightSchedule::Ramp { until: 0.0 }, ..feature(1.0) }), "until is 0"),
+        (
+            Term::NodeToNode(NodeToNode(FeatureTerm { schedule: WeightSchedule::Ramp { until: 0.0 }, ..feature(1.0) })),
+            "until is 0",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     for (term, wanted) in bad {
@@ -413,9 +427,10 @@ fn attack(terms: Vec<Term>) -> Augmentation {
 fn copies_are_the_same_after_a_pause_and_with_other_threads() {
     let place = tempfile::tempdir().unwrap();
     write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
-    let terms = || vec![Term::Vanilla { energy_weight: 0.1, force_weight: 0.3, schedule: WeightSchedule::Constant }];
+    let terms =
+        || vec![Term::Vanilla(Vanilla { energy_weight: 0.1, force_weight: 0.3, schedule: WeightSchedule::Constant })];
     for (name, augmentation) in [("jitter", jitter(terms())), ("attack", attack(terms()))] {
-        let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(feature(0.2))]);
+        let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(NodeToNode(feature(0.2)))]);
         config.distill.as_mut().unwrap().augmentation = Some(augmentation);
         config.training.dtype = Precision::F64;
         let [whole, parts, wide] = ["whole", "parts", "wide"].map(|run| place.path().join(format!("{name}-{run}")));
@@ -469,7 +484,7 @@ fn copies_whose_atoms_meet_are_thrown_away_and_counted() {
     let place = tempfile::tempdir().unwrap();
     write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
     let mut config = distilled(config(schnet()), place.path(), Vec::new());
-    let terms = vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }];
+    let terms = vec![Term::AtomicEnergy(AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant })];
     // Nothing is that far apart, so no copy is left; the run goes on with labels alone.
     let augmentation = Augmentation { min_distance: 50.0, ..jitter(terms) };
     config.distill.as_mut().unwrap().augmentation = Some(augmentation);
@@ -488,9 +503,9 @@ fn augmentation_that_is_wrong_is_named() {
         config.distill.as_mut().unwrap().augmentation = Some(augmentation);
         run(&config, data(), &place.path().join("run")).unwrap_err().to_string()
     };
-    let pae = || vec![Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }];
+    let pae = || vec![Term::AtomicEnergy(AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant })];
     let negative = Copies::RandomJitter(Jitter { std: -1.0, mode: JitterMode::Free, fixed_length: None });
-    let vectors = vec![Term::VectorToVector(feature(1.0))];
+    let vectors = vec![Term::VectorToVector(VectorToVector(feature(1.0)))];
     for (model, augmentation, wanted) in [
         (painn(), jitter(Vec::new()), "distill.augmentation.terms: is empty"),
         (painn(), Augmentation { copies: negative, ..jitter(pae()) }, "distill.augmentation.copies.std: is -1"),
@@ -515,9 +530,9 @@ fn several_taps_stand_side_by_side() {
     };
     let linear = ProjectionKind::Linear;
     let terms = vec![
-        Term::NodeToNode(of(Some(both()), Some(both()), linear)),
-        Term::VectorToVector(of(Some(both()), None, linear)),
-        Term::Cka(RelationTerm { teacher_tap: Some(both()), ..relation(1.0, Of::Node) }),
+        Term::NodeToNode(NodeToNode(of(Some(both()), Some(both()), linear))),
+        Term::VectorToVector(VectorToVector(of(Some(both()), None, linear))),
+        Term::Cka(Cka(RelationTerm { teacher_tap: Some(both()), ..relation(1.0, Of::Node) })),
     ];
     let mut long = config(painn());
     long.training.epochs = 40;
@@ -539,7 +554,7 @@ fn several_taps_stand_side_by_side() {
         watched(&config, data(), folder.path())[0].distill_losses.clone()
     };
     let identity = |tap: TapNames| of(Some(tap.clone()), Some(tap), ProjectionKind::Identity);
-    for term in [Term::NodeToNode as fn(FeatureTerm) -> Term, Term::VectorToVector] {
+    for term in [|term| NodeToNode(term).into(), (|term| VectorToVector(term).into()) as fn(FeatureTerm) -> Term] {
         let losses = first_losses(["U1".into(), "U2".into(), both()].map(|tap| term(identity(tap))).to_vec());
         assert!((losses[2] - 0.5 * (losses[0] + losses[1])).abs() < 1e-5 * losses[2] && losses[0] > 0.0, "{losses:?}");
     }
@@ -549,7 +564,7 @@ fn several_taps_stand_side_by_side() {
         (TapNames::Several(vec!["U1".to_owned(); 2]), "the student's tap `U1` comes twice"),
         ("U9".into(), "the student has no tap `U9`; it has M1, U1, M2, U2"),
     ] {
-        let config = DistillConfig::new("teacher", vec![Term::NodeToNode(of(None, Some(tap), linear))]);
+        let config = DistillConfig::new("teacher", vec![Term::NodeToNode(NodeToNode(of(None, Some(tap), linear)))]);
         let error = config.validate(&painn()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
@@ -563,7 +578,7 @@ fn a_run_goes_on_with_its_own_teacher_only() {
     write_teacher(&path("other.safetensors"), 4, &ELEMENTS);
     std::fs::copy(path("teacher.safetensors"), path("moved.safetensors")).unwrap();
     for online in [true, false] {
-        let mut own = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(feature(1.0))]);
+        let mut own = distilled(config(painn()), folder.path(), vec![Term::NodeToNode(NodeToNode(feature(1.0)))]);
         own.distill.as_mut().unwrap().online = online;
         own.training.max_steps = Some(6);
         let place = path(if online { "online" } else { "cached" });

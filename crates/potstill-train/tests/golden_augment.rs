@@ -11,11 +11,12 @@ use potstill_data::dataset::Systems;
 use potstill_nn::Network;
 use potstill_nn::parameters;
 use potstill_testkit::golden;
-use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode, StepLength};
+use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode, StepLength};
 use potstill_train::config::TrainingConfig;
+use potstill_train::distill::strategies::{NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::targets::LiveTeacher;
-use potstill_train::distill::terms::{Source, Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Term, WeightSchedule};
+use potstill_train::distill::terms::{Source, TermTeacher, Terms};
+use potstill_train::distill::{Augmentation, DistillConfig, FeatureTerm, Student, Term, WeightSchedule};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::prepared::Split;
 use potstill_train::step::{StepContext, counts};
@@ -124,10 +125,8 @@ fn attack(case: &Value) -> Attack {
 /// Terms on the copies, and the names of their projections.
 fn terms(settings: &Value) -> (Vec<Term>, Vec<&'static str>) {
     let mut mappings = Vec::new();
-    let vanilla = |energy_weight: f64, force_weight: f64| Term::Vanilla {
-        energy_weight,
-        force_weight,
-        schedule: WeightSchedule::Constant,
+    let vanilla = |energy_weight: f64, force_weight: f64| {
+        Term::Vanilla(Vanilla { energy_weight, force_weight, schedule: WeightSchedule::Constant })
     };
     let Some(names) = settings["adversarial_distill_loss"].as_str() else {
         return (vec![vanilla(1.0, 100.0)], mappings);
@@ -142,11 +141,11 @@ fn terms(settings: &Value) -> (Vec<Term>, Vec<&'static str>) {
             ),
             "node2node_distill_loss" => {
                 mappings.push("n2n_mapping");
-                Term::NodeToNode(FeatureTerm::new(weight))
+                Term::NodeToNode(NodeToNode(FeatureTerm::new(weight)))
             }
             "vec2vec_distill_loss" => {
                 mappings.push("v2v_mapping");
-                Term::VectorToVector(FeatureTerm::new(weight))
+                Term::VectorToVector(VectorToVector(FeatureTerm::new(weight)))
             }
             other => panic!("{other}"),
         }
@@ -177,8 +176,8 @@ fn attacks() {
         distill.questions(Some(&teacher_model), &student).unwrap();
         let live = vec![teacher(&teacher_model, &golden::read(&folder.join("teacher.safetensors")), normalizer)];
         let live = LiveTeacher::new(live);
-        let terms =
-            Terms::new(&distill, Some(&teacher_model), &student, Source::Live, Some(live), units.clone()).unwrap();
+        let teacher = TermTeacher { architecture: Some(teacher_model.clone()), source: Source::Live, live: Some(live) };
+        let terms = Terms::new(&distill, &student, teacher, units.clone()).unwrap();
         let projections = terms.projections(&student, 0, &device, DType::F64);
         let template = Student { network: Network::init(&student, 0, &device, DType::F64), projections };
         let values: Vec<f64> = parameters::describe(&template)
@@ -201,7 +200,7 @@ fn attacks() {
             step: 0,
             divisors: &[],
             terms: Some(&terms),
-            term_weights: terms.weights().iter().map(|w| w.number()).collect(),
+            term_weights: terms.weights().map(|(id, weight)| (id, weight.number())).collect(),
             training: &training,
             bytes_per_edge: student.training_bytes_per_edge(),
             device: &device,
@@ -216,7 +215,7 @@ fn attacks() {
         println!("{key}: {worst:.1e}");
         assert!(worst < 1e-11, "{key}: {worst:e}");
         if let Some(expected) = case["loss_on_augmented_batch"].as_f64() {
-            let difference = (losses.terms.iter().sum::<f64>() / expected - 1.0).abs();
+            let difference = (losses.terms().map(|(_, loss)| loss).sum::<f64>() / expected - 1.0).abs();
             assert!(difference < 1e-11, "{key}: loss off by {difference:e}");
         }
     }

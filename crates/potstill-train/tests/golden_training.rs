@@ -16,9 +16,10 @@ use potstill_data::dataset::Systems;
 use potstill_nn::parameters::{self, ParameterInfo};
 use potstill_testkit::golden;
 use potstill_train::config::TrainingConfig;
-use potstill_train::distill::cache::open_or_make;
-use potstill_train::distill::terms::{Source, Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Teacher, Term, WeightSchedule, training_rule};
+use potstill_train::distill::labelling::open_or_make;
+use potstill_train::distill::strategies::{AtomicEnergy, EdgeToEdge, EdgeToNode, NodeToNode, Vanilla, VectorToVector};
+use potstill_train::distill::terms::{Source, TermTeacher, Terms};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Student, Teacher, Term, WeightSchedule, training_rule};
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
@@ -103,28 +104,28 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
         terms.push(match *name {
             "node2node_distill_loss" => {
                 mappings.push("n2n_mapping");
-                Term::NodeToNode(feature)
+                Term::NodeToNode(NodeToNode(feature))
             }
             "edge2node_distill_loss" => {
                 mappings.push("n2e_mapping");
-                Term::EdgeToNode(feature)
+                Term::EdgeToNode(EdgeToNode(feature))
             }
             "edge2edge_distill_loss" => {
                 mappings.push("e2e_mapping");
-                Term::EdgeToEdge(feature)
+                Term::EdgeToEdge(EdgeToEdge(feature))
             }
             "vec2vec_distill_loss" => {
                 mappings.push("v2v_mapping");
-                Term::VectorToVector(feature)
+                Term::VectorToVector(VectorToVector(feature))
             }
             "per_atom_energy_distill_loss" => {
-                Term::AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant }
+                Term::AtomicEnergy(AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant })
             }
-            "regular" => Term::Vanilla {
+            "regular" => Term::Vanilla(Vanilla {
                 energy_weight: weight * settings["energy_coefficient"].as_f64().unwrap(),
                 force_weight: weight * settings["force_coefficient"].as_f64().unwrap(),
                 schedule: WeightSchedule::Constant,
-            },
+            }),
             other => panic!("{other}"),
         });
     }
@@ -183,7 +184,9 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let header = header(student.clone(), normalizer);
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
     let units = header.scale.clone();
-    let terms = Terms::new(&distill, Some(&teacher_model), &student, Source::Cache(cache), None, units).unwrap();
+    let architecture = Some(teacher_model.clone());
+    let teacher = TermTeacher { architecture, source: Source::Cache(cache), live: None };
+    let terms = Terms::new(&distill, &student, teacher, units).unwrap();
 
     let device = Device::flex();
     let module = Student {

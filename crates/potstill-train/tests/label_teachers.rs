@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use burn::tensor::DType;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
-use potstill_train::distill::cache::{Event, open_or_make};
+use potstill_train::distill::labelling::{Event, open_or_make};
 use potstill_train::distill::{LabelOptions, Questions, Teacher, TeacherFiles};
 
 use support::systems;

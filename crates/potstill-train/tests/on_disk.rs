@@ -8,6 +8,7 @@ use potstill_core::System;
 use potstill_core::model::{Architecture, GemNetOCConfig};
 use potstill_data::dataset::{ReferenceEnergies, Systems};
 use potstill_data::io::{LabelKeys, StoredFile, write};
+use potstill_train::distill::strategies::{AtomicEnergy, NodeToNode, Vanilla};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Term, Weight, WeightSchedule};
 use potstill_train::run::Data;
 use support::{assert_same, config, painn, resume, run, schnet, systems, write_teacher};
@@ -62,9 +63,9 @@ fn disk_and_memory_train_alike() {
         config.distill = Some(DistillConfig::new(
             folder.join("teacher.safetensors"),
             vec![
-                Term::Vanilla { energy_weight: 0.3, force_weight: 0.2, schedule: WeightSchedule::Constant },
-                Term::AtomicEnergy { weight: Weight::Auto(0.1), schedule: WeightSchedule::Constant },
-                Term::NodeToNode(FeatureTerm::new(0.5)),
+                Term::Vanilla(Vanilla { energy_weight: 0.3, force_weight: 0.2, schedule: WeightSchedule::Constant }),
+                Term::AtomicEnergy(AtomicEnergy { weight: Weight::Auto(0.1), schedule: WeightSchedule::Constant }),
+                Term::NodeToNode(NodeToNode(FeatureTerm::new(0.5))),
             ],
         ));
         let runs = ["memory", "disk", "both"].map(|run| folder.join(format!("{name}-{run}")));

@@ -9,10 +9,10 @@ use potstill_core::{Potential, System};
 use potstill_data::io::write;
 use potstill_nn::Model;
 use potstill_train::config::Config;
-use potstill_train::distill::cache::open_or_make;
+use potstill_train::distill::labelling::open_or_make;
+use potstill_train::distill::strategies::{AtomicEnergy, Hessian, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, HessianTerm, LabelOptions, Probes, Questions, Teacher, TeacherFiles, Term,
-    WeightSchedule,
+    DistillConfig, FeatureTerm, LabelOptions, Probes, Questions, Teacher, TeacherFiles, Term, WeightSchedule,
 };
 use potstill_train::loss::FeatureLoss;
 use potstill_train::run::Data;
@@ -24,16 +24,16 @@ mod support;
 const ELEMENTS: [&str; 4] = ["H", "C", "N", "O"];
 
 fn vanilla() -> Term {
-    Term::Vanilla { energy_weight: 1.0, force_weight: 10.0, schedule: WeightSchedule::Constant }
+    Term::Vanilla(Vanilla { energy_weight: 1.0, force_weight: 10.0, schedule: WeightSchedule::Constant })
 }
 
 fn atomic_energy() -> Term {
-    Term::AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant }
+    Term::AtomicEnergy(AtomicEnergy { weight: 1.0.into(), schedule: WeightSchedule::Constant })
 }
 
 fn hessian(probes: usize) -> Term {
     let schedule = WeightSchedule::Constant;
-    Term::Hessian(HessianTerm { weight: 3.0.into(), schedule, loss: FeatureLoss::Mse, step: 0.01, probes })
+    Term::Hessian(Hessian { weight: 3.0.into(), schedule, loss: FeatureLoss::Mse, step: 0.01, probes })
 }
 
 fn data() -> Data {
@@ -116,7 +116,7 @@ fn several_networks_teach_their_mean() {
     }
 
     // The same when they are asked at each step; features are the first one's.
-    let terms = || vec![vanilla(), atomic_energy(), Term::NodeToNode(FeatureTerm::new(1.0))];
+    let terms = || vec![vanilla(), atomic_energy(), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))];
     let cached = distilled(TeacherFiles::Several(paths.clone()), terms());
     let mut online = cached.clone();
     online.distill.as_mut().unwrap().online = true;
@@ -158,7 +158,7 @@ fn a_file_of_labels_teaches_as_the_network_that_wrote_it() {
 fn a_cache_teaches_without_its_network() {
     let place = tempfile::tempdir().unwrap();
     let paths = teachers(place.path());
-    let terms = || vec![vanilla(), Term::NodeToNode(FeatureTerm::new(1.0))];
+    let terms = || vec![vanilla(), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))];
     let own = place.path().join("network");
     let expected = losses(&distilled(TeacherFiles::One(paths[0].clone()), terms()), &own);
     let cache = TeacherFiles::One(own.join("teacher-cache"));
@@ -167,7 +167,7 @@ fn a_cache_teaches_without_its_network() {
 
     let error =
         |terms, data| run(&distilled(cache.clone(), terms), data, &place.path().join("x")).unwrap_err().to_string();
-    let wrong = error(vec![Term::VectorToVector(FeatureTerm::new(1.0))], data());
+    let wrong = error(vec![Term::VectorToVector(VectorToVector(FeatureTerm::new(1.0)))], data());
     assert!(wrong.contains("holds no vector features of U2; label again"), "{wrong}");
     let wrong = error(vec![hessian(1)], data());
     assert!(wrong.contains("derivatives of the forces"), "{wrong}");
@@ -236,13 +236,13 @@ fn labels_of_something_else_are_refused() {
     let aligned = LabelOptions { align_energies: Some(true), ..LabelOptions::default() };
     assert_eq!(error_with(&from_zero, vec![vanilla()], aligned), "");
 
-    let node = vec![Term::NodeToNode(FeatureTerm::new(1.0))];
+    let node = vec![Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))];
     assert!(error(&dataset, node).contains("a file of labels has no features; it offers vanilla"));
     assert!(error(&dataset, vec![atomic_energy()]).contains("no energies of atoms for all systems"));
     assert!(error(&dataset, vec![hessian(1)]).contains("give a model file as the teacher"));
     let bare = changed(&|i, s| s.forces = s.forces.take().filter(|_| i != 3));
     assert!(error(&bare, vec![vanilla()]).contains("no forces for all systems; set force_weight = 0"));
-    let energies = Term::Vanilla { energy_weight: 1.0, force_weight: 0.0, schedule: WeightSchedule::Constant };
+    let energies = Term::Vanilla(Vanilla { energy_weight: 1.0, force_weight: 0.0, schedule: WeightSchedule::Constant });
     assert_eq!(error(&bare, vec![energies]), "");
 }
 
@@ -326,7 +326,7 @@ fn the_hessian_term_vanishes_for_the_teacher_itself_and_shrinks_for_others() {
 fn the_hessian_term_is_the_same_online_after_a_pause_and_with_other_threads() {
     let place = tempfile::tempdir().unwrap();
     let files = TeacherFiles::One(teachers(place.path()).remove(0));
-    let mut config = distilled(files, vec![hessian(3), Term::NodeToNode(FeatureTerm::new(1.0))]);
+    let mut config = distilled(files, vec![hessian(3), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))]);
     config.training.max_steps = Some(6);
     let cached = losses(&config, &place.path().join("cached"));
     let mut online = config.clone();
@@ -348,19 +348,19 @@ fn the_hessian_term_is_the_same_online_after_a_pause_and_with_other_threads() {
 
 #[test]
 fn wrong_probes_are_named() {
-    let wrong = |term: HessianTerm, other: Option<Term>| {
+    let wrong = |term: Hessian, other: Option<Term>| {
         let terms = [Term::Hessian(term)].into_iter().chain(other).collect();
         DistillConfig::new("teacher", terms).validate(&painn()).unwrap_err().to_string()
     };
-    let good = HessianTerm {
+    let good = Hessian {
         weight: 1.0.into(),
         schedule: WeightSchedule::Constant,
         loss: FeatureLoss::Mse,
         step: 0.01,
         probes: 1,
     };
-    assert!(wrong(HessianTerm { step: 0.0, ..good.clone() }, None).contains("step is 0; it must be positive"));
-    assert!(wrong(HessianTerm { probes: 0, ..good.clone() }, None).contains("probes is 0"));
+    assert!(wrong(Hessian { step: 0.0, ..good.clone() }, None).contains("step is 0; it must be positive"));
+    assert!(wrong(Hessian { probes: 0, ..good.clone() }, None).contains("probes is 0"));
     assert!(wrong(good.clone(), Some(hessian(2))).contains("several terms want different"));
     assert!(DistillConfig::new("teacher", vec![Term::Hessian(good)]).validate(&painn()).is_ok());
 }

@@ -1,94 +1,26 @@
-//! Measuring a model on labelled systems.
+//! Measuring a model with progress on standard error, and its metrics for people.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
-use anyhow::{Result, bail};
-use potstill_core::metrics::{Evaluator, Metrics};
-use potstill_core::model::ElementEnergies;
-use potstill_core::system::Value;
+use anyhow::Result;
+use potstill_core::metrics::Metrics;
 use potstill_core::{Potential, Prediction, System};
-use potstill_data::dataset::{Baseline, Shortfall, Systems};
-use potstill_data::evaluation::evaluate_each;
-use serde::{Deserialize, Serialize};
+use potstill_data::dataset::Systems;
+use potstill_train::evaluation::{self, Evaluation};
 
 use crate::progress::Progress;
 
-/// Atoms of one forward pass.
-pub const ATOMS_PER_BATCH: usize = 400;
-
-/// Metrics and throughput, as `evaluate --json` prints them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Errors in eV and Å.
-    #[serde(flatten)]
-    pub metrics: Metrics,
-    /// Systems per second, neighbour search included.
-    pub systems_per_second: f64,
-    /// Errors of the constant predictor, where they were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<Metrics>,
-}
-
-/// The group of a system, by a metadata key.
-fn group_of(system: &System, key: &str) -> String {
-    system.metadata.get(key).map_or_else(|| "(none)".to_owned(), Value::to_string)
-}
-
-impl Evaluation {
-    /// Adds the errors of a predictor that knows the model's reference energies alone.
-    ///
-    /// # Errors
-    /// Systems that cannot be read.
-    pub fn with_baseline(self, references: ElementEnergies, systems: &Systems, group_by: Option<&str>) -> Result<Self> {
-        let group = |system: &System| group_by.map(|key| group_of(system, key));
-        let baseline = Baseline::new(references).metrics_by(systems, &group)?;
-        Ok(Self { baseline: Some(baseline), ..self })
-    }
-
-    /// Metrics in which the model is worse than the constant predictor.
-    pub fn shortfalls(&self) -> Vec<Shortfall> {
-        self.baseline.as_ref().map_or_else(Vec::new, |baseline| Shortfall::of(&self.metrics, baseline))
-    }
-}
-
-/// Evaluates `potential` on labelled systems; `group_by` is a metadata key. `each` gets the systems and predictions of each
-/// batch, in order.
-pub fn measure(
-    potential: &dyn Potential,
-    systems: &Systems,
-    group_by: Option<&str>,
-    name: &str,
-    each: &mut dyn FnMut(&[Cow<'_, System>], &Prediction),
-) -> Result<Evaluation> {
-    if systems.is_empty() {
-        bail!("no systems to evaluate");
-    }
+/// Evaluates a potential on labelled systems and shows progress under a name; `group_by` is a metadata key.
+pub fn measure(potential: &dyn Potential, systems: &Systems, group_by: Option<&str>, name: &str) -> Result<Evaluation> {
     let progress = Progress::new(name, systems.len() as u64);
-    let started = Instant::now();
-    let mut evaluator = Evaluator::new();
-    let (mut is_labelled, mut n_done) = (false, 0);
-    evaluate_each(potential, systems, ATOMS_PER_BATCH, &mut |members, prediction| {
-        let mut first = 0;
-        for (system, energy) in members.iter().zip(&prediction.energy) {
-            let n = system.n_atoms();
-            let group = group_by.map(|key| group_of(system, key));
-            evaluator.update_in_group(group.as_deref(), system, *energy, &prediction.forces[first..first + n])?;
-            first += n;
-            is_labelled |= system.energy.is_some() || system.forces.is_some();
-        }
-        each(members, prediction);
+    let mut n_done = 0;
+    let mut each = |members: &[Cow<'_, System>], _: &Prediction| {
         n_done += members.len();
         progress.set(n_done as u64);
-        Ok(())
-    })?;
-    let seconds = started.elapsed().as_secs_f64();
+    };
+    let evaluation = evaluation::measure(potential, systems, group_by, &mut each);
     progress.finish();
-    if !is_labelled {
-        bail!("no system has an energy or forces to compare with; name them with --energy-key and --forces-key");
-    }
-    let systems_per_second = systems.len() as f64 / seconds;
-    Ok(Evaluation { metrics: evaluator.finish(), systems_per_second, baseline: None })
+    Ok(evaluation?)
 }
 
 /// Metrics for people, those of the constant predictor beside them.

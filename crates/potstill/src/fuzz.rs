@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use potstill_testkit::fuzz::{self, Target, shape};
 
 use crate::config_file;
-use crate::study::plan::Study;
+use crate::study;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz");
 
@@ -57,9 +57,9 @@ fn study(path: &Path) -> Result<()> {
     if !config.exists() {
         std::fs::copy(Path::new(FOLDER).join("corpus/config/painn.toml"), &config)?;
     }
-    let study = Study::read(path)?;
-    study.trials()?;
-    study.cells(&|_, _| None).map(|_| ())
+    let read = study::read(path)?;
+    read.trials(&study::configure)?;
+    Ok(read.cells(&study::configure, &|_, _| None).map(|_| ())?)
 }
 
 #[test]

@@ -17,7 +17,6 @@ mod internal;
 mod limits;
 mod load;
 mod output;
-mod parity;
 mod potential;
 mod progress;
 mod report;

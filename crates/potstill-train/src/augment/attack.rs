@@ -2,7 +2,7 @@
 //!
 //! Three things differ from the reference implementation, which (1) adds up gradients over the steps, as it never clears
 //! them; (2) reads a setting for its ball mode that has no effect; (3) does not mind copies whose atoms overlap.
-//! `accumulate` brings (1) back.
+//! `accumulate` restores (1).
 
 use potstill_core::limits;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ type Vec3 = [f64; 3];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attack {
-    /// How a gradient becomes a step.
+    /// Rule that turns a gradient into a step.
     pub rule: AttackRule,
     /// Steps. Default 1.
     #[serde(default = "one_step")]
@@ -42,30 +42,30 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// How a gradient becomes a step.
+/// Rule that turns a gradient into a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum AttackRule {
     /// Adam, against the ordinary loss between student and teacher, whatever the terms are.
     Adam {
-        /// In Å.
+        /// Learning rate in Å.
         learning_rate: f64,
     },
     /// Each atom moves by the same length.
     Sphere {
-        /// In Å.
+        /// Length in Å.
         length: f64,
     },
     /// Each atom moves by the gradient times the rate, but not further than the length.
     Ball {
-        /// Å² per unit of loss.
+        /// Learning rate in Å² per unit of loss.
         learning_rate: f64,
-        /// In Å.
+        /// Length in Å.
         length: f64,
     },
     /// Each atom moves across the force on it, which is its label.
     AcrossForce {
-        /// How far.
+        /// Length of the step.
         step: StepLength,
     },
 }
@@ -83,7 +83,7 @@ pub enum StepLength {
 }
 
 impl Attack {
-    pub(super) fn wrong(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn wrong(&self) -> Option<(&'static str, String)> {
         let rule = match self.rule {
             AttackRule::Adam { learning_rate } => vec![("rule.learning_rate", learning_rate)],
             AttackRule::Sphere { length } => vec![("rule.length", length)],
@@ -112,18 +112,18 @@ impl Attack {
         wrong.map(|(key, value, most)| (key, format!("is {value}; it must be zero or positive, and at most {most:e}")))
     }
 
-    pub(super) fn needs_teacher_gradient(&self) -> bool {
+    pub(crate) fn needs_teacher_gradient(&self) -> bool {
         self.teacher_gradient || self.force_regularization > 0.0
     }
 
     /// Whether the loss that the attack climbs is the ordinary one, and not that of the terms.
-    pub(super) fn climbs_ordinary_loss(&self) -> bool {
+    pub(crate) fn climbs_ordinary_loss(&self) -> bool {
         matches!(self.rule, AttackRule::Adam { .. })
     }
 }
 
-/// What an attack remembers between its steps. Shapes: `[n_atoms, 3]`.
-pub(super) struct Climb {
+/// State of an attack between its steps. Shapes: `[n_atoms, 3]`.
+pub(crate) struct Climb {
     accumulated: Vec<Vec3>,
     first: Vec<Vec3>,
     second: Vec<Vec3>,
@@ -131,13 +131,13 @@ pub(super) struct Climb {
 }
 
 impl Climb {
-    pub(super) fn new(n_atoms: usize) -> Self {
+    pub(crate) fn new(n_atoms: usize) -> Self {
         let zeros = || vec![[0.0; 3]; n_atoms];
         Self { accumulated: zeros(), first: zeros(), second: zeros(), n_done: 0 }
     }
 
     /// The next step of each atom from the gradient of the loss. `forces` are needed by [`AttackRule::AcrossForce`] alone.
-    pub(super) fn step(&mut self, attack: &Attack, gradient: &[Vec3], forces: &[Vec3]) -> Vec<Vec3> {
+    pub(crate) fn step(&mut self, attack: &Attack, gradient: &[Vec3], forces: &[Vec3]) -> Vec<Vec3> {
         for (sum, gradient) in self.accumulated.iter_mut().zip(gradient) {
             let kept = if attack.accumulate && !attack.climbs_ordinary_loss() { *sum } else { [0.0; 3] };
             *sum = std::array::from_fn(|c| kept[c] + gradient[c]);

@@ -18,7 +18,7 @@ pub struct Jitter {
     /// `"free"` (default), `"across_force"`, `"along_force"` or `"from_force"`.
     #[serde(default)]
     pub mode: JitterMode,
-    /// Length in Å that every displacement is brought to. Default: as drawn.
+    /// Length of every displacement in Å. Default: as drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_length: Option<f64>,
 }
@@ -27,23 +27,23 @@ fn tenth() -> f64 {
     0.1
 }
 
-/// What forces have to do with displacements; they are the labels.
+/// Relation between displacements and forces, which are the labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JitterMode {
-    /// Nothing.
+    /// Displacements do not depend on forces. The default.
     #[default]
     Free,
     /// The part along the force is taken away.
     AcrossForce,
-    /// Only the part along the force is kept.
+    /// Only the part along the force remains.
     AlongForce,
     /// The mean is the force in eV/Å, read as Å; meant with `fixed_length`.
     FromForce,
 }
 
 impl Jitter {
-    pub(super) fn wrong(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn wrong(&self) -> Option<(&'static str, String)> {
         let longest = limits::LONGEST_DISPLACEMENT;
         let lengths = [("fixed_length", self.fixed_length), ("std", Some(self.std))];
         let wrong =
@@ -90,27 +90,27 @@ impl Jitter {
     }
 }
 
-pub(super) fn forces(system: &System) -> Result<&[Vec3]> {
+pub(crate) fn forces(system: &System) -> Result<&[Vec3]> {
     let message =
         "distill.augmentation follows forces, but a system has none; give forces or use another kind of copies";
     system.forces.as_deref().ok_or_else(|| Error::Other(message.to_owned()))
 }
 
-pub(super) fn dot(a: Vec3, b: Vec3) -> f64 {
+pub(crate) fn dot(a: Vec3, b: Vec3) -> f64 {
     a.iter().zip(&b).map(|(a, b)| a * b).sum()
 }
 
-pub(super) fn scaled(a: Vec3, factor: f64) -> Vec3 {
+pub(crate) fn scaled(a: Vec3, factor: f64) -> Vec3 {
     a.map(|c| factor * c)
 }
 
 /// `a` over its length, 0 for 0, as PyTorch's `normalize`.
-pub(super) fn unit(a: Vec3) -> Vec3 {
+pub(crate) fn unit(a: Vec3) -> Vec3 {
     scaled(a, 1.0 / dot(a, a).sqrt().max(1e-12))
 }
 
 /// The part of `a` along `b`; 0 where `b` is 0.
-pub(super) fn projection(a: Vec3, b: Vec3) -> Vec3 {
+pub(crate) fn projection(a: Vec3, b: Vec3) -> Vec3 {
     let square = dot(b, b);
     if square > 0.0 { scaled(b, dot(a, b) / square) } else { [0.0; 3] }
 }

@@ -16,7 +16,7 @@ use potstill_simulate::standard_normal;
 /// a teacher's answers.
 const SEED: u64 = 0x7072_6f62_6573;
 
-/// Which directions.
+/// Random directions of displacements, and their length.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {

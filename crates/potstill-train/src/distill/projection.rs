@@ -7,7 +7,7 @@ use potstill_nn::layers::Dense;
 use potstill_nn::tensors::scaled_silu;
 use serde::{Deserialize, Serialize};
 
-/// How a student's features are brought to the width of its teacher's.
+/// Kind of map between the widths of student and teacher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectionKind {
@@ -16,8 +16,19 @@ pub enum ProjectionKind {
     Linear,
     /// Two trained maps with the scaled SiLU between them, as wide as the teacher; not for vectors.
     Mlp,
-    /// Nothing: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
+    /// No map: both widths must agree. The reference does this for every SchNet that is as wide as its teacher.
     Identity,
+}
+
+/// Network whose features are projected to the width of the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The student, so that it must hold what the teacher holds. The default.
+    #[default]
+    Student,
+    /// The teacher; the projection may then learn to retain only what the student can follow.
+    Teacher,
 }
 
 /// A linear map of feature rows, or the identity.
@@ -30,7 +41,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// The features as they are.
+    /// Projection that returns the features unchanged.
     pub fn identity() -> Self {
         Self { map: None, second: None }
     }

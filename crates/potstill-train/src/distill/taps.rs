@@ -1,4 +1,4 @@
-//! Where features are taken: one tap of a network, or several side by side.
+//! Taps of a network at which features are taken: one, or several side by side.
 
 use burn::tensor::Tensor;
 use potstill_core::model::{Architecture, Tap};
@@ -32,7 +32,7 @@ impl TapNames {
     }
 }
 
-/// The taps of those names, or the last one of the network.
+/// Taps of a network by name; without names, the last one.
 ///
 /// # Errors
 /// A tap that the network does not have, with those that it has; an empty list, and a tap that comes twice.

@@ -1,4 +1,4 @@
-//! How much a term counts: fixed or found at the start, and how that changes over the run.
+//! Weight of a term: fixed or found at the start, and its change over the run.
 
 use std::f64::consts::PI;
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum Weight {
-    /// As it is.
+    /// A number.
     Fixed(f64),
-    /// So that, with the fresh weights and the first batch, the gradient of the term has that many times the norm of the
+    /// A weight with which, at the fresh weights and the first batch, the gradient of the term has that many times the norm of the
     /// gradient of the force loss (of the energy loss, where forces have no weight). In TOML: `"auto"` for 1, or
     /// `{ auto = 0.3 }`.
     Auto(f64),
 }
 
-/// As configurations write it.
+/// A weight as configurations write it.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number, \"auto\" or { auto = 0.3 }")]
 enum Written {
@@ -64,14 +64,14 @@ impl From<f64> for Weight {
 }
 
 impl Weight {
-    /// The number as written, whatever it multiplies.
+    /// Number as written.
     pub fn number(self) -> f64 {
         match self {
             Self::Fixed(value) | Self::Auto(value) => value,
         }
     }
 
-    /// The same kind of weight times `factor`.
+    /// Weight of the same kind times `factor`.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         match self {
@@ -81,16 +81,16 @@ impl Weight {
     }
 }
 
-/// How a weight changes over a run.
+/// Change of a weight over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WeightSchedule {
-    /// It does not. The default.
+    /// No change. The default.
     #[default]
     Constant,
     /// From 0 to the full weight in equal steps, over the first part of the run.
     Ramp {
-        /// Where the full weight is reached: 0.1 for a tenth of the run.
+        /// Part of the run after which the full weight is reached: 0.1 for a tenth.
         until: f64,
     },
     /// Half a cosine from the full weight to 0 at the end of the run.
@@ -108,7 +108,7 @@ impl WeightSchedule {
         }
     }
 
-    /// Whether the numbers make sense; what is wrong if not.
+    /// Checks the numbers; the message says what is wrong.
     pub(super) fn check(self) -> Result<(), String> {
         match self {
             Self::Ramp { until } if !(until > 0.0 && until <= 1.0) => {

@@ -10,7 +10,7 @@ use potstill_simulate::{ACCELERATION, State, standard_normal};
 /// Settings of collisions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Collision {
-    /// Of the motion within each molecule at the start, in K.
+    /// Temperature of the motion within each molecule at the start, in K.
     pub temperature: f64,
     /// Range of the kinetic energy of the approach in eV, from which each collision draws.
     pub energy: [f64; 2],
@@ -18,7 +18,7 @@ pub struct Collision {
     pub impact_parameter: f64,
     /// Closest distance of two atoms of different molecules at the start in Å.
     pub gap: f64,
-    /// In fs.
+    /// Time step in fs.
     pub timestep: f64,
     /// Steps between two snapshots.
     pub interval: usize,

@@ -10,9 +10,9 @@ use super::Context;
 /// Settings of the dynamics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dynamics {
-    /// In K.
+    /// Temperature in K.
     pub temperature: f64,
-    /// In fs.
+    /// Time step in fs.
     pub timestep: f64,
     /// Time in which the bath forgets velocities, in fs.
     pub friction_time: f64,

@@ -16,7 +16,7 @@ pub use self::collision::Collision;
 pub use self::dynamics::Dynamics;
 pub use self::rattle::{Rattle, Relax};
 
-/// How structures are made.
+/// Method that makes structures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method {
     /// Random displacements.
@@ -40,7 +40,7 @@ impl Method {
     }
 }
 
-/// What is thrown away.
+/// Limits beyond which structures are thrown away.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Structures with a pair nearer than this, in Å.
@@ -57,7 +57,7 @@ impl Default for Limits {
     }
 }
 
-/// How many structures were thrown away, and why.
+/// Numbers of structures that were thrown away, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Rejected {
     /// A pair was too near, or an atom ran away into numbers that are not finite.
@@ -71,7 +71,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// All of them.
+    /// Number of all that were thrown away.
     pub fn total(&self) -> usize {
         self.distance + self.force + self.energy + self.boltzmann
     }
@@ -168,7 +168,7 @@ fn check(method: &Method, limits: &Limits) -> Result<()> {
     }
 }
 
-/// What all methods need for one seed.
+/// Teacher, limits and counts that all methods need for one seed.
 pub(crate) struct Context<'a> {
     teacher: &'a dyn Potential,
     limits: &'a Limits,

@@ -87,7 +87,7 @@ impl Case {
         self.check_gradient(entry, &gradients, "forces", &forces);
     }
 
-    /// What the reference counts of each atom's force error, and the scale of the sum.
+    /// Part of each atom's force error that the reference counts, and the scale of the sum.
     fn atom_factors(&self, entry: &Value) -> (Vec<f64>, f64) {
         let task = &entry["task"];
         if let Some(by_tag) = task["tag_specific_weights"].as_array() {

@@ -1,12 +1,13 @@
-//! What a run keeps in its folder: the training state, the best weights, the shipped model.
+//! Files of a run: the training state, the best weights, the shipped model.
 
 use std::time::Instant;
 
 use potstill_core::files::write_atomically;
 use potstill_core::{Error, Result};
 
-use super::{Trainer, mean_report};
-use crate::journal::Kept;
+use super::Trainer;
+use super::steps::mean_report;
+use crate::journal::Covered;
 use crate::observer::{Ending, Observer};
 use crate::state::{self, Vectors};
 use burn::tensor::Element;
@@ -17,12 +18,12 @@ impl<T: Number + Element> Trainer<'_, T> {
     pub(super) fn enter_folder(&mut self) -> Result<()> {
         let folder = self.job.folder;
         let replaced = folder.enter(&self.job.documents)?;
-        let kept = Kept {
+        let covered = Covered {
             step: self.progress.step,
             has_line: self.progress.window.is_empty(),
             is_validated: self.just_validated(),
         };
-        self.journal.start(&kept, self.progress.seconds)?;
+        self.journal.start(&covered, self.progress.seconds)?;
         if let Some(replaced) = replaced {
             self.save()?;
             replaced.remove();

@@ -1,59 +1,37 @@
 //! The loop: epochs, steps, validation, checkpoints.
 
 mod checkpoints;
+mod job;
+mod steps;
 mod term_weights;
 mod validation;
 
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use burn::tensor::{Device, Element};
-use potstill_core::metrics::Metrics;
-use potstill_core::model::Header;
-use potstill_core::{Error, Result};
+use burn::tensor::Device;
+use potstill_core::Result;
 use potstill_data::dataset::{BatchSize, Order, Sampler};
 use potstill_nn::networks::gradient_divisors;
-use potstill_nn::{Network, Number, parameters};
+use potstill_nn::{Network, parameters};
 
+use self::steps::mean_report;
 use crate::config::TrainingConfig;
-use crate::distill::terms::{Student, Terms};
-use crate::folder::RunFolder;
+use crate::distill::terms::Terms;
+use crate::distill::{Student, TermWeights};
 use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport};
-use crate::optimizer::{AdamW, averaging_decay, clip_global_norm, update_average};
-use crate::prepared::Split;
+use crate::optimizer::AdamW;
 use crate::schedule::Schedule;
-use crate::state::{Identity, Progress};
-use crate::step::{Losses, StepContext};
+use crate::state::Progress;
+use burn::tensor::Element;
+use potstill_nn::Number;
+
+pub use job::{Job, Summary};
 
 /// Steps whose mean makes one line of `metrics.jsonl`.
 const STEPS_PER_LINE: u64 = 50;
-
-/// Everything that a run is made from.
-pub struct Job<'a> {
-    /// Losses, weights, lengths.
-    pub training: &'a TrainingConfig,
-    /// Header of the model that is shipped.
-    pub header: &'a Header,
-    /// Systems to learn from.
-    pub train: &'a Split,
-    /// Systems that choose the best weights; may be empty.
-    pub validation: &'a Split,
-    /// Distillation terms, if any.
-    pub terms: Option<&'a Terms>,
-    /// Folder for checkpoints and metrics.
-    pub folder: &'a RunFolder,
-    /// Documents that the folder gets with the first step: names and contents.
-    pub documents: Vec<(&'static str, String)>,
-    /// Flag that ends the run after the next step, saved.
-    pub interrupt: &'a AtomicBool,
-    /// Seed of initial weights and of the order of systems.
-    pub seed: u64,
-    /// Hashes of what must stay the same when the run is resumed.
-    pub identity: Identity,
-}
 
 /// A run in its folder.
 pub struct Trainer<'a, T> {
@@ -61,7 +39,7 @@ pub struct Trainer<'a, T> {
     student: Student,
     divisors: Vec<(Range<usize>, f64)>,
     /// Weights of the terms at the full height of their schedules.
-    weights: Vec<f64>,
+    weights: TermWeights,
     device: Device,
     sampler: Sampler,
     schedule: Schedule,
@@ -71,24 +49,9 @@ pub struct Trainer<'a, T> {
     progress: Progress,
     started: Instant,
     seconds_before: f64,
-    /// When the state was last saved.
+    /// Time at which the state was last saved.
     saved: Instant,
     journal: Journal,
-}
-
-/// Result of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Why it ended.
-    pub ending: Ending,
-    /// Steps done.
-    pub steps: u64,
-    /// Seconds of training.
-    pub seconds: f64,
-    /// The model with the best validation, or the last one without validation systems.
-    pub model: PathBuf,
-    /// Errors of a constant predictor on the validation systems, which any model must beat; absent without them.
-    pub baseline: Option<Metrics>,
 }
 
 impl<'a, T: Number + Element> Trainer<'a, T> {
@@ -116,7 +79,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         );
         let mut trainer = Self {
             divisors,
-            weights: Vec::new(),
+            weights: TermWeights::default(),
             device,
             sampler,
             optimizer: AdamW::new(training.optimizer.clone(), segments),
@@ -128,7 +91,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
             started: Instant::now(),
             seconds_before: 0.0,
             saved: Instant::now(),
-            journal: Journal::new(job.folder.path(), terms.map(Terms::names).unwrap_or_default()),
+            journal: Journal::new(job.folder.path(), &terms.map(Terms::names).unwrap_or_default()),
             job,
         };
         // With the fresh weights also when the run goes on, so that both parts find the same.
@@ -238,73 +201,6 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
-    fn context(&self, split: &'a Split) -> StepContext<'_> {
-        StepContext {
-            template: &self.student,
-            forces: self.job.header.model.forces(),
-            split,
-            seed: self.job.seed,
-            step: self.progress.step,
-            divisors: &self.divisors,
-            terms: self.job.terms,
-            term_weights: self.term_weights(),
-            training: self.job.training,
-            bytes_per_edge: self.job.header.model.training_bytes_per_edge() * size_of::<T>() / size_of::<f32>(),
-            device: &self.device,
-        }
-    }
-
-    /// One optimisation step on the systems `batch`.
-    ///
-    /// # Errors
-    /// A loss or gradient that is not finite.
-    pub fn step(&mut self, batch: &[usize]) -> Result<StepReport> {
-        let learning_rate = self.schedule.learning_rate(self.progress.step, self.time_done());
-        let (losses, mut gradient) = self.context(self.job.train).gradient(&self.values, batch)?;
-        let gradient_norm = clip_global_norm(&mut gradient, self.job.training.clip_norm);
-        if !(losses.total().is_finite() && gradient_norm.is_finite()) {
-            return Err(self.not_finite(batch, &losses, gradient_norm)?);
-        }
-        self.optimizer.step(&mut self.values, &gradient, learning_rate);
-        let (decay, warmup) = (self.job.training.ema_decay, self.job.training.ema_warmup);
-        self.progress.step += 1;
-        update_average(&mut self.average, &self.values, averaging_decay(decay, warmup, self.progress.step));
-        self.progress.batch += 1;
-        self.progress.seconds = self.seconds();
-        Ok(StepReport {
-            step: self.progress.step,
-            epoch: self.progress.epoch,
-            learning_rate,
-            loss: losses.total(),
-            energy_loss: losses.energy,
-            force_loss: losses.forces,
-            distill_losses: losses.terms,
-            gradient_norm,
-            n_rejected: losses.n_rejected,
-            n_systems: batch.len(),
-            seconds: self.progress.seconds,
-        })
-    }
-
-    fn not_finite(&self, batch: &[usize], losses: &Losses, gradient_norm: f64) -> Result<Error> {
-        let members = self.job.train.members(batch)?;
-        let members: Vec<&str> = members.iter().map(|m| m.prepared.label.as_str()).collect();
-        let state = self.job.folder.state();
-        let kept = match state.exists() && self.job.folder.is_entered() {
-            true => format!("the last good checkpoint is {}", state.display()),
-            false => "there was no checkpoint yet".to_owned(),
-        };
-        Ok(Error::Other(format!(
-            "step {}: loss {} (energy {}, forces {}), gradient norm {gradient_norm}; batch of systems {}; {kept}; lower \
-             training.learning_rate or look at these systems",
-            self.progress.step + 1,
-            losses.total(),
-            losses.energy,
-            losses.forces,
-            members.join(", ")
-        )))
-    }
-
     /// Writes the mean of the steps since the last line.
     fn flush_window(&mut self) -> Result<()> {
         match mean_report(&std::mem::take(&mut self.progress.window)) {
@@ -312,22 +208,6 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
             None => Ok(()),
         }
     }
-}
-
-/// Means of some steps, under the number of the last one.
-fn mean_report(window: &[StepReport]) -> Option<StepReport> {
-    let last = window.last()?;
-    let n = window.len() as f64;
-    let mean = |f: &dyn Fn(&StepReport) -> f64| window.iter().map(f).sum::<f64>() / n;
-    Some(StepReport {
-        loss: mean(&|r| r.loss),
-        energy_loss: mean(&|r| r.energy_loss),
-        force_loss: mean(&|r| r.force_loss),
-        distill_losses: (0..last.distill_losses.len()).map(|k| mean(&|r| r.distill_losses[k])).collect(),
-        gradient_norm: mean(&|r| r.gradient_norm),
-        n_rejected: window.iter().map(|r| r.n_rejected).sum(),
-        ..last.clone()
-    })
 }
 
 /// Steps of all epochs with `n_systems` each, or `max_steps`.

@@ -1,4 +1,4 @@
-//! Validation: how good raw and averaged weights are, which are the better ones, and whether they are the best so far.
+//! Validation of raw and averaged weights, and the choice of the best ones so far.
 
 use std::ops::Range;
 
@@ -11,9 +11,10 @@ use potstill_nn::tensors::to_host;
 use potstill_nn::{Number, checkpoint, parameters};
 use rayon::prelude::*;
 
-use super::{Trainer, mean_report};
+use super::Trainer;
+use super::steps::mean_report;
 use crate::config::{BestBy, ValidatedWeights};
-use crate::distill::terms::{Counts, Student};
+use crate::distill::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
 use crate::prepared::{Member, Shard};
 
@@ -22,11 +23,11 @@ const ATOMS_PER_BATCH: usize = 400;
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
 
-/// Network with one kind of weights, and what validation says of it.
+/// Network with one kind of weights, and its validation.
 struct Candidate {
     weights: Weights,
     student: Student,
-    /// Loss, metrics, and the number that decides; absent without validation systems.
+    /// Loss, metrics and score; absent without validation systems.
     judged: Option<Judged>,
 }
 
@@ -37,7 +38,7 @@ struct Judged {
 }
 
 impl<T: Number + Element> Trainer<'_, T> {
-    /// Validates, remembers the result for what comes later, and keeps the weights when they are the best so far.
+    /// Validates, records the result, and saves the weights when they are the best so far.
     pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.flush_window()?;
         let (chosen, others) = self.candidates()?;
@@ -88,7 +89,7 @@ impl<T: Number + Element> Trainer<'_, T> {
         }
     }
 
-    /// The better ones of raw and averaged weights, and the others where both were validated.
+    /// Better of raw and averaged weights, and the others where both were validated.
     fn candidates(&self) -> Result<(Candidate, Option<Candidate>)> {
         let averaged = || self.candidate(Weights::Averaged, &self.average);
         let raw = || self.candidate(Weights::Raw, &self.values);
@@ -168,8 +169,9 @@ impl<T: Number + Element> Trainer<'_, T> {
             let members = validation.members(&indices)?;
             let shard = Shard::new(indices, &members);
             let batch = context.batch::<T>(&shard, &self.device)?;
-            let (output, losses) = context.main_losses(student, &batch, &shard, &counts, &[]);
-            let loss: f64 = losses.iter().map(|l| to_host(l)[0]).sum();
+            let output = student.network.forward(&batch, context.forces, &[]);
+            let losses = context.label_losses(&output, &batch, &shard, &counts);
+            let loss: f64 = losses.iter().map(|(_, loss)| to_host(loss)[0]).sum();
             let prediction = model.to_prediction(&shard.systems(), &output)?;
             Ok((loss, prediction, members))
         };

@@ -1,35 +1,28 @@
-//! `potstill demo`: teacher, student alone, student distilled, on shipped data.
+//! `potstill demo`: a study of one student on shipped data, alone and distilled from a teacher.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, write_atomically};
-use potstill_core::{Precision, Prediction, System};
-use potstill_data::dataset::Systems;
-use potstill_data::io::LabelKeys;
+use potstill_core::metrics::Metrics;
 use potstill_nn::Model;
 use potstill_train::config::Config;
-use potstill_train::folder::{RunFolder, Start};
-use potstill_train::observer::Ending;
-use potstill_train::run::Data;
-use serde_json::Value;
+use potstill_train::distill::Term;
+use potstill_train::evaluation::{Evaluation, gap_closed, n_parameters};
+use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Student, Study, Thinned};
 
-use super::train::{interrupt_flag, load_data, run_config};
+use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::{DemoArgs, EngineArgs};
-use crate::evaluation::{Evaluation, measure};
-use crate::parity::{Pairs, Thinned};
-use crate::potential;
+use crate::args::DemoArgs;
+use crate::config_file;
 use crate::report::{Curve, ModelRow, Parity, Plot, Report, table};
-use crate::study::bench::n_parameters;
-use crate::{config_file, load};
+use crate::study::{Checks, Terminal, learning_curve};
 
-/// One of the three models with its measurements.
+/// A model with its measurements.
 struct Judged {
     name: &'static str,
     n_parameters: usize,
@@ -37,69 +30,90 @@ struct Judged {
     pairs: Pairs,
 }
 
-/// Trains, distils, compares and writes `summary.json` and `report.html`.
+/// Everything that the demo leaves is made from.
+struct Results {
+    config: Config,
+    /// Teacher, student alone, student distilled.
+    judged: [Judged; 3],
+    /// Errors of the constant predictor.
+    constant: Option<Metrics>,
+    n_test: usize,
+    split: &'static str,
+}
+
+/// Runs a study of one student and two runs, compares and writes `summary.json` and `report.html`.
 pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let folder = data_folder(args.data.as_deref())?;
     let config_path = args.config.clone().unwrap_or_else(|| folder.join("demo.toml"));
     let mut config = config_file::read(&config_path, &args.set)?;
     config.seed = args.seed;
-    let Some(distill) = config.distill.clone() else {
+    let Some(distill) = &config.distill else {
         bail!("{}: has no [distill] section", config_path.display());
     };
     let _lock = FolderLock::acquire(&args.out, "a demo")?;
     check_folder(&args.out)?;
-
     let [teacher] = distill.teacher.paths() else {
         bail!("{}: distill.teacher names several files; the demo judges one", config_path.display());
     };
-    let teacher = teacher.clone();
+    let teacher_path = teacher.clone();
+    let teacher = Model::load(&teacher_path, &Device::flex(), DType::F32)?;
     let split = if args.judge_on_validation { "val" } else { "test" };
-    let keys =
-        LabelKeys { energy: config.data.energy_key.clone(), forces: config.data.forces_key.clone(), stress: None };
-    let test = load::open(&[folder.join(format!("{split}.extxyz.xz"))], &keys, Some(true), None)?;
-    let data = load_data(&config.data)?;
+    let study = study_of(&config, config_path, teacher_path, folder.join(format!("{split}.extxyz.xz")));
+    let cells = RUNS.map(|(run, distills, _)| {
+        let distill = if distills { config.distill.clone() } else { None };
+        let config = Config { distill, ..config.clone() };
+        Cell { student: 0, run, seed: args.seed, factor: None, is_trial: false, config }
+    });
     let interrupt = interrupt_flag()?;
-
-    let alone = Config { distill: None, ..config.clone() };
-    let baseline = train_one(&alone, data.clone(), &args.out.join("baseline"), &interrupt, "student alone")?;
-    let student = train_one(&config, data, &args.out.join("student"), &interrupt, "student distilled")?;
-    let (Some(baseline), Some(student)) = (baseline, student) else { return Ok(Outcome::Interrupted) };
-
-    let judged = [("teacher", teacher), ("student alone", baseline), ("student distilled", student)]
-        .into_iter()
-        .map(|(name, model)| judge(name, &model, &test))
-        .collect::<Result<Vec<_>>>()?;
-    finish(args, &config, &judged, &test, split)
-}
-
-/// Trains a student, whose best weights are in the file; `None` when the user interrupted.
-fn train_one(
-    config: &Config,
-    data: Data,
-    folder: &Path,
-    interrupt: &AtomicBool,
-    name: &str,
-) -> Result<Option<PathBuf>> {
-    let folder = RunFolder::open(folder, Start::Replace)?;
-    let summary = run_config(config, data, &folder, interrupt, name)?;
-    if summary.ending == Ending::Interrupted {
-        return Ok(None);
+    let place = Place { out: args.out.clone(), jobs: 1, layout: Layout::Runs };
+    // The data are the program's own, and the validation systems may be the test systems.
+    let host = Terminal { checks: Checks::None };
+    let bench = Bench::new(&study, &place, &teacher, &cells, (&host, &interrupt))?;
+    bench.run_all(&cells)?;
+    if bench.is_interrupted() {
+        return Ok(Outcome::Interrupted);
     }
-    Ok(Some(summary.model))
+    let (evaluation, pairs) = bench.judge(&study.teacher, "evaluating the teacher")?;
+    let judged_teacher = Judged { name: "teacher", n_parameters: n_parameters(&teacher), evaluation, pairs };
+    let [alone, distilled] = [0, 1].map(|run| judged(&bench, &cells[run], RUNS[run].2));
+    let judged = [judged_teacher, alone?, distilled?];
+    let constant = bench.constant(&cells[0])?;
+    finish(args, Results { config, judged, constant, n_test: bench.test.len(), split })
 }
 
-/// Measures a model with what runs it best.
-fn judge(name: &'static str, model: &Path, test: &Systems) -> Result<Judged> {
-    let chosen = potential::open(model, &EngineArgs::default(), Precision::F32)?;
-    let mut pairs = Pairs::default();
-    let mut keep = |systems: &[Cow<'_, System>], prediction: &Prediction| pairs.add(systems, prediction);
-    let evaluation = measure(chosen.potential.as_ref(), test, None, &format!("evaluating {name}"), &mut keep)?;
-    let n_parameters = n_parameters(&Model::load(model, &Device::flex(), DType::F32)?);
-    Ok(Judged { name, n_parameters, evaluation, pairs })
+/// Number of a run, whether it has a teacher, and the name of its student in tables.
+const RUNS: [(usize, bool, &str); 2] = [(0, false, "student alone"), (1, true, "student distilled")];
+/// Folders of the runs.
+const FOLDERS: [&str; 2] = ["baseline", "student"];
+
+/// The demo as a study: one student and one seed, alone and distilled.
+fn study_of(config: &Config, config_path: PathBuf, teacher: PathBuf, test: PathBuf) -> Study {
+    let run = |name: &str, terms: &[Term]| Run { terms: terms.to_vec(), ..Run::new(name) };
+    let terms = config.distill.as_ref().map_or(&[][..], |distill| &distill.terms);
+    Study {
+        teacher,
+        test: vec![test],
+        energy_key: config.data.energy_key.clone(),
+        forces_key: config.data.forces_key.clone(),
+        seeds: vec![config.seed],
+        feature_precision: config.distill.as_ref().map_or(Precision::F16, |distill| distill.feature_precision),
+        tuning: None,
+        students: vec![Student { name: "student".to_owned(), config: config_path, set: Vec::new() }],
+        runs: vec![run(FOLDERS[0], &[]), run(FOLDERS[1], terms)],
+    }
 }
 
-fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, split: &str) -> Result<Outcome> {
-    let [teacher, baseline, student] = judged else { bail!("expected three models") };
+/// Measurements of a student.
+fn judged(bench: &Bench<'_>, cell: &Cell, name: &'static str) -> Result<Judged> {
+    let result = bench.result(cell)?.with_context(|| format!("{name}: no result"))?;
+    let evaluation = result.evaluation.with_context(|| format!("{name}: no evaluation"))?;
+    let pairs = bench.pairs(cell).unwrap_or_default();
+    Ok(Judged { name, n_parameters: result.n_parameters, evaluation, pairs })
+}
+
+fn finish(args: &DemoArgs, results: Results) -> Result<Outcome> {
+    let Results { config, judged, constant, n_test, split } = results;
+    let [teacher, baseline, student] = &judged;
     let closed = |metric: fn(&Evaluation) -> Option<f64>| {
         gap_closed(metric(&baseline.evaluation)?, metric(&student.evaluation)?, metric(&teacher.evaluation)?)
     };
@@ -116,18 +130,19 @@ fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, s
     let summary_path = args.out.join("summary.json");
     write_atomically(&summary_path, |writer| Ok(serde_json::to_writer_pretty(writer, &summary)?))?;
 
-    let rows: Vec<ModelRow> = judged.iter().map(row).collect();
+    let mut rows: Vec<ModelRow> = judged.iter().map(row).collect();
+    rows.extend(constant.map(constant_row));
     let gap = energy.zip(forces);
     let report = Report {
         title: "Distilling PaiNN on xcoll".to_owned(),
         summary: format!(
             "A student trained alone and the same student distilled from a teacher: same seed, data and number of steps. \
              Errors are on the {} systems of the {split} split, which none of the three was trained on.",
-            test.len()
+            n_test
         ),
         plots: learning_curves(&args.out)?,
-        parities: parities(judged),
-        provenance: provenance(args, config)?,
+        parities: parities(&judged),
+        provenance: provenance(args, &config)?,
         gap_closed: gap,
         rows,
         ..Report::default()
@@ -143,12 +158,6 @@ fn finish(args: &DemoArgs, config: &Config, judged: &[Judged], test: &Systems, s
     Ok(Outcome::Done)
 }
 
-/// Part of the gap between a student alone and its teacher that distillation closes, in per cent (Ekström Kelvinius et
-/// al. 2023, sec. 5); `None` when the student alone is no worse than its teacher.
-pub fn gap_closed(alone: f64, distilled: f64, teacher: f64) -> Option<f64> {
-    (alone > teacher).then(|| 100.0 * (alone - distilled) / (alone - teacher))
-}
-
 fn row(judged: &Judged) -> ModelRow {
     ModelRow {
         name: judged.name.to_owned(),
@@ -158,20 +167,18 @@ fn row(judged: &Judged) -> ModelRow {
     }
 }
 
+/// The constant predictor, which has neither parameters nor a speed.
+fn constant_row(metrics: Metrics) -> ModelRow {
+    // All forces are zero: a cosine says nothing.
+    let metrics = Metrics { forces_cos: None, ..metrics };
+    ModelRow { name: "constant predictor".to_owned(), n_parameters: 0, metrics, systems_per_second: 0.0 }
+}
+
 /// Validation errors of both students over their steps.
 fn learning_curves(out: &Path) -> Result<Vec<Plot>> {
     let plot = |title: &str, metric: &str, unit: &str| -> Result<Plot> {
-        let mut curves = Vec::new();
-        for (name, folder) in [("student alone", "baseline"), ("student distilled", "student")] {
-            let path = out.join(folder).join("metrics.jsonl");
-            let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot open", path.display()))?;
-            let points = text
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-                .filter_map(|v| Some((v["step"].as_f64()?, 1e3 * v["validation"][metric].as_f64()?)))
-                .collect();
-            curves.push(Curve { name: name.to_owned(), points });
-        }
+        let curve = |k: usize| learning_curve(&out.join(FOLDERS[k]), RUNS[k].2, metric);
+        let curves = vec![curve(0)?, curve(1)?];
         Ok(Plot { title: title.to_owned(), x_label: "step".to_owned(), y_label: unit.to_owned(), log_y: true, curves })
     };
     Ok(vec![
@@ -235,7 +242,7 @@ fn data_folder(told: Option<&Path>) -> Result<PathBuf> {
 
 /// Refuses a folder that holds something else than what an earlier demo left, which is replaced.
 fn check_folder(out: &Path) -> Result<()> {
-    let ours = ["baseline", "student", "summary.json", "report.html", LOCK_FILE];
+    let ours = [FOLDERS[0], FOLDERS[1], "summary.json", "report.html", LOCK_FILE];
     let entries = std::fs::read_dir(out).with_context(|| format!("{}: cannot list", out.display()))?;
     let names = entries.flatten().map(|entry| entry.file_name());
     match names.into_iter().find(|name| !ours.iter().any(|o| *name == *o)) {
@@ -243,17 +250,5 @@ fn check_folder(out: &Path) -> Result<()> {
             bail!("{}: holds {}, which is not of a demo; give another --out", out.display(), other.display())
         }
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::gap_closed;
-
-    #[test]
-    fn the_gap_of_the_paper() {
-        assert_eq!(gap_closed(3.0, 2.0, 1.0), Some(50.0));
-        assert_eq!(gap_closed(3.0, 3.5, 1.0), Some(-25.0));
-        assert_eq!(gap_closed(1.0, 0.5, 1.0), None);
     }
 }

@@ -15,8 +15,11 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
     say!("{}", chosen.describe());
     let group_by = args.group_by.as_deref();
-    let evaluation = measure(chosen.potential.as_ref(), &systems, group_by, "evaluating", &mut |_, _| {})?
-        .with_baseline(chosen.header.scale.reference_energies.clone(), &systems, group_by)?;
+    let evaluation = measure(chosen.potential.as_ref(), &systems, group_by, "evaluating")?.with_baseline(
+        chosen.header.scale.reference_energies.clone(),
+        &systems,
+        group_by,
+    )?;
     match args.json {
         true => {
             let mut value = serde_json::to_value(&evaluation)?;

@@ -6,8 +6,8 @@ use potstill_core::Precision;
 use potstill_core::model::Tap;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
-use potstill_train::distill::cache::{Event, Kind, Origin, Questions, Wanted, open_or_make};
-use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
+use potstill_train::distill::labelling::{Event, Origin, open_or_make};
+use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted};
 
 use super::{print, print_json};
 use crate::Outcome;

@@ -13,9 +13,9 @@ use potstill_data::io::{Kind, LabelKeys, Output, write};
 use super::{print_json, tell_left_out};
 use crate::Outcome;
 use crate::args::PredictArgs;
-use crate::evaluation::ATOMS_PER_BATCH;
 use crate::progress::Progress;
 use crate::{load, potential};
+use potstill_train::evaluation::ATOMS_PER_BATCH;
 
 /// Replaces labels by what the model says, and adds atomic energies.
 pub fn run(args: &PredictArgs) -> Result<Outcome> {

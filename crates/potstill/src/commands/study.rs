@@ -1,41 +1,40 @@
 //! `potstill study`: a grid of trainings, resumable, and one table.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use burn::tensor::{DType, Device};
-use potstill_core::Precision;
 use potstill_core::files::FolderLock;
 use potstill_nn::Model;
+use potstill_train::study::{Bench, Layout, Place, markdown};
 
 use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::{EngineArgs, StudyArgs};
-use crate::evaluation::measure;
-use crate::potential;
-use crate::study::bench::Bench;
-use crate::study::plan::Study;
-use crate::study::table::markdown;
+use crate::args::StudyArgs;
+use crate::study::{self, Checks, Terminal, configure};
 
 /// Runs what is not done yet, trials of weights first, then writes `table.md`, `table.csv`, `summary.json` and
 /// `report.html`.
 pub fn run(args: &StudyArgs) -> Result<Outcome> {
-    let study = Study::read(&args.config)?;
+    let study = study::read(&args.config)?;
     let _lock = FolderLock::acquire(&args.out, "a study")?;
     let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
-    let trials = study.trials()?;
+    let trials = study.trials(&configure)?;
     let interrupt = interrupt_flag()?;
-    let untuned = study.cells(&|_, _| None)?;
-    let bench = Bench::new(&study, args, &teacher, &untuned, &interrupt)?;
+    let untuned = study.cells(&configure, &|_, _| None)?;
+    let place = Place { out: args.out.clone(), jobs: args.jobs, layout: Layout::Grid };
+    let host = Terminal { checks: Checks::All };
+    let bench = Bench::new(&study, &place, &teacher, &untuned, (&host, &interrupt))?;
     bench.make_caches(&untuned)?;
     bench.run_all(&trials)?;
-    let mut chosen = std::collections::BTreeMap::new();
+    let mut chosen = BTreeMap::new();
     for trial in &trials {
-        let key = (trial.student, trial.run);
         if let Some(factor) = bench.chosen(&trials, trial.student, trial.run)? {
-            chosen.insert(key, factor);
+            chosen.insert((trial.student, trial.run), factor);
         }
     }
-    let cells = study.cells(&|s, r| chosen.get(&(s, r)).copied())?;
+    let cells = study.cells(&configure, &|s, r| chosen.get(&(s, r)).copied())?;
     if !bench.is_interrupted() {
         bench.run_all(&cells)?;
     }
@@ -43,11 +42,10 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         say!("interrupted; the same command goes on");
         return Ok(Outcome::Interrupted);
     }
-    let chosen = potential::open(&study.teacher, &EngineArgs::default(), Precision::F32)?;
-    let judged = measure(chosen.potential.as_ref(), &bench.test, None, "evaluating the teacher", &mut |_, _| {})?;
+    let (judged, _) = bench.judge(&study.teacher, "evaluating the teacher")?;
     bench.compare_features(&cells)?;
     let rows = bench.rows(&cells, &judged)?;
-    bench.write(&cells, &rows)?;
+    study::write(&bench, &cells, &rows)?;
     match args.json {
         true => print_json(&rows)?,
         false => print(markdown(&rows).trim_end())?,

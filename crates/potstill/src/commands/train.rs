@@ -10,7 +10,7 @@ use potstill_core::model::Header;
 use potstill_data::dataset::{Shortfall, Systems};
 use potstill_data::io::LabelKeys;
 use potstill_train::config::{Config, DataConfig};
-use potstill_train::distill::Origin;
+use potstill_train::distill::labelling::Origin;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport, Weights};
 use potstill_train::run::{Data, Prelude, train};
@@ -49,15 +49,8 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
 }
 
 /// Runs a configuration with progress on standard error.
-pub fn run_config(
-    config: &Config,
-    data: Data,
-    folder: &RunFolder,
-    interrupt: &AtomicBool,
-    name: &str,
-) -> Result<Summary> {
-    let mut watcher =
-        Watcher { name: name.to_owned(), progress: None, resumed_at: 0, resumed_seconds: None, systems: 0 };
+fn run_config(config: &Config, data: Data, folder: &RunFolder, interrupt: &AtomicBool, name: &str) -> Result<Summary> {
+    let mut watcher = Watcher::new(name);
     Ok(train(config, data, folder, interrupt, &mut watcher, &tell)?)
 }
 
@@ -172,7 +165,8 @@ impl Shipped {
     }
 }
 
-fn tell(event: Prelude) {
+/// Says an event before the first step.
+pub fn tell(event: Prelude) {
     match event {
         Prelude::References(energies, underdetermined) => {
             let list: Vec<String> = energies.iter().map(|(e, v)| format!("{e} {v:.4}")).collect();
@@ -193,13 +187,20 @@ fn tell(event: Prelude) {
     }
 }
 
-/// Shows steps and validations.
-struct Watcher {
+/// Observer that shows steps and validations on standard error.
+pub struct Watcher {
     name: String,
     progress: Option<Progress>,
     resumed_at: u64,
     resumed_seconds: Option<f64>,
     systems: usize,
+}
+
+impl Watcher {
+    /// An observer of the training of that name.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), progress: None, resumed_at: 0, resumed_seconds: None, systems: 0 }
+    }
 }
 
 impl Observer for Watcher {

@@ -176,7 +176,7 @@ fn settings_reach_sections_and_entries() {
     assert_eq!(config.training.epochs, 3);
     assert_eq!(config.data.energy_key.as_deref(), Some("E"));
     let distill = config.distill.unwrap();
-    assert!(matches!(&distill.terms[0], Term::NodeToNode(term) if term.weight == Weight::Fixed(5.0)));
+    assert!(matches!(&distill.terms[0], Term::NodeToNode(term) if term.0.weight == Weight::Fixed(5.0)));
     assert!(error(GOOD, &["seed=1", "seed.x=3"]).contains("`seed` is not a section"));
     assert!(error(GOOD, &["epochs"]).contains("expected KEY=VALUE"));
 }

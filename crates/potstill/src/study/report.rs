@@ -1,49 +1,71 @@
-//! What a study leaves: tables and a page.
+//! Tables and page of a study.
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use potstill_core::files::write_atomically;
+use potstill_train::similarity::Similarity;
+use potstill_train::study::{Bench, Cell, Mean, Pairs, Row, Thinned, csv, markdown, table};
 
-use super::bench::Bench;
-use super::plan::Cell;
-use super::table::{Mean, Row, csv, markdown, table};
 use crate::heat_map::{HeatMap, svg};
-use crate::parity::{Pairs, Thinned};
 use crate::report::{Bar, Bars, Curve, Parity, Plot, Report};
 
 /// Curves that can be told apart in one drawing.
 const CURVES: usize = 8;
 
-impl Bench<'_> {
-    /// Writes `table.md`, `table.csv`, `summary.json` and `report.html`.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn write(&self, cells: &[Cell], rows: &[Row]) -> Result<()> {
-        let out = &self.args.out;
-        let text = |name: &str, text: String| write_atomically(&out.join(name), |w| w.write_all(text.as_bytes()));
-        text("table.md", markdown(rows))?;
-        text("table.csv", csv(rows))?;
-        text("summary.json", serde_json::to_string_pretty(rows)?)?;
-        text("report.html", self.report(cells, rows)?.to_html()?)?;
-        for name in ["table.md", "table.csv", "summary.json", "report.html"] {
-            say!("{}", out.join(name).display());
-        }
-        Ok(())
+/// Writes `table.md`, `table.csv`, `summary.json` and `report.html`.
+///
+/// # Errors
+/// Errors of the file system.
+pub fn write(bench: &Bench<'_>, cells: &[Cell], rows: &[Row]) -> Result<()> {
+    let out = &bench.place.out;
+    let text = |name: &str, text: String| write_atomically(&out.join(name), |w| w.write_all(text.as_bytes()));
+    text("table.md", markdown(rows))?;
+    text("table.csv", csv(rows))?;
+    text("summary.json", serde_json::to_string_pretty(rows)?)?;
+    text("report.html", Page { bench, cells, rows }.report()?.to_html()?)?;
+    for name in ["table.md", "table.csv", "summary.json", "report.html"] {
+        say!("{}", out.join(name).display());
     }
+    Ok(())
+}
 
-    fn report(&self, cells: &[Cell], rows: &[Row]) -> Result<Report> {
+/// Validation errors of a run over its steps, in meV or meV/Å.
+///
+/// # Errors
+/// A journal that cannot be read.
+pub fn learning_curve(folder: &Path, name: &str, metric: &str) -> Result<Curve> {
+    let path = folder.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot open", path.display()))?;
+    let points = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|v| Some((v["step"].as_f64()?, 1e3 * v["validation"][metric].as_f64()?)))
+        .collect();
+    Ok(Curve { name: name.to_owned(), points })
+}
+
+/// A study with its results.
+struct Page<'a> {
+    bench: &'a Bench<'a>,
+    cells: &'a [Cell],
+    rows: &'a [Row],
+}
+
+impl Page<'_> {
+    fn report(&self) -> Result<Report> {
         let (mut plots, mut parities, mut heat_maps) = (Vec::new(), Vec::new(), Vec::new());
-        for student in 0..self.study.students.len() {
+        for student in 0..self.bench.study.students.len() {
             let shown: Vec<&Cell> =
-                cells.iter().filter(|c| c.student == student && c.seed == self.study.seeds[0]).collect();
+                self.cells.iter().filter(|c| c.student == student && c.seed == self.bench.study.seeds[0]).collect();
             plots.extend(self.learning_curves(student, &shown)?);
-            parities.extend(self.parities(student, &shown, rows));
+            parities.extend(self.parities(student, &shown));
             heat_maps.extend(self.heat_maps(student, &shown));
         }
         let mut provenance = Vec::new();
-        for cell in cells {
-            let config = std::fs::read_to_string(self.folder(cell).join("config.toml")).unwrap_or_default();
-            provenance.push((self.name(cell), config));
+        for cell in self.cells {
+            let config = std::fs::read_to_string(self.bench.folder(cell).join("config.toml")).unwrap_or_default();
+            provenance.push((self.bench.name(cell), config));
         }
         Ok(Report {
             title: "Study".to_owned(),
@@ -51,15 +73,15 @@ impl Bench<'_> {
                 "{} runs of {} students with {} seeds; errors on {} test systems, which no model was trained or chosen on. \
                  Means over seeds with standard errors; the gap that distillation closes is taken seed by seed. Learning \
                  curves, predictions and features are those of seed {}.",
-                self.study.runs.len(),
-                self.study.students.len(),
-                self.study.seeds.len(),
-                self.test.len(),
-                self.study.seeds[0]
+                self.bench.study.runs.len(),
+                self.bench.study.students.len(),
+                self.bench.study.seeds.len(),
+                self.bench.test.len(),
+                self.bench.study.seeds[0]
             ),
-            table: table(rows),
-            gaps: self.gaps(rows),
-            comparisons: self.accuracy_and_speed(rows),
+            table: table(self.rows),
+            gaps: self.gaps(),
+            comparisons: self.accuracy_and_speed(),
             plots,
             parities,
             heat_maps,
@@ -69,20 +91,21 @@ impl Bench<'_> {
     }
 
     /// Rows of a student in which it had a teacher.
-    fn taught<'r>(&self, student: usize, rows: &'r [Row]) -> impl Iterator<Item = &'r Row> {
-        let name = self.study.students[student].name.clone();
-        rows.iter().filter(move |row| row.student == name && row.energy_gap_closed.or(row.forces_gap_closed).is_some())
+    fn taught(&self, student: usize) -> impl Iterator<Item = &Row> {
+        let name = &self.bench.study.students[student].name;
+        let is_taught = |row: &Row| row.energy_gap_closed.or(row.forces_gap_closed).is_some();
+        self.rows.iter().filter(move |row| row.student == *name && is_taught(row))
     }
 
     /// The run that closes most of a gap.
-    fn best<'r>(&self, student: usize, rows: &'r [Row], gap: fn(&Row) -> Option<Mean>) -> Option<&'r Row> {
+    fn best(&self, student: usize, gap: fn(&Row) -> Option<Mean>) -> Option<&Row> {
         let closed = |row: &Row| gap(row).map_or(f64::NEG_INFINITY, |gap| gap.mean);
-        self.taught(student, rows).max_by(|a, b| closed(a).total_cmp(&closed(b)))
+        self.taught(student).max_by(|a, b| closed(a).total_cmp(&closed(b)))
     }
 
-    fn gaps(&self, rows: &[Row]) -> Vec<Bars> {
+    fn gaps(&self) -> Vec<Bars> {
         let mut all = Vec::new();
-        for (s, student) in self.study.students.iter().enumerate() {
+        for (s, student) in self.bench.study.students.iter().enumerate() {
             for (what, gap) in
                 [("energy", (|r| r.energy_gap_closed) as fn(&Row) -> Option<Mean>), ("force", |r| r.forces_gap_closed)]
             {
@@ -91,7 +114,7 @@ impl Bench<'_> {
                     let (value, error) = gap.map_or((f64::NAN, None), |gap| (gap.mean, gap.standard_error));
                     Bar { name: row.run.clone(), value, error }
                 };
-                let bars: Vec<Bar> = self.taught(s, rows).map(bar).collect();
+                let bars: Vec<Bar> = self.taught(s).map(bar).collect();
                 if !bars.is_empty() {
                     all.push(Bars {
                         title: format!("{}: {what} gap closed", student.name),
@@ -105,14 +128,14 @@ impl Bench<'_> {
     }
 
     /// The teacher, and each student alone and with the run that closes most of its gap.
-    fn accuracy_and_speed(&self, rows: &[Row]) -> Vec<Plot> {
+    fn accuracy_and_speed(&self) -> Vec<Plot> {
         let plot = |title: &str, label: &str, metric: fn(&Row) -> Option<Mean>, gap: fn(&Row) -> Option<Mean>| {
             let alone = |s: usize| {
-                let run = &self.study.runs[self.study.baseline()?].name;
-                rows.iter().find(|row| row.student == self.study.students[s].name && row.run == *run)
+                let run = &self.bench.study.runs[self.bench.study.baseline()?].name;
+                self.rows.iter().find(|row| row.student == self.bench.study.students[s].name && row.run == *run)
             };
-            let students = (0..self.study.students.len()).flat_map(|s| [alone(s), self.best(s, rows, gap)]);
-            let shown = std::iter::once(rows.first()).chain(students).flatten();
+            let students = (0..self.bench.study.students.len()).flat_map(|s| [alone(s), self.best(s, gap)]);
+            let shown = std::iter::once(self.rows.first()).chain(students).flatten();
             let curve = |row: &Row| {
                 let point = (row.systems_per_second?.mean, 1e3 * metric(row)?.mean);
                 Some(Curve { name: format!("{} {}", row.student, row.run), points: vec![point] })
@@ -133,9 +156,9 @@ impl Bench<'_> {
 
     /// Errors on validation systems; as many drawings as it takes to tell the runs apart, with the student alone in each.
     fn learning_curves(&self, student: usize, shown: &[&Cell]) -> Result<Vec<Plot>> {
-        let name = &self.study.students[student].name;
+        let name = &self.bench.study.students[student].name;
         let (alone, taught): (Vec<&Cell>, Vec<&Cell>) =
-            shown.iter().partition(|cell| Some(cell.run) == self.study.baseline());
+            shown.iter().partition(|cell| Some(cell.run) == self.bench.study.baseline());
         let groups: Vec<&[&Cell]> = match taught.is_empty() {
             true => vec![&[]],
             false => taught.chunks(CURVES - 1).collect(),
@@ -158,31 +181,24 @@ impl Bench<'_> {
         Ok(plots)
     }
 
-    fn curve(&self, cell: &Cell, key: &str) -> Result<Curve> {
-        let path = self.folder(cell).join("metrics.jsonl");
-        let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot open", path.display()))?;
-        let points = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter_map(|v| Some((v["step"].as_f64()?, 1e3 * v["validation"][key].as_f64()?)))
-            .collect();
-        Ok(Curve { name: self.study.runs[cell.run].name.clone(), points })
+    fn curve(&self, cell: &Cell, metric: &str) -> Result<Curve> {
+        learning_curve(&self.bench.folder(cell), &self.bench.study.runs[cell.run].name, metric)
     }
 
     /// Predictions of the student alone and of the run that closes most of the energy gap.
-    fn parities(&self, student: usize, shown: &[&Cell], rows: &[Row]) -> Vec<Parity> {
-        let best = self.best(student, rows, |r| r.energy_gap_closed).map(|row| row.run.as_str());
-        let is_shown =
-            |c: &&&Cell| Some(c.run) == self.study.baseline() || Some(self.study.runs[c.run].name.as_str()) == best;
+    fn parities(&self, student: usize, shown: &[&Cell]) -> Vec<Parity> {
+        let best = self.best(student, |r| r.energy_gap_closed).map(|row| row.run.as_str());
+        let is_shown = |c: &&&Cell| {
+            Some(c.run) == self.bench.study.baseline() || Some(self.bench.study.runs[c.run].name.as_str()) == best
+        };
         let pairs = |cell: &&Cell| -> Option<(String, Pairs)> {
-            let text = std::fs::read_to_string(self.folder(cell).join("parity.json")).ok()?;
-            Some((self.study.runs[cell.run].name.clone(), serde_json::from_str(&text).ok()?))
+            Some((self.bench.study.runs[cell.run].name.clone(), self.bench.pairs(cell)?))
         };
         let all: Vec<(String, Pairs)> = shown.iter().filter(is_shown).filter_map(pairs).collect();
         if all.is_empty() {
             return Vec::new();
         }
-        let name = &self.study.students[student].name;
+        let name = &self.bench.study.students[student].name;
         let parity = |title: &str, unit: &str, of: fn(&Pairs) -> &Thinned| Parity {
             title: format!("{name}: {title}"),
             x_label: format!("label in {unit}"),
@@ -196,9 +212,9 @@ impl Bench<'_> {
     fn heat_maps(&self, student: usize, shown: &[&Cell]) -> Option<(String, String)> {
         let found: Vec<_> = shown
             .iter()
-            .filter_map(|cell| Some((self.study.runs[cell.run].name.as_str(), self.similarity(cell)?)))
+            .filter_map(|cell| Some((self.bench.study.runs[cell.run].name.as_str(), self.bench.similarity(cell)?)))
             .collect();
-        let map = |(run, similarity): &'_ (&'_ str, potstill_train::similarity::Similarity)| {
+        let map = |(run, similarity): &'_ (&'_ str, Similarity)| {
             svg(&[HeatMap {
                 title: run,
                 rows_title: "teacher",
@@ -208,7 +224,8 @@ impl Bench<'_> {
             }])
         };
         let maps: String = found.iter().map(map).collect();
-        let title = format!("{}: layers (columns) against the teacher's (rows)", self.study.students[student].name);
+        let title =
+            format!("{}: layers (columns) against the teacher's (rows)", self.bench.study.students[student].name);
         (!found.is_empty()).then_some((title, maps))
     }
 }

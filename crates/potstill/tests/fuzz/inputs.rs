@@ -16,7 +16,7 @@ use potstill_data::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_syst
 use potstill_nn::checkpoint::save;
 use potstill_nn::{parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
-use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, cache};
+use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, labelling};
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 
@@ -279,7 +279,7 @@ fn cached(put: Put<'_>, folder: &Path) {
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), precision: Precision::F16, ..Questions::default() };
     let cache = folder.join("cache");
-    cache::open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
+    labelling::open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
     put("cache-index", "index.json", &std::fs::read(cache.join("index.json")).unwrap());
     let least = "{\"format_version\": 3, \"structure_hash\": \"\", \"teacher_hash\": \"any\", \"precision\": \"f32\",\n \
                  \"holds\": {\"energy\": true, \"forces\": true, \"atomic_energies\": false}, \"taps\": [],\n \

@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::Systems;
 use potstill_testkit::fuzz::{Target, shape};
-use potstill_train::distill::{Kind, LabelOptions, Questions, Teacher, TeacherFiles, cache};
+use potstill_train::distill::{Kind, LabelOptions, Questions, Teacher, TeacherFiles, labelling};
 
 use super::inputs::{molecules, wanted};
 use super::systems::reader;
@@ -76,7 +76,7 @@ fn cached(path: &Path, other: &str, name: &str) -> Result<()> {
     let teacher = Teacher::open(&TeacherFiles::One(folder.to_owned()), &LabelOptions::default(), DType::F32)?;
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), ..Questions::default() };
-    let (cache, _) = cache::open_or_make(folder, &teacher, &systems, &questions, &|_| {})?;
+    let (cache, _) = labelling::open_or_make(folder, &teacher, &systems, &questions, &|_| {})?;
     let holds = cache.holds();
     for i in 0..systems.len() {
         if holds.energy {

@@ -1,18 +1,18 @@
-//! To which cache a shard belongs.
+//! Identity of a shard: the cache to which it belongs.
 
+use potstill_core::Precision;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, short};
 use crate::distill::probes::Probes;
-use potstill_core::Precision;
 
 /// Key of the identity in a shard's metadata.
-pub(super) const KEY: &str = "potstill-shard";
+pub(in crate::distill) const KEY: &str = "potstill-shard";
 /// Key of the hash that older versions wrote instead.
 const OLD_KEY: &str = "plan";
 
-/// What a shard says of itself.
+/// Identity of a shard, as its metadata hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShardIdentity {
     /// Hash of everything that was asked: equal for all shards of a cache.
@@ -36,7 +36,7 @@ pub struct ShardIdentity {
 
 impl ShardIdentity {
     /// The identity of a shard of a cache.
-    pub(super) fn new(index: &Index, shard: usize, plan: &str) -> Self {
+    pub(in crate::distill) fn new(index: &Index, shard: usize, plan: &str) -> Self {
         let (n_systems, n_atoms) = index.shards.get(shard).map_or((0, 0), |s| (s.n_systems, s.n_atoms));
         Self {
             plan: plan.to_owned(),
@@ -50,7 +50,7 @@ impl ShardIdentity {
         }
     }
 
-    /// What is different from the shard that the index expects, in words.
+    /// Difference from the shard that the index expects, in words.
     fn difference(&self, index: &Index, shard: usize) -> Option<String> {
         let expected = Self::new(index, shard, &self.plan);
         let hashes = [
@@ -67,9 +67,9 @@ impl ShardIdentity {
     }
 }
 
-/// Who wrote a shard, as far as it says.
+/// Writer of a shard, as far as its metadata tell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Origin {
+pub(in crate::distill) enum Origin {
     /// This version of potstill.
     Known(Box<ShardIdentity>),
     /// An older version, with the hash of its plan.

@@ -1,4 +1,4 @@
-//! The index of a cache: whose answers about which systems it holds, and in which files.
+//! Index of a cache: teacher, dataset, and the files with the answers.
 
 use std::path::{Component, Path};
 
@@ -7,17 +7,19 @@ use potstill_core::{Error, Precision, Result, limits};
 use potstill_data::dataset::Systems;
 use serde::{Deserialize, Serialize};
 
-use super::questions::{Holds, Kind, Questions, Wanted};
-use super::{INDEX, make};
+use super::INDEX;
+use crate::distill::kind::{Kind, reduced_channels};
 use crate::distill::probes::Probes;
-use crate::distill::teacher::{Answering, Teacher};
+use crate::distill::questions::{Holds, Questions, Wanted};
 
+/// Atoms of one shard, about; bounds what a killed labelling loses.
+const ATOMS_PER_SHARD: usize = 40_000;
 /// Version of the layout.
 const FORMAT_VERSION: u64 = 3;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Index {
+pub(in crate::distill) struct Index {
     pub format_version: u64,
     /// Empty where another program did not tell.
     pub structure_hash: String,
@@ -36,7 +38,7 @@ pub(super) struct Index {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IndexTap {
+pub(in crate::distill) struct IndexTap {
     pub tap: String,
     pub node_channels: usize,
     pub edge_channels: usize,
@@ -45,7 +47,7 @@ pub(super) struct IndexTap {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IndexShard {
+pub(in crate::distill) struct IndexShard {
     pub file: String,
     pub n_systems: usize,
     pub n_atoms: usize,
@@ -71,7 +73,7 @@ impl IndexTap {
 
 /// The dataset and the teacher of a cache, by hash.
 #[derive(Debug, Clone)]
-pub(super) struct Subject {
+pub(in crate::distill) struct Subject {
     pub structure_hash: String,
     pub teacher_hash: String,
 }
@@ -186,15 +188,13 @@ impl Index {
         questions.probes = questions.probes.or(self.probes);
     }
 
-    /// The index of a cache that is to be made.
+    /// Index of a cache that is to be made, with the answers that the teacher has.
     pub fn plan(
-        teacher: &Teacher,
-        answering: &Answering<'_>,
+        (architecture, holds): (Option<&Architecture>, Holds),
         systems: &Systems,
         questions: &Questions,
         subject: &Subject,
     ) -> Self {
-        let architecture = teacher.architecture();
         let (node_channels, edge_channels) =
             architecture.map_or((0, 0), |model| (model.node_channels(), reduced_channels(model)));
         let tap =
@@ -205,7 +205,7 @@ impl Index {
             teacher_hash: subject.teacher_hash.clone(),
             teacher: architecture.cloned().map(Box::new),
             precision: questions.precision,
-            holds: answering.holds(),
+            holds,
             taps: questions.features.iter().map(tap).collect(),
             probes: questions.probes,
             shards: shards(systems),
@@ -215,7 +215,7 @@ impl Index {
 
 /// The systems in parts that are asked about one after the other.
 fn shards(systems: &Systems) -> Vec<IndexShard> {
-    let parts = systems.batches(make::ATOMS_PER_SHARD).into_iter().enumerate();
+    let parts = systems.batches(ATOMS_PER_SHARD).into_iter().enumerate();
     parts
         .map(|(k, part)| IndexShard {
             file: format!("shard-{k:05}.safetensors"),
@@ -239,11 +239,6 @@ pub(in crate::distill) fn teacher_hash(folder: &Path) -> Result<String> {
 /// No readable index.
 pub(in crate::distill) fn architecture(folder: &Path) -> Result<Option<Box<Architecture>>> {
     Ok(Index::read(folder)?.teacher)
-}
-
-/// Width of edge features, or of the scalar ones where a network without them shows those.
-pub(in crate::distill) fn reduced_channels(model: &Architecture) -> usize {
-    model.edge_channels().unwrap_or(model.node_channels())
 }
 
 /// The first digits of a hash.

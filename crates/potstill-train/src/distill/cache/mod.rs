@@ -1,4 +1,4 @@
-//! What a teacher says of a dataset, asked once and kept in files.
+//! The files in which a teacher's answers about a dataset are cached.
 //!
 //! A cache is a folder: `index.json` and shards `shard-00000.safetensors`, memory-mapped when read. Each shard holds,
 //! for some systems in dataset order,
@@ -30,19 +30,17 @@
 
 mod identity;
 mod index;
-mod make;
-mod open;
 mod pack;
-mod questions;
 mod reader;
 mod shard;
 
 pub use identity::ShardIdentity;
-pub use open::{Event, Origin, open_or_make};
-pub use questions::{Holds, Kind, Questions, Wanted};
 pub use reader::TeacherCache;
 
-pub(super) use index::{architecture, reduced_channels, teacher_hash};
+pub(super) use identity::{KEY, Origin};
+pub(super) use index::{Index, Subject, architecture, teacher_hash};
+pub(super) use pack::pack;
+pub(super) use shard::Shard;
 
 /// Name of the index in the folder.
 pub(super) const INDEX: &str = "index.json";

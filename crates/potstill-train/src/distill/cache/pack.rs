@@ -2,19 +2,18 @@
 
 use half::f16;
 use potstill_core::model::Tensors;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Precision, Result};
 use safetensors::Dtype;
 
 use super::index::Index;
 use super::probe_name;
-use crate::distill::teacher::Answer;
-use potstill_core::Precision;
+use crate::distill::answer::Answer;
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;
 
-/// The tensors of a shard.
-pub(super) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
+/// Tensors of a shard.
+pub(in crate::distill) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
     let exact = |name: &str, of: fn(&Answer) -> &[f64]| {
         let values: Vec<f64> = answers.iter().flat_map(|answer| of(answer).iter().copied()).collect();
         (name.to_owned(), Dtype::F64, vec![values.len()], bytemuck::cast_slice(&values).to_vec())
@@ -52,7 +51,7 @@ pub(super) fn pack(answers: &[Answer], index: &Index) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// A tensor in that precision.
+/// Tensor in that precision.
 fn rounded(
     name: &str,
     width: usize,

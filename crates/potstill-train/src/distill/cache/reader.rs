@@ -1,4 +1,4 @@
-//! An open cache: the answers about each system.
+//! Reading the answers about each system from a cache.
 
 use std::path::Path;
 
@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::index::Index;
 use super::probe_name;
-use super::questions::{Holds, Kind};
 use super::shard::Shard;
+use crate::distill::kind::Kind;
+use crate::distill::questions::Holds;
 
 /// An open cache.
 #[derive(Debug)]
@@ -20,11 +21,11 @@ pub struct TeacherCache {
     places: Vec<Place>,
 }
 
-/// Where the answers about a system lie.
+/// Place of the answers about a system.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     shard: usize,
-    /// Its row among the systems of the shard.
+    /// Row of the system in the shard.
     system: usize,
     first_atom: usize,
     n_atoms: usize,
@@ -34,7 +35,7 @@ struct Place {
 
 impl TeacherCache {
     /// Opens the shards of an index and verifies each of them.
-    pub(super) fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
+    pub(in crate::distill) fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
         let covered: usize = index.shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.n_systems));
         if covered != systems.len() {
             let message = format!("covers {covered} of {} systems; delete the folder to make it anew", systems.len());
@@ -66,7 +67,7 @@ impl TeacherCache {
         self.places[i].n_edges
     }
 
-    /// Which labels there are.
+    /// Labels that the cache holds.
     pub fn holds(&self) -> Holds {
         self.index.holds
     }

@@ -14,14 +14,14 @@ use safetensors::{Dtype, SafeTensors};
 use super::identity::Origin;
 use super::index::{Index, IndexShard};
 use super::probe_name;
-use super::questions::Kind;
+use crate::distill::kind::Kind;
 
-/// What to do about a shard that is not as it should be.
+/// Advice about a shard that is not as it should be.
 const ADVICE: &str = "delete the cache to make it anew";
 
 /// An open shard.
 #[derive(Debug)]
-pub(super) struct Shard {
+pub(in crate::distill) struct Shard {
     path: PathBuf,
     map: Mmap,
     tensors: BTreeMap<String, Stored>,
@@ -30,7 +30,7 @@ pub(super) struct Shard {
     pub edge_counts: Vec<usize>,
 }
 
-/// Where a tensor lies in its shard.
+/// Place of a tensor in its shard.
 #[derive(Debug)]
 struct Stored {
     dtype: Dtype,

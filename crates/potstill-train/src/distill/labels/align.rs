@@ -7,7 +7,7 @@ use super::Matched;
 
 /// Difference of energies in eV per atom that must be spoken of.
 const ALIGNED: f64 = 0.5;
-/// The same where constants for the elements explain it.
+/// Smaller difference in eV per atom that constants for the elements explain.
 const ALIGNED_BUT_FOR_CONSTANTS: f64 = 0.02;
 /// Part of a difference that constants leave, at most, where they explain it.
 const LEFT: f64 = 0.2;

@@ -21,15 +21,15 @@ use potstill_data::io::{LabelKeys, StoredFile, read, stored};
 use serde::{Deserialize, Serialize};
 
 use self::places::Places;
-use super::cache::Holds;
-use super::teacher::Answer;
+use super::answer::Answer;
+use super::questions::Holds;
 
 /// Bytes of a label file that are read into memory; larger ones stay on disk where their format allows it.
 const IN_MEMORY_BYTES: u64 = 1 << 30;
 /// Atoms have energies under this key.
 const ATOMIC_ENERGIES: &str = "atomic_energies";
 
-/// How a label file is read.
+/// Options for reading a label file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LabelOptions {
@@ -177,19 +177,19 @@ pub struct Matched<'a> {
     labels: &'a Labels,
     places: Vec<usize>,
     holds: Holds,
-    /// What is added for each element.
+    /// Constants that are added for each element.
     shift: Option<ElementEnergies>,
-    /// What is unusual about the labels, in words.
+    /// Remarks about unusual labels.
     notes: Vec<String>,
 }
 
 impl Matched<'_> {
-    /// Which labels every system has.
+    /// Labels that every system has.
     pub fn holds(&self) -> Holds {
         self.holds
     }
 
-    /// What is unusual about the labels, one sentence each.
+    /// Remarks about unusual labels, one sentence each.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         self.notes.iter().map(|note| format!("{}: {note}", self.labels.files))
     }

@@ -1,4 +1,4 @@
-//! Which labels belong to which system of a dataset.
+//! Matching of labels with the systems of a dataset.
 //!
 //! Labels in the dataset's order are found in one pass. Otherwise every structure has a mark, a sum of its coordinates with fixed
 //! random weights, which the rounding of a text file hardly changes: of the labels of the same atoms, those of the nearest mark are
@@ -20,11 +20,11 @@ const SAME_ENERGY: f64 = 1e-3;
 /// Candidates that are compared with a system, at most.
 const COMPARED: usize = 64;
 
-/// The labels of a dataset.
+/// Places of the labels of a dataset.
 pub(super) struct Places {
-    /// For each system, the index of its labels.
+    /// Index of the labels of each system.
     pub places: Vec<usize>,
-    /// What is unusual about them, in words.
+    /// Remarks about unusual labels.
     pub notes: Vec<String>,
 }
 
@@ -182,7 +182,7 @@ fn mark(system: &System) -> f64 {
     system.positions.as_flattened().iter().map(|x| x * rng.random_range(-1.0..1.0)).sum()
 }
 
-/// How far apart the marks of one structure may be.
+/// Largest difference between the marks of one structure.
 fn reach(n_atoms: usize) -> f64 {
     3.0 * n_atoms as f64 * SAME_PLACE
 }

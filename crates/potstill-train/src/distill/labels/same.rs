@@ -23,7 +23,7 @@ pub(super) fn is_same(system: &System, labels: &System) -> bool {
         && same_cell
 }
 
-/// What is different between a structure and the one that labels are of.
+/// Difference between a structure and the one that labels are of, in words.
 pub(super) fn difference(system: &System, labels: &System) -> String {
     let (ours, theirs) = (&system.atomic_numbers, &labels.atomic_numbers);
     let sorted = |numbers: &[u8]| {

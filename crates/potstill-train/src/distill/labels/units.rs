@@ -14,7 +14,7 @@ const COMPARED: usize = 1000;
 const SAME_UNITS: f64 = 3.0;
 /// Correlation of forces below which their sign is the other one.
 const FLIPPED: f64 = -0.5;
-/// What to do where it is right as it is.
+/// Advice for labels that are right as they are.
 const UNLESS: &str = "(or set distill.labels.check_units = false)";
 
 impl Matched<'_> {
@@ -88,7 +88,7 @@ fn force_ratio(members: &[Cow<'_, System>], found: &[Cow<'_, System>]) -> Option
     ratios.get(ratios.len() / 2).copied()
 }
 
-/// What is left of energies without a constant for each element.
+/// Energies less a fitted constant for each element.
 fn spread(systems: &[Cow<'_, System>]) -> Option<f64> {
     let systems: Vec<System> = systems.iter().filter(|s| s.energy.is_some()).map(|s| s.as_ref().clone()).collect();
     let fit = ReferenceEnergies::LeastSquares.fit(&systems).ok()?;

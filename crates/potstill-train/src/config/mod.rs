@@ -1,0 +1,56 @@
+//! Settings of a training run, as a TOML file holds them.
+
+mod data;
+mod training;
+
+use potstill_core::model::Architecture;
+use potstill_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::distill::DistillConfig;
+
+pub use data::{ChecksConfig, DataConfig};
+pub use training::{BestBy, TrainingConfig, ValidatedWeights};
+
+/// Configuration of a training, with or without a teacher.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seed of initial weights and of the order of systems. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// Files and labels.
+    pub data: DataConfig,
+    /// The network, tagged by `architecture = "schnet" | "painn"`.
+    pub model: Architecture,
+    /// Optimisation.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// Teacher and strategies; only for `potstill distill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillConfig>,
+}
+
+impl Config {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// Names the setting, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.training.validate()?;
+        if self.data.train.is_empty() {
+            return Err(Error::setting("data.train", "names no file; give at least one"));
+        }
+        if let Some(mix) = &self.data.mix {
+            mix.validate()?;
+            if self.data.synthetic.is_empty() {
+                return Err(Error::setting("data.mix", "has nothing to mix in; name files in data.synthetic"));
+            }
+        }
+        match &self.distill {
+            Some(distill) => distill.validate(&self.model),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Asking a teacher about a dataset once: a cache that fits is found, or made by one process alone in its folder.
+
+mod make;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Instant;
+
+use potstill_core::files::FolderLock;
+use potstill_core::files::lock::Holder;
+use potstill_core::{Error, Result};
+use potstill_data::dataset::{DatasetHash, Systems, Visit};
+
+use self::make::make;
+use super::cache::{Index, Subject, TeacherCache};
+use super::questions::Questions;
+use super::teacher::Teacher;
+
+/// Attempts to open a cache that others keep replacing.
+const ATTEMPTS: usize = 5;
+
+/// Whether a cache was found or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The cache was there and fits.
+    Reused,
+    /// The teacher was asked.
+    Made,
+}
+
+/// Event while a cache is opened or made, for whoever tells the user.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The answers about so many systems are there.
+    Labelled(usize),
+    /// Another process makes the same cache, and this one waits for it.
+    Waiting(Holder),
+    /// Something unusual about the teacher's answers, one sentence.
+    Note(String),
+    /// All shards were read and verified.
+    Verified {
+        /// Bytes of all shards.
+        bytes: usize,
+        /// Seconds that it took.
+        seconds: f64,
+    },
+}
+
+/// Opens the cache in `folder` when it fits, else asks the teacher and writes it. A teacher that is a cache itself is opened
+/// where it is.
+///
+/// The folder is locked while the cache is made; a second process with the same teacher and systems waits for the first one and
+/// takes what it made. Finished shards of a killed run stay, and its lock does not.
+///
+/// # Errors
+/// A cache of another dataset or teacher, a folder in which another process makes such a cache, damaged shards and those of other
+/// caches, elements that the teacher does not know, labels that do not belong to the dataset, features too large for f16, and
+/// what the file system says.
+pub fn open_or_make(
+    folder: &Path,
+    teacher: &Teacher,
+    systems: &Systems,
+    questions: &Questions,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<(TeacherCache, Origin)> {
+    if let Some(probes) = &questions.probes {
+        probes.check().map_err(|message| Error::setting("probes", message))?;
+    }
+    let structure_hash = structure_hash(systems)?;
+    if let Teacher::Cache(made, _) = teacher {
+        let check = |found: &Index| check_existing(made, found, questions, &structure_hash);
+        return match find(made, systems, &check, tell)? {
+            Some(cache) => Ok((cache, Origin::Reused)),
+            None => Err(Index::read(made).err().unwrap_or_else(|| Error::file(made, "was replaced while it was read"))),
+        };
+    }
+    let subject = Subject { structure_hash, teacher_hash: teacher.hash(systems)? };
+    let fits = |found: &Index| {
+        found.check_same(folder, &subject)?;
+        Ok(found.missing(questions).is_none() && found.precision == questions.precision)
+    };
+    if let Some(cache) = find(folder, systems, &fits, tell)? {
+        return Ok((cache, Origin::Reused));
+    }
+    let _lock = FolderLock::wait(folder, &subject.purpose(), &mut |holder| held(folder, holder, &subject, tell))?;
+    // Another process may have made it meanwhile.
+    if let Some(cache) = find(folder, systems, &fits, tell)? {
+        return Ok((cache, Origin::Reused));
+    }
+    let mut questions = Cow::Borrowed(questions);
+    if let Some(found) = Index::find(folder)? {
+        // Runs that share the folder and want different things must not take turns in making it.
+        found.keep(questions.to_mut());
+    }
+    let answering = teacher.about(systems)?;
+    answering.notes().into_iter().for_each(|note| tell(Event::Note(note)));
+    let index = Index::plan((teacher.architecture(), answering.holds()), systems, &questions, &subject);
+    make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
+    Ok((verified(folder, index, systems, tell)?, Origin::Made))
+}
+
+fn structure_hash(systems: &Systems) -> Result<String> {
+    let mut hash = DatasetHash::structures(systems.len());
+    systems.visit(&mut |_, system| {
+        hash.add(system);
+        Ok(())
+    })?;
+    Ok(hash.finish())
+}
+
+/// Waits for a process that makes the same cache; refuses to wait for another one.
+fn held(folder: &Path, holder: &Holder, subject: &Subject, tell: &(dyn Fn(Event) + Sync)) -> Result<()> {
+    let unknown = holder.process == 0;
+    if unknown || holder.purpose == subject.purpose() {
+        tell(Event::Waiting(holder.clone()));
+        return Ok(());
+    }
+    let wanted = subject.purpose();
+    Err(Error::file(folder, format!("is in use by {holder}, not {wanted}; give another folder as `distill.cache`")))
+}
+
+/// Opens the cache in a folder where there is one and `fits` agrees.
+///
+/// Without a lock: when it does not open and its index has changed meanwhile, another process has replaced it, and it is looked
+/// at again.
+fn find(
+    folder: &Path,
+    systems: &Systems,
+    fits: &dyn Fn(&Index) -> Result<bool>,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<Option<TeacherCache>> {
+    let mut attempt = 1;
+    loop {
+        let Some(index) = Index::find(folder)? else { return Ok(None) };
+        if !fits(&index)? {
+            return Ok(None);
+        }
+        match verified(folder, index.clone(), systems, tell) {
+            Ok(cache) => return Ok(Some(cache)),
+            Err(error) if attempt == ATTEMPTS || Index::find(folder)?.as_ref() == Some(&index) => return Err(error),
+            Err(_) => attempt += 1,
+        }
+    }
+}
+
+fn verified(folder: &Path, index: Index, systems: &Systems, tell: &(dyn Fn(Event) + Sync)) -> Result<TeacherCache> {
+    let start = Instant::now();
+    let cache = TeacherCache::open(folder, index, systems)?;
+    tell(Event::Verified { bytes: cache.n_bytes(), seconds: start.elapsed().as_secs_f64() });
+    Ok(cache)
+}
+
+/// Checks that a cache that is the teacher holds what is asked.
+fn check_existing(folder: &Path, found: &Index, questions: &Questions, structure_hash: &str) -> Result<bool> {
+    if !(found.structure_hash.is_empty() || found.structure_hash == structure_hash) {
+        let message = "holds what a teacher said of other systems than these (data.train without isolated atoms, then \
+                       data.synthetic); label these";
+        return Err(Error::file(folder, message));
+    }
+    match found.missing(questions) {
+        None => Ok(true),
+        Some(missing) => {
+            Err(Error::file(folder, format!("holds no {missing}; label again with it, or give the network itself")))
+        }
+    }
+}

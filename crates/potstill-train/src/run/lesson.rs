@@ -1,0 +1,100 @@
+//! The teacher of a run: its cache, and the terms that compare with it.
+
+use std::path::Path;
+
+use burn::tensor::DType;
+use potstill_core::model::Header;
+use potstill_core::{Error, Result};
+use potstill_data::dataset::Systems;
+
+use super::{Data, Prelude, Tell};
+use crate::config::Config;
+use crate::distill::labelling::{self, Event};
+use crate::distill::targets::LiveTeacher;
+use crate::distill::terms::{Source, TermTeacher, Terms};
+use crate::distill::{DistillConfig, Teacher, TeacherCache, Term};
+use crate::prepared::Split;
+
+/// Bytes of a cache whose verification is worth a word.
+const LARGE_CACHE: usize = 1 << 30;
+
+/// Asks the teacher for everything that the terms of `config` compare, into a cache that runs on the same data find ready.
+///
+/// # Errors
+/// As [`train`].
+pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &Tell<'_>) -> Result<()> {
+    let Some(distill) = &config.distill else { return Ok(()) };
+    let fit = config.data.reference_energies.fit(&data.train)?;
+    let systems = data.train.clone().without(&fit.isolated_systems).joined(data.synthetic.clone());
+    let teacher = Teacher::open(&distill.teacher, &distill.labels, DType::F32)?;
+    teacher.check_dataset(&systems)?;
+    Lesson { config, distill, teacher: &teacher, tell }.cache(&systems, folder).map(|_| ())
+}
+
+/// A student's configuration with its open teacher.
+pub(super) struct Lesson<'a> {
+    pub config: &'a Config,
+    pub distill: &'a DistillConfig,
+    pub teacher: &'a Teacher,
+    pub tell: &'a Tell<'a>,
+}
+
+impl Lesson<'_> {
+    /// Cache of the teacher's answers about systems, found or made.
+    fn cache(&self, systems: &Systems, folder: &Path) -> Result<TeacherCache> {
+        let Self { config, distill, teacher, tell } = self;
+        let questions = distill.questions(teacher.architecture(), &config.model)?;
+        if questions.probes.is_some() && matches!(teacher, Teacher::Labels(_)) {
+            let message = "asks about structures that a file of labels does not have; give a model file as the teacher";
+            return Err(Error::setting("distill.terms (hessian)", message));
+        }
+        let total = systems.len();
+        let told = |event| match event {
+            Event::Labelled(done) => tell(Prelude::Labelling(done, total)),
+            Event::Waiting(holder) => tell(Prelude::Waiting(format!("{}: in use by {holder}", folder.display()))),
+            Event::Note(note) => tell(Prelude::Note(note)),
+            Event::Verified { bytes, seconds } if bytes > LARGE_CACHE => tell(Prelude::Verified(bytes, seconds)),
+            Event::Verified { .. } => {}
+        };
+        let (cache, origin) = labelling::open_or_make(folder, teacher, systems, &questions, &told)?;
+        distill.check_holds(cache.holds())?;
+        tell(Prelude::Cache(origin, cache.n_bytes()));
+        Ok(cache)
+    }
+
+    /// The active terms on training systems; `usual_cache` is the folder of the cache unless the configuration names another.
+    pub fn terms(&self, train: &Split, header: &Header, usual_cache: &Path) -> Result<Terms> {
+        let Self { config, distill, teacher, .. } = self;
+        teacher.check_dataset(train.systems())?;
+        let source = match distill.online || !distill.terms.iter().any(Term::is_active) {
+            true => {
+                distill.questions(teacher.architecture(), &config.model)?;
+                Source::Live
+            }
+            false => {
+                let folder = distill.cache.clone().unwrap_or_else(|| usual_cache.to_owned());
+                Source::Cache(self.cache(train.systems(), &folder)?)
+            }
+        };
+        let live = match distill.needs_live_teacher() {
+            true => Some(live_teacher(distill, config)?),
+            false => None,
+        };
+        let teacher = TermTeacher { architecture: teacher.architecture().cloned(), source, live };
+        let terms = Terms::new(distill, &config.model, teacher, header.scale.clone())?;
+        // Graphs of systems on disk are drawn, and checked, at each step.
+        terms.check_edges(train.prepared().iter().enumerate())?;
+        Ok(terms)
+    }
+}
+
+/// The teacher's networks in the precision of the training.
+fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
+    match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
+        Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
+        _ => {
+            let key = if distill.online { "distill.online" } else { "distill.augmentation" };
+            Err(Error::setting(key, "asks the teacher at each step; give a model file as the teacher"))
+        }
+    }
+}

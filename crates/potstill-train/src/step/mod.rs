@@ -1,0 +1,204 @@
+//! One optimisation step's loss and gradient, shared among threads.
+//!
+//! A batch is cut into one shard per thread by cost; each thread runs forward and backward alone, with a network of
+//! its own that holds the same weights, and gradients are added in the order of the shards. The result is therefore
+//! the same for the same number of threads, and differs by rounding between numbers. A batch whose intermediate results
+//! would not fit into the memory that the settings allow is cut into more shards, which run one after the other.
+//!
+//! Disturbed copies are functions of seed, step and system, so that runs resume exactly and the number of threads does not
+//! matter. Fixed atoms stay where they are, labels stay behind: only the teacher speaks of a copy. A copy whose atoms come too
+//! close, or whose positions are no numbers, is thrown away and counted.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `losses` | losses by name |
+//! | `shard` | forward and backward pass of one shard |
+//! | `copies` | disturbed copies of a batch |
+//! | `attack` | copies that make student and teacher disagree |
+
+mod attack;
+mod copies;
+mod losses;
+mod shard;
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+use potstill_core::graph::Graph;
+use potstill_core::model::Forces;
+use potstill_core::{Error, Result};
+use potstill_data::dataset::shards;
+use potstill_nn::Batch;
+use rayon::prelude::*;
+
+use crate::config::TrainingConfig;
+use crate::distill::terms::Terms;
+use crate::distill::{Counts, Student, TermWeights};
+use crate::prepared::{Member, PreparedSystem, Shard, Split, SystemWeights};
+use burn::tensor::Element;
+use potstill_nn::Number;
+
+pub use losses::{Losses, Part};
+
+/// Bytes of a GiB.
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// Everything that a step reads, besides the weights and the batch.
+pub struct StepContext<'a> {
+    /// A student with any weights.
+    pub template: &'a Student,
+    /// Source of its forces.
+    pub forces: Forces,
+    /// Systems that the indices of a batch refer to.
+    pub split: &'a Split,
+    /// Seed of copies.
+    pub seed: u64,
+    /// Steps done before this one.
+    pub step: u64,
+    /// Parameters whose gradients are divided, with the divisors.
+    pub divisors: &'a [(Range<usize>, f64)],
+    /// Distillation terms, if any.
+    pub terms: Option<&'a Terms>,
+    /// Weights of the terms in this step.
+    pub term_weights: TermWeights,
+    /// Losses and weights.
+    pub training: &'a TrainingConfig,
+    /// Bytes that a step holds for each edge.
+    pub bytes_per_edge: usize,
+    /// Device without differentiation.
+    pub device: &'a Device,
+}
+
+/// A batch with its copies and everything that its shards are divided by.
+struct Work<'a> {
+    batch: &'a [usize],
+    members: &'a [Member<'a>],
+    /// Copy of each system; absent where it was thrown away, empty without augmentation.
+    copies: &'a [Option<Member<'static>>],
+    weights: Option<SystemWeights>,
+    system_counts: Counts,
+    copy_counts: Counts,
+}
+
+impl StepContext<'_> {
+    /// Loss and gradient of a batch at `values`.
+    ///
+    /// # Errors
+    /// An answer of the teacher that is missing.
+    pub fn gradient<T: Number + Element>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+        self.gradient_of(Part::All, values, batch)
+    }
+
+    /// Loss of the whole batch, and the gradient of a part of it.
+    ///
+    /// # Errors
+    /// As [`StepContext::gradient`].
+    pub fn gradient_of<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        batch: &[usize],
+    ) -> Result<(Losses, Vec<T>)> {
+        let members = self.split.members(batch)?;
+        let system_counts = counts(members.iter());
+        let copies = self.copies(values, batch, &members, &system_counts)?;
+        let work = Work {
+            batch,
+            members: &members,
+            copies: &copies,
+            weights: self.split.weights(batch),
+            system_counts,
+            copy_counts: counts(copies.iter().flatten()),
+        };
+        let (mut losses, mut gradient) = self.sum_of_shards(part, values, &work)?;
+        losses.n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
+        for (range, divisor) in self.divisors {
+            gradient[range.clone()].iter_mut().for_each(|g| *g = T::of(g.to_f64() / divisor));
+        }
+        Ok((losses, gradient))
+    }
+
+    /// Losses and gradients of all shards, added in their order.
+    fn sum_of_shards<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        work: &Work<'_>,
+    ) -> Result<(Losses, Vec<T>)> {
+        let costs: Vec<usize> = work.members.iter().map(|m| m.prepared.cost()).collect();
+        let places: Vec<usize> = (0..work.batch.len()).collect();
+        let threads = rayon::current_num_threads();
+        let parts = shards(&places, &costs, threads * self.passes(work.members, threads));
+        let mut sum: Option<(Losses, Vec<T>)> = None;
+        // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
+        for parts in parts.chunks(threads) {
+            let one = |places: &Vec<usize>| self.shard(part, values, work, places);
+            let results: Vec<(Losses, Vec<T>)> = parts.par_iter().map(one).collect::<Result<_>>()?;
+            for (part_losses, part) in results {
+                match &mut sum {
+                    None => sum = Some((part_losses, part)),
+                    Some((losses, gradient)) => {
+                        losses.add(&part_losses);
+                        gradient.iter_mut().zip(part).for_each(|(a, b)| *a += b);
+                    }
+                }
+            }
+        }
+        sum.ok_or_else(|| Error::Other("an empty batch".to_owned()))
+    }
+
+    /// Number of shards that each thread runs one after the other, so that what all hold at a time stays within the memory that
+    /// the settings allow.
+    pub fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
+        let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
+        let has_probes = self.terms.is_some_and(|terms| terms.probes().is_some());
+        let has_copies = self.terms.is_some_and(|terms| terms.augmentation().is_some());
+        // An attack records gradients of positions: whatever is fused elsewhere is then an array for each edge.
+        let passes = 1 + 4 * usize::from(has_copies) + 2 * usize::from(has_probes);
+        let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
+        let parts = (bytes / (self.training.activation_gib * GIB)).ceil() as usize;
+        parts.clamp(1, batch.len().div_ceil(threads).max(1))
+    }
+
+    /// Graphs of some systems as one batch.
+    ///
+    /// # Errors
+    /// A graph that cannot be drawn; systems that were prepared give none.
+    pub fn batch<T: Number + Element>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
+        let drawn: Option<Vec<&Graph>> = shard.prepared().map(|s| s.graph.as_ref()).collect();
+        if let Some(graphs) = drawn {
+            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::dtype()));
+        }
+        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::dtype()))
+    }
+}
+
+impl<'a> Work<'a> {
+    /// Systems at some places of the batch.
+    fn systems(&self, places: &[usize]) -> Shard<'a> {
+        let mut shard =
+            Shard::new(places.iter().map(|&p| self.batch[p]).collect(), places.iter().map(|&p| &self.members[p]));
+        shard.weights = self.weights.as_ref().map(|weights| SystemWeights {
+            labels: places.iter().map(|&p| weights.labels[p]).collect(),
+            terms: places.iter().map(|&p| weights.terms[p]).collect(),
+        });
+        shard
+    }
+
+    /// Copies of the systems at some places of the batch.
+    fn copies(&self, places: &[usize]) -> Shard<'a> {
+        let copied = || places.iter().filter_map(|&p| Some((self.batch[p], self.copies.get(p)?.as_ref()?)));
+        Shard::new(copied().map(|(i, _)| i).collect(), copied().map(|(_, copy)| copy))
+    }
+}
+
+/// Counts of a batch, by which losses are divided.
+pub fn counts<'a>(batch: impl Iterator<Item = &'a Member<'a>> + Clone) -> Counts {
+    let sum = |count: fn(&PreparedSystem) -> usize| batch.clone().map(|m| count(&m.prepared)).sum::<usize>() as f64;
+    Counts {
+        systems: sum(|_| 1),
+        atoms: sum(|s| s.n_atoms),
+        free: sum(PreparedSystem::n_free),
+        edges: sum(|s| s.n_edges),
+    }
+}
