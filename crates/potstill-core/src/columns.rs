@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Per-atom quantities by name.
 pub type Columns = BTreeMap<String, Column>;
 
-/// One quantity of every atom: `width` neighbouring columns of a file. Shape: `[n_atoms, width]`, row by row.
+/// Values of one quantity for every atom: `width` neighbouring columns of a file. Shape: `[n_atoms, width]`, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     /// Entries of each atom, at least 1.
@@ -28,7 +28,7 @@ pub enum ColumnValues {
 }
 
 impl Column {
-    /// One real number of each atom.
+    /// Column with one real number for each atom.
     pub fn real(values: Vec<f64>) -> Self {
         Self { width: 1, values: ColumnValues::Real(values) }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// `Result` with [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong while reading, checking or writing data.
+/// Failure to read, check or write data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
     Io {
         /// The file that was being used.
         path: PathBuf,
-        /// What was being done, as a verb phrase (`cannot open`, `cannot write`).
+        /// Action that failed, as a verb phrase (`cannot open`, `cannot write`).
         doing: &'static str,
         /// The operating system's own words.
         source: std::io::Error,
@@ -24,27 +24,27 @@ pub enum Error {
     File {
         /// The offending file.
         path: PathBuf,
-        /// What was wrong and what to do.
+        /// Fault and remedy.
         message: String,
     },
-    /// One line (1-based) of a text file is wrong.
+    /// Wrong line (1-based) of a text file.
     #[error("{}:{line}: {message}", path.display())]
     Line {
         /// The offending file.
         path: PathBuf,
         /// Line number, counted from 1.
         line: usize,
-        /// What was wrong and what to do.
+        /// Fault and remedy.
         message: String,
     },
-    /// One system (0-based index in its dataset) is wrong.
+    /// Wrong system (0-based index in its dataset).
     #[error("system {index}{}: {message}", name.as_ref().map(|n| format!(" ({n})")).unwrap_or_default())]
     System {
         /// Index in the dataset or batch, counted from 0.
         index: usize,
         /// The system's own name, when it has one.
         name: Option<String>,
-        /// What was wrong and what to do.
+        /// Fault and remedy.
         message: String,
     },
     /// A setting is unusable.
@@ -52,10 +52,10 @@ pub enum Error {
     Setting {
         /// The key as the user writes it, for example `model.cutoff`.
         key: String,
-        /// What was wrong and what to do.
+        /// Fault and remedy.
         message: String,
     },
-    /// Anything that has no single place.
+    /// Error without a single place.
     #[error("{0}")]
     Other(String),
 }
@@ -81,7 +81,7 @@ impl Error {
         Self::System { index, name: None, message: message.into() }
     }
 
-    /// The same error about a system `n` places further on, for batches that count from their own start.
+    /// Adds `n` to the index of a system, for batches that count from their own start.
     #[must_use]
     pub fn shifted(self, n: usize) -> Self {
         match self {

@@ -14,9 +14,11 @@ pub mod masses;
 pub mod metrics;
 pub mod model;
 pub mod potential;
+pub mod precision;
 pub mod system;
 pub mod units;
 
 pub use error::{Error, Result};
 pub use potential::{Potential, Prediction};
+pub use precision::Precision;
 pub use system::System;

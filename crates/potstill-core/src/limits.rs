@@ -46,18 +46,18 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// From `least` to `most`, both allowed.
+    /// Bound from `least` to `most`, both allowed.
     pub const fn new(least: u64, most: u64) -> Self {
         Self { least, most }
     }
 
-    /// The same largest value with another least one.
+    /// Bound with the same largest value and another least one.
     #[must_use]
     pub const fn at_least(self, least: u64) -> Self {
         Self { least, ..self }
     }
 
-    /// What is wrong with a value, if anything.
+    /// Complaint about a value outside the bound; `None` within it.
     pub fn complaint(self, value: usize) -> Option<String> {
         self.complaint_of(value as u64)
     }
@@ -95,7 +95,7 @@ pub fn check_sizes(section: &str, sizes: &[(&str, usize, Bound)]) -> Result<()> 
     sizes.iter().try_for_each(|(name, value, bound)| bound.check(&format!("{section}.{name}"), *value))
 }
 
-/// What is wrong with a cutoff in Å, if anything.
+/// Complaint about a cutoff in Å that is no usable distance; `None` for a good one.
 pub fn cutoff_complaint(cutoff: f64) -> Option<String> {
     if !(cutoff.is_finite() && cutoff > 0.0) {
         return Some(format!("{cutoff} is not a distance; give a positive number of Å, such as 6.0"));

@@ -1,4 +1,4 @@
-//! How well a potential reproduces labels.
+//! Errors of a potential against labels.
 //!
 //! Definitions follow the evaluator of the Open Catalyst code: running totals divided by running counts, forces of free
 //! atoms only. All sums are f64, in the order of the updates.
@@ -46,7 +46,7 @@ pub struct Metrics {
     /// Mean absolute error of a force component in eV/Å, by symbol of the atom.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forces_mae_by_element: BTreeMap<String, f64>,
-    /// The same metrics for each group of systems, when groups were given.
+    /// Metrics of each group of systems, when groups were given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_group: BTreeMap<String, Metrics>,
 }

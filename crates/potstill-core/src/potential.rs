@@ -1,4 +1,4 @@
-//! What every potential offers: a network, a compiled student, a file of labels.
+//! Interface of every potential: a network, a compiled student, a file of labels.
 
 use crate::Result;
 use crate::system::{Mat3, System, Vec3};
@@ -16,7 +16,7 @@ pub struct Prediction {
     pub virial: Option<Vec<Mat3>>,
 }
 
-/// Anything that maps systems to energies and forces.
+/// Map from systems to energies and forces.
 pub trait Potential: Send + Sync {
     /// Largest distance in Å at which two atoms see each other.
     fn cutoff(&self) -> f64;

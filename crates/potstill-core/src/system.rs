@@ -41,7 +41,7 @@ pub struct System {
 /// Key–value pairs of a system, sorted by key.
 pub type Metadata = BTreeMap<String, Value>;
 
-/// One value of a system's [`Metadata`].
+/// Value in a system's [`Metadata`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A truth value.
@@ -52,7 +52,7 @@ pub enum Value {
     Real(f64),
     /// A piece of text.
     Text(String),
-    /// Anything with structure: arrays, tables.
+    /// Value with structure: array or table.
     Json(serde_json::Value),
 }
 

@@ -1,13 +1,13 @@
-//! What eV, Å and eV/Å are in the units of other programs (CODATA 2018), for telling units by sizes.
+//! Sizes of eV, Å and eV/Å in the units of other programs (CODATA 2018), for telling units by sizes.
 
 /// A unit and how many of it one of ours is.
 pub type Unit = (&'static str, f64);
 
-/// One eV in other units.
+/// Size of 1 eV in other units.
 pub const ENERGY: [Unit; 5] =
     [("kcal/mol", 23.0605), ("kJ/mol", 96.4853), ("hartree", 0.0367493), ("Ry", 0.0734986), ("meV", 1000.0)];
 
-/// One eV/Å in other units.
+/// Size of 1 eV/Å in other units.
 pub const FORCE: [Unit; 8] = [
     ("kcal/mol/Å", 23.0605),
     ("kJ/mol/Å", 96.4853),
@@ -19,7 +19,7 @@ pub const FORCE: [Unit; 8] = [
     ("meV/Å", 1000.0),
 ];
 
-/// One Å in other units.
+/// Size of 1 Å in other units.
 pub const LENGTH: [Unit; 3] = [("bohr", 1.889726), ("nm", 0.1), ("pm", 100.0)];
 
 /// The unit whose size is nearest to `ratio`, if it is within `factor` of it.

@@ -11,7 +11,7 @@ use potstill_core::{Potential, Prediction, Result, System};
 /// Batches that each thread gets before results are handed over: enough to keep all threads busy to the end of a round.
 const BATCHES_PER_THREAD: usize = 8;
 
-/// Hears of each batch: its systems, and what the potential says of them.
+/// Receiver of each batch: its systems, and the prediction for them.
 pub type TakeBatch<'a> = dyn FnMut(&[Cow<'_, System>], &Prediction) -> Result<()> + 'a;
 
 /// Evaluates all `systems` in batches of about `max_atoms` atoms and gives the results to `each`, in order. No more than a few batches are in memory at a time.

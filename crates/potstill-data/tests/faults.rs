@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use potstill_core::System;
 use potstill_core::files::atomic::faults::{Fault, with};
-use potstill_core::files::checksum::write_sealed;
+use potstill_core::files::seal::write_sealed;
 use potstill_core::files::{remove_stale_temporaries, write_atomically};
 use potstill_data::io::{LabelKeys, read_all, write};
 

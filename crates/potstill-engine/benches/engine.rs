@@ -9,11 +9,9 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use potstill_core::model::{Architecture, PaiNNConfig, SchNetConfig};
 use potstill_core::{Potential, System};
 use potstill_engine::{Engine, FilterChoice};
-use potstill_nn::Architecture;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
 use potstill_testkit::systems::molecule;
 use rand::{RngExt, SeedableRng};
 

@@ -1,29 +1,29 @@
 //! The order in which the engine numbers atoms.
 //!
 //! Messages read the rows of neighbours. In a system whose rows do not fit into the caches, these are near if atoms that are close in
-//! space are close in memory, however the file numbers them: atoms are sorted by boxes of one cutoff, and the boxes along a Morton
+//! space are close in memory, whatever their order in the file: atoms are sorted by boxes of one cutoff, and the boxes along a Morton
 //! curve.
 
 use potstill_core::System;
 use potstill_core::graph::NeighborList;
 
-/// Atoms from which sorting pays.
+/// Number of atoms from which sorting pays.
 const SORTED: usize = 2_000;
 /// Bits of a box's number along each axis.
 const BITS: u32 = 20;
 
-/// From the engine's numbers to the caller's and back.
+/// Permutation between the caller's and the engine's numbers of the atoms.
 #[derive(Debug, Default)]
 pub struct Order {
-    /// Both are empty where the numbers are the same.
+    /// Caller's number of each of the engine's atoms. Empty, as the other, where the numbers are the same.
     caller: Vec<u32>,
     engine: Vec<u32>,
-    /// Which drawing of the neighbour list it was made for.
+    /// Count of builds of the neighbour list when this order was made.
     made_for: usize,
 }
 
 impl Order {
-    /// Sorts anew where the neighbour list has been drawn anew.
+    /// Sorts again where the neighbour list was built again.
     pub fn update(&mut self, systems: &[&System], list: &NeighborList, cutoff: f64) {
         if self.made_for == list.n_drawn() {
             return;
@@ -51,20 +51,20 @@ impl Order {
         }
     }
 
-    /// The caller's number of one of the engine's atoms.
+    /// Caller's number of one of the engine's atoms.
     #[inline]
     pub fn of_caller(&self, atom: usize) -> usize {
         self.caller.get(atom).map_or(atom, |&atom| atom as usize)
     }
 
-    /// The engine's number of one of the caller's.
+    /// Engine's number of one of the caller's atoms.
     #[inline]
     pub fn of_engine(&self, atom: u32) -> u32 {
         self.engine.get(atom as usize).copied().unwrap_or(atom)
     }
 }
 
-/// The bits of the three coordinates in turn.
+/// Morton code: the bits of the three coordinates in turn.
 fn morton(place: [f64; 3]) -> u64 {
     let most = f64::from((1_u32 << BITS) - 1);
     let place = place.map(|x| x.clamp(0.0, most) as u64);

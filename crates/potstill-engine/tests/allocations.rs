@@ -3,11 +3,9 @@
 mod support;
 
 use allocation_counter::measure;
+use potstill_core::model::{Architecture, PaiNNConfig, SchNetConfig};
 use potstill_core::{Potential, Prediction, System};
 use potstill_engine::{Engine, FilterChoice};
-use potstill_nn::Architecture;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
 use potstill_testkit::systems::crystal;
 
 use self::support::save;

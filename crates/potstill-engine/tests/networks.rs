@@ -7,14 +7,10 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::graph::Neighbors;
+use potstill_core::model::{Architecture, EnvelopeKind, Forces, GemNetOCConfig, PaiNNConfig, RadialKind, SchNetConfig};
 use potstill_core::{Potential, Prediction, System};
 use potstill_engine::{Engine, FilterChoice, Number};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model};
+use potstill_nn::Model;
 use potstill_testkit::conformance::{Exception, Law, check};
 use potstill_testkit::systems::{crystal, molecule};
 
@@ -97,7 +93,7 @@ fn compare<T: Number>(path: &Path, filters: FilterChoice, wanted: &Prediction, l
     let first = engine.evaluate(&all).unwrap();
     assert_eq!(first, engine.evaluate(&all).unwrap(), "{name}: the same bits");
     assert_eq!(first, pool.install(|| engine.evaluate(&all).unwrap()), "{name}: the same bits with one thread");
-    let lean = Engine::<T>::load(path, filters).unwrap().keep_at_most(0).evaluate(&all).unwrap();
+    let lean = Engine::<T>::load(path, filters).unwrap().save_at_most(0).evaluate(&all).unwrap();
     assert_eq!(first, lean, "{name}: the same bits in less memory");
     let found = deviations(&systems, &first, wanted);
     println!("{name:28} {filters:?}: {:.1e} {:.1e} {:.1e}", found[0], found[1], found[2]);

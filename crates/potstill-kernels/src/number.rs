@@ -1,11 +1,13 @@
-//! f32 and f64 for loops that the compiler turns into vector instructions, and for kernels that name their registers.
+//! f32 and f64, with the functions of networks and with vector registers.
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 pub use pulp::{Simd, WithSimd};
 
-/// f32 or f64, with the functions that networks need.
+use crate::elementary::{exp, ln_1p};
+
+/// Floating-point number, f32 or f64, with the functions that networks need.
 pub trait Number:
     bytemuck::Pod
     + Debug
@@ -27,9 +29,9 @@ pub trait Number:
     /// One.
     const ONE: Self;
 
-    /// Nearest value.
+    /// Rounds to this type.
     fn of(value: f64) -> Self;
-    /// Exactly, or as f64 itself.
+    /// Widens to f64, exactly.
     fn to_f64(self) -> f64;
     /// `self · a + b`, rounded once.
     fn times_plus(self, a: Self, b: Self) -> Self;
@@ -40,14 +42,14 @@ pub trait Number:
     /// `ln(1 + eˣ)`.
     fn softplus(self) -> Self;
 
-    /// A vector register.
+    /// Vector register.
     type Register<S: Simd>: bytemuck::Pod + Debug + Send + Sync;
 
-    /// As many whole registers as the slice holds.
+    /// View of a slice as registers; a rest that fills none is left out.
     fn registers<S: Simd>(slice: &[Self]) -> &[Self::Register<S>];
-    /// The same, to be written.
+    /// Mutable view of a slice as registers; a rest that fills none is left out.
     fn registers_mut<S: Simd>(slice: &mut [Self]) -> &mut [Self::Register<S>];
-    /// The same number in each lane.
+    /// Register with one number in all lanes.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Register<S>;
     /// `a + b`
     fn plus<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
@@ -59,12 +61,12 @@ pub trait Number:
     fn sum<S: Simd>(simd: S, a: Self::Register<S>) -> Self;
 }
 
-/// Numbers in a register of `T`.
+/// Number of lanes of a register of `T`.
 pub const fn lanes<T: Number, S: Simd>() -> usize {
     size_of::<T::Register<S>>() / size_of::<T>()
 }
 
-/// The same for the registers that [`dispatch`] will choose.
+/// Number of lanes of the registers that [`dispatch`] chooses on this machine.
 pub fn lanes_here<T: Number>() -> usize {
     struct Ask<T>(std::marker::PhantomData<T>);
     impl<T: Number> WithSimd for Ask<T> {
@@ -83,7 +85,7 @@ pub fn dispatch<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
-/// What [`Number`] says of registers, by the names that `pulp` gives them.
+/// Methods of [`Number`] on registers, by the names that `pulp` gives them.
 macro_rules! registers {
     ($vector:ident, $view:ident, $view_mut:ident, $splat:ident, $add:ident, $mul:ident, $fused:ident, $sum:ident) => {
         type Register<S: Simd> = S::$vector;
@@ -199,41 +201,6 @@ impl Number for f32 {
     }
 }
 
-/// `eˣ` within two units in the last place, without branches and without a call, so that loops over it vectorise; arguments
-/// are kept within ±87.
-///
-/// `x = k ln 2 + r` with `|r| ≤ ½ ln 2`; a polynomial for `eʳ`, and `2ᵏ` by writing the exponent's bits.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding 1.5 · 2²³ leaves the nearest integer in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
-    // ln 2 in two parts: the first has few bits, so that `k` times it is exact.
-    const LN_2_HIGH: f32 = 0.693_359_4;
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.clamp(-87.0, 87.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let k = shifted - ROUND;
-    let r = x - k * LN_2_HIGH - k * LN_2_LOW;
-    // Taylor coefficients; the first term left out is below 6e-9.
-    let mut p = 1.0 / 5040.0;
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = p * r + c;
-    }
-    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()))
-}
-
-/// `ln(1 + u)` for `u` in [0, 1]: `2 artanh s` with `s = u / (2 + u) ≤ 1/3`, whose series is cut below 2e-9.
-#[inline(always)]
-fn ln_1p(u: f32) -> f32 {
-    let s = u / (2.0 + u);
-    let square = s * s;
-    let mut p = 1.0 / 15.0;
-    for c in [1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0] {
-        p = p * square + c;
-    }
-    2.0 * s * p
-}
-
 /// Runs a loop compiled for the widest vector instructions of this machine.
 #[inline(always)]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
@@ -243,16 +210,6 @@ pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponential_is_right_to_two_units_in_the_last_place() {
-        for i in -86_000..86_000 {
-            let x = i as f32 * 1e-3;
-            let wanted = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - wanted).abs() / wanted;
-            assert!(error < 2.4e-7, "exp({x}): relative error {error}");
-        }
-    }
 
     #[test]
     fn sigmoid_saturates_and_knows_no_infinities() {

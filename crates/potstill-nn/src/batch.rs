@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use potstill_core::graph::Graph;
+use potstill_core::graph::{Graph, NetworkGraph};
 
 use crate::gemnet_oc::GemNetTables;
-use crate::graph::NetworkGraph;
 
 /// A batch of systems on a device: what every network reads.
 ///

@@ -7,21 +7,22 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod features;
-pub mod fused;
 pub mod gemnet_oc;
-pub mod graph;
 pub mod import;
 pub mod init;
 pub mod layers;
 pub mod model;
 pub mod network;
+pub mod ops;
 pub mod painn;
 pub mod parameters;
+mod precision;
 pub mod reference;
 pub mod schnet;
 
 pub use batch::Batch;
-pub use features::{Features, Tap};
-pub use graph::{NetworkGraph, NetworkGraphRule};
+pub use features::Features;
 pub use model::Model;
-pub use network::{Architecture, Network, Output};
+pub use network::{Network, Output};
+pub use potstill_kernels::Number;
+pub use precision::dtype;

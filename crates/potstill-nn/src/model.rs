@@ -3,16 +3,15 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use potstill_core::elements::{atomic_number, symbol};
-use potstill_core::system::{Mat3, System};
-use potstill_core::{Error, Potential, Prediction, Result};
+use potstill_core::elements::symbol;
+use potstill_core::graph::NetworkGraph;
+use potstill_core::model::{Forces, Header, ModelFile, Tap};
+use potstill_core::{Error, Potential, Prediction, Result, System};
 use potstill_data::dataset::Visit;
 
 use crate::batch::{Batch, to_host};
-use crate::checkpoint::{self, Header};
-use crate::features::Tap;
-use crate::graph::NetworkGraph;
-use crate::network::{Forces, Network, Output};
+use crate::checkpoint;
+use crate::network::{Network, Output};
 
 /// A trained network, ready to evaluate.
 #[derive(Debug)]
@@ -26,29 +25,31 @@ pub struct Model {
 }
 
 impl Model {
-    /// Joins a network and its header.
+    /// Joins a network and its header; `hash` is that of the file, empty for a model that was never saved.
     ///
     /// # Errors
     /// A chemical symbol in the header that does not exist.
     pub fn new(header: Header, network: Network, device: &Device, dtype: DType, hash: String) -> Result<Self> {
-        let mut elements = Vec::new();
-        for name in &header.elements {
-            let z =
-                atomic_number(name).ok_or_else(|| Error::setting("elements", format!("`{name}` is not an element")))?;
-            elements.push(z);
-        }
-        elements.sort_unstable();
+        let elements = header.atomic_numbers()?;
         Ok(Self { header, network, elements, device: device.clone(), dtype, hash })
     }
 
     /// Reads a model file; computes in `dtype` on `device`.
     ///
     /// # Errors
-    /// See [`checkpoint::load`].
+    /// See [`ModelFile::read`] and [`Model::from_file`].
     pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Self> {
-        let loaded = checkpoint::load(path, device, dtype)?;
-        Self::new(loaded.header, loaded.network, device, dtype, loaded.hash)
-            .map_err(|e| Error::file(path, format!("header: {e}")))
+        Self::from_file(&ModelFile::read(path)?, device, dtype)
+    }
+
+    /// Makes the network of a model file; computes in `dtype` on `device`.
+    ///
+    /// # Errors
+    /// See [`checkpoint::network`]; a chemical symbol in the header that does not exist.
+    pub fn from_file(file: &ModelFile, device: &Device, dtype: DType) -> Result<Self> {
+        let network = checkpoint::network(file, device, dtype)?;
+        Self::new(file.header().clone(), network, device, dtype, file.hash())
+            .map_err(|e| Error::file(file.path(), format!("header: {e}")))
     }
 
     /// Everything that is not a weight.
@@ -124,34 +125,23 @@ impl Model {
     /// # Errors
     /// An element without a reference energy.
     pub fn to_prediction(&self, systems: &[&System], output: &Output) -> Result<Prediction> {
-        let normalizer = &self.header.normalizer;
-        let references = &self.header.reference_energies;
+        let scale = &self.header.scale;
         let raw_energy = to_host(&output.energy);
         let raw_atomic = to_host(&output.atomic_energies);
         let mut prediction = Prediction::default();
-        let mut first = 0;
+        let mut atoms = raw_atomic.into_iter();
         for (system, raw) in systems.iter().zip(raw_energy) {
-            let n = system.n_atoms();
-            prediction.energy.push(normalizer.denormalize_energy(raw) + references.total(&system.atomic_numbers)?);
-            let share = normalizer.energy_mean / n as f64;
-            for (z, raw) in system.atomic_numbers.iter().zip(&raw_atomic[first..first + n]) {
-                let reference = references.get(*z).unwrap_or(0.0);
-                prediction.atomic_energies.push(raw * normalizer.energy_std + share + reference);
-            }
-            first += n;
+            let numbers = &system.atomic_numbers;
+            prediction.energy.push(scale.energy(raw, numbers)?);
+            prediction.atomic_energies.extend(scale.atomic_energies(atoms.by_ref().take(numbers.len()), numbers));
         }
         if let Some(forces) = &output.forces {
-            let scaled = to_host(forces);
-            prediction.forces =
-                scaled.chunks_exact(3).map(|f| [f[0], f[1], f[2]].map(|c| normalizer.denormalize_force(c))).collect();
+            let raw = to_host(forces);
+            prediction.forces = raw.as_chunks::<3>().0.iter().map(|force| scale.force(*force)).collect();
         }
         prediction.virial = output.virial.as_ref().map(|virial| {
-            to_host(virial)
-                .chunks_exact(9)
-                .map(|v| -> Mat3 {
-                    std::array::from_fn(|i| std::array::from_fn(|j| v[3 * i + j] * normalizer.energy_std))
-                })
-                .collect()
+            let raw = to_host(virial);
+            raw.as_chunks::<3>().0.as_chunks::<3>().0.iter().map(|rows| scale.virial(*rows)).collect()
         });
         Ok(prediction)
     }

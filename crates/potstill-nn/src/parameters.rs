@@ -4,7 +4,8 @@
 //! are added in a fixed order. Order is that of the fields of the module.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Device, Element, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Element, Gradients, Tensor, TensorData};
+use potstill_kernels::Number;
 
 /// Name, shape and place of one parameter in the flat vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,20 +33,6 @@ impl ParameterInfo {
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len()
     }
-}
-
-/// A scalar type that parameters can have on the host.
-pub trait Scalar: Element + Copy + Default + Send + Sync + bytemuck::Pod {
-    /// The framework's name of the type.
-    const DTYPE: DType;
-}
-
-impl Scalar for f32 {
-    const DTYPE: DType = DType::F32;
-}
-
-impl Scalar for f64 {
-    const DTYPE: DType = DType::F64;
 }
 
 /// Names, shapes and offsets of all parameters.
@@ -87,7 +74,7 @@ impl ModuleVisitor for Describe {
 }
 
 /// Copies all parameters into one vector.
-pub fn to_vector<M: Module, T: Scalar>(module: &M) -> Vec<T> {
+pub fn to_vector<M: Module, T: Number + Element>(module: &M) -> Vec<T> {
     let mut visitor = Collect { values: Vec::new() };
     module.visit(&mut visitor);
     visitor.values
@@ -97,7 +84,7 @@ struct Collect<T> {
     values: Vec<T>,
 }
 
-impl<T: Scalar> ModuleVisitor for Collect<T> {
+impl<T: Number + Element> ModuleVisitor for Collect<T> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.values.extend(param.val().to_data_as::<T>().iter::<T>());
     }
@@ -106,7 +93,7 @@ impl<T: Scalar> ModuleVisitor for Collect<T> {
 /// The same module with the values of `vector`, on `device`; leaves that record gradients when it is an autodiff device.
 ///
 /// `vector` must hold exactly the module's parameters.
-pub fn with_vector<M: Module, T: Scalar>(module: M, vector: &[T], device: &Device) -> M {
+pub fn with_vector<M: Module, T: Number + Element>(module: M, vector: &[T], device: &Device) -> M {
     module.map(&mut Load { vector, offset: 0, device })
 }
 
@@ -116,20 +103,20 @@ struct Load<'a, T> {
     device: &'a Device,
 }
 
-impl<T: Scalar> ModuleMapper for Load<'_, T> {
+impl<T: Number + Element> ModuleMapper for Load<'_, T> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.val().dims();
         let n: usize = shape.iter().product();
         let values = self.vector[self.offset..self.offset + n].to_vec();
         self.offset += n;
-        let tensor = Tensor::from_data(TensorData::new(values, shape), (self.device, T::DTYPE));
+        let tensor = Tensor::from_data(TensorData::new(values, shape), (self.device, T::dtype()));
         let tensor = if self.device.is_autodiff() { tensor.require_grad() } else { tensor };
         Param::initialized(param.id, tensor)
     }
 }
 
 /// Gradients of all parameters in the order of [`to_vector`]; zero where the loss does not depend on one.
-pub fn gradients_to_vector<M: Module, T: Scalar>(module: &M, gradients: &mut Gradients, out: &mut Vec<T>) {
+pub fn gradients_to_vector<M: Module, T: Number + Element>(module: &M, gradients: &mut Gradients, out: &mut Vec<T>) {
     module.visit(&mut CollectGradients { gradients, out });
 }
 
@@ -138,7 +125,7 @@ struct CollectGradients<'a, T> {
     out: &'a mut Vec<T>,
 }
 
-impl<T: Scalar> ModuleVisitor for CollectGradients<'_, T> {
+impl<T: Number + Element> ModuleVisitor for CollectGradients<'_, T> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
         match value.grad_remove(self.gradients) {

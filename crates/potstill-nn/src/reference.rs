@@ -1,6 +1,6 @@
 //! Names of parameters in the checkpoints of the reference implementation (Open Catalyst Project).
 
-use crate::network::Architecture;
+use potstill_core::model::Architecture;
 
 /// The reference's name of one of our parameters, for example
 /// `messages.0.scalar_in.weight` → `message_layers.0.x_proj.0.weight`.
@@ -56,8 +56,7 @@ const PAINN: [(&str, &str); 17] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::painn::PaiNNConfig;
-    use crate::schnet::SchNetConfig;
+    use potstill_core::model::{PaiNNConfig, SchNetConfig};
 
     #[test]
     fn names_of_published_checkpoints() {

@@ -1,29 +1,27 @@
 //! Model files: round trips, and everything that is refused, by name and without panics.
 
+use potstill_core::model::{
+    Architecture, ElementEnergies, EnergyScale, FORMAT_VERSION, Forces, Header, Normalizer, PaiNNConfig, SchNetConfig,
+    Tensors, write_tensors,
+};
+use potstill_nn::Network;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use potstill_core::files::checksum;
-use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::{Potential, System};
-use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Tensors, Units};
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model, parameters};
+use potstill_nn::checkpoint;
+use potstill_nn::{Model, parameters};
 use potstill_testkit::systems;
 use safetensors::Dtype;
 
 fn header(model: Architecture) -> Header {
-    Header {
-        format_version: FORMAT_VERSION,
-        model,
-        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
+    let elements = ["H", "C", "N", "O"].map(str::to_owned).to_vec();
+    let scale = EnergyScale {
         reference_energies: ElementEnergies::new([(1, -13.6), (6, -1029.0), (7, -1485.0), (8, -2042.0)]),
         normalizer: Normalizer { energy_mean: 0.5, energy_std: 1.25, force_std: 1.25 },
-        units: Units::default(),
-        training: serde_json::json!({ "seed": 3, "note": "Å" }),
-    }
+    };
+    Header { training: serde_json::json!({ "seed": 3, "note": "Å" }), ..Header::new(model, elements, scale) }
 }
 
 fn architectures() -> [Architecture; 2] {
@@ -50,7 +48,7 @@ fn architectures() -> [Architecture; 2] {
 /// Saves a fresh network of that kind.
 fn saved(folder: &Path, architecture: &Architecture, dtype: DType) -> PathBuf {
     let path = folder.join("model.safetensors");
-    let network = architecture.init(5, &Device::flex(), dtype);
+    let network = Network::init(architecture, 5, &Device::flex(), dtype);
     checkpoint::save(&path, &header(architecture.clone()), &network, dtype).unwrap();
     path
 }
@@ -58,14 +56,14 @@ fn saved(folder: &Path, architecture: &Architecture, dtype: DType) -> PathBuf {
 /// Writes a file with that header and those tensors, whatever they are.
 fn written(folder: &Path, header: &serde_json::Value, tensors: &Tensors) -> PathBuf {
     let path = folder.join("odd.safetensors");
-    checkpoint::write_tensors(&path, "potstill", &header.to_string(), tensors).unwrap();
+    write_tensors(&path, "potstill", &header.to_string(), tensors).unwrap();
     path
 }
 
 /// Header and tensors of a good model, to be spoilt.
 fn good() -> (serde_json::Value, Tensors) {
     let [schnet, _] = architectures();
-    let network = schnet.init(5, &Device::flex(), DType::F32);
+    let network = Network::init(&schnet, 5, &Device::flex(), DType::F32);
     let values: Vec<f32> = parameters::to_vector(&network);
     let tensors = checkpoint::named_tensors(&parameters::describe(&network), &values, Dtype::F32);
     (serde_json::to_value(header(schnet)).unwrap(), tensors)
@@ -85,12 +83,12 @@ fn round_trips_keep_every_bit() {
     for architecture in architectures() {
         for dtype in [DType::F32, DType::F64] {
             let path = saved(folder.path(), &architecture, dtype);
-            let loaded = checkpoint::load(&path, &Device::flex(), dtype).unwrap();
-            assert_eq!(loaded.header, header(architecture.clone()));
-            assert_eq!(checkpoint::load_header(&path).unwrap(), loaded.header);
-            let network = architecture.init(5, &Device::flex(), dtype);
+            let loaded = Model::load(&path, &Device::flex(), dtype).unwrap();
+            assert_eq!(loaded.header(), &header(architecture.clone()));
+            assert_eq!(&Header::read(&path).unwrap(), loaded.header());
+            let network = Network::init(&architecture, 5, &Device::flex(), dtype);
             let values = |network| -> Vec<f64> { parameters::to_vector(network) };
-            assert_eq!(values(&loaded.network), values(&network));
+            assert_eq!(values(loaded.network()), values(&network));
 
             let system = systems::molecule(6, 3);
             let fresh =
@@ -110,8 +108,8 @@ fn no_flip_changes_a_model_in_silence() {
     let path = saved(folder.path(), &schnet, DType::F32);
     let bytes = std::fs::read(&path).unwrap();
     let read = |path: &Path| {
-        let loaded = checkpoint::load(path, &Device::flex(), DType::F32).ok()?;
-        Some((loaded.header, parameters::to_vector::<_, f32>(&loaded.network)))
+        let loaded = Model::load(path, &Device::flex(), DType::F32).ok()?;
+        Some((loaded.header().clone(), parameters::to_vector::<_, f32>(loaded.network())))
     };
     let whole = read(&path).unwrap();
     let (mut errors, mut harmless) = (0, 0);
@@ -154,9 +152,8 @@ fn f32_weights_widen_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let [_, painn] = architectures();
     let path = saved(folder.path(), &painn, DType::F32);
-    let narrow: Vec<f64> =
-        parameters::to_vector(&checkpoint::load(&path, &Device::flex(), DType::F32).unwrap().network);
-    let wide: Vec<f64> = parameters::to_vector(&checkpoint::load(&path, &Device::flex(), DType::F64).unwrap().network);
+    let narrow: Vec<f64> = parameters::to_vector(Model::load(&path, &Device::flex(), DType::F32).unwrap().network());
+    let wide: Vec<f64> = parameters::to_vector(Model::load(&path, &Device::flex(), DType::F64).unwrap().network());
     assert_eq!(narrow, wide);
 }
 
@@ -205,7 +202,7 @@ fn foreign_files_are_errors() {
     let missing = folder.path().join("nowhere.safetensors");
     assert!(refused(&missing).contains("cannot open"));
     let foreign = folder.path().join("foreign.safetensors");
-    checkpoint::write_tensors(&foreign, "format", "pt", &Vec::new()).unwrap();
+    write_tensors(&foreign, "format", "pt", &Vec::new()).unwrap();
     assert!(refused(&foreign).contains("no potstill header"));
     std::fs::write(&foreign, b"PK\x03\x04 a pickle, not a model file").unwrap();
     refused(&foreign);
@@ -226,14 +223,14 @@ fn newer_versions_are_errors() {
 fn models_of_version_1_have_the_cutoff_of_their_time() {
     let folder = tempfile::tempdir().unwrap();
     let [_, painn] = architectures();
-    let network = painn.init(5, &Device::flex(), DType::F32);
+    let network = Network::init(&painn, 5, &Device::flex(), DType::F32);
     let values: Vec<f32> = parameters::to_vector(&network);
     let tensors = checkpoint::named_tensors(&parameters::describe(&network), &values, Dtype::F32);
     let mut header = serde_json::to_value(header(painn)).unwrap();
     header["format_version"] = 1.into();
     header["model"].as_object_mut().unwrap().remove("smooth_cutoff");
-    let loaded = checkpoint::load(&written(folder.path(), &header, &tensors), &Device::flex(), DType::F32).unwrap();
-    let Architecture::PaiNN(config) = loaded.header.model else { panic!("a PaiNN was written") };
+    let loaded = Model::load(&written(folder.path(), &header, &tensors), &Device::flex(), DType::F32).unwrap();
+    let Architecture::PaiNN(config) = &loaded.header().model else { panic!("a PaiNN was written") };
     assert!(!config.smooth_cutoff);
 }
 
@@ -281,7 +278,7 @@ fn weights_are_counted_without_building_the_network() {
     let Architecture::PaiNN(config) = &painn else { unreachable!("the second one is PaiNN") };
     let gradient = Architecture::PaiNN(PaiNNConfig { forces: Forces::Gradient, ..config.clone() });
     for architecture in [schnet, painn, gradient] {
-        let infos = parameters::describe(&architecture.init(0, &Device::flex(), DType::F32));
+        let infos = parameters::describe(&Network::init(&architecture, 0, &Device::flex(), DType::F32));
         let count: usize = infos.iter().map(|i| i.len()).sum();
         assert_eq!(architecture.n_parameters(), count as f64, "{}", architecture.name());
     }
@@ -318,7 +315,7 @@ fn weights_that_do_not_fit_are_named() {
 #[test]
 fn unknown_elements_are_named() {
     let [schnet, _] = architectures();
-    let network = schnet.init(5, &Device::flex(), DType::F32);
+    let network = Network::init(&schnet, 5, &Device::flex(), DType::F32);
     let model = Model::new(header(schnet), network, &Device::flex(), DType::F32, String::new()).unwrap();
     let known = systems::molecule(3, 1);
     let mut unknown = systems::molecule(3, 2);

@@ -2,16 +2,14 @@
 
 use burn::tensor::{DType, Device};
 use potstill_core::graph::Neighbors;
-use potstill_core::model::{ElementEnergies, Normalizer};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::gemnet_oc::config::SphericalKind;
+use potstill_core::model::{
+    Architecture, ElementEnergies, EnergyScale, EnvelopeKind, Forces, GemNetOCConfig, Header, Normalizer, PaiNNConfig,
+    RadialKind, SchNetConfig, SphericalKind,
+};
+use potstill_nn::Network;
+use potstill_nn::gemnet_oc::GemNetOC;
 use potstill_nn::init::Initializer;
-use potstill_nn::layers::radial_basis::{EnvelopeKind, RadialKind};
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Batch, Model, parameters};
+use potstill_nn::{Batch, Model, parameters};
 use potstill_testkit::conformance::{Exception, Law, check};
 
 const CUTOFF: f64 = 4.0;
@@ -30,21 +28,20 @@ const BY_INDEX: [Exception; 2] = [
 /// A small model whose weights are all random, biases too: fresh ones are zero and would hide what they do.
 fn model(architecture: Architecture) -> Model {
     let device = Device::flex();
-    let network = architecture.init(7, &device, DType::F64);
+    let network = Network::init(&architecture, 7, &device, DType::F64);
     let mut values: Vec<f64> = parameters::to_vector(&network);
     for (i, value) in values.iter_mut().enumerate() {
         *value += 0.1 * (1.7 * i as f64).sin();
     }
     let network = parameters::with_vector(network, &values, &device);
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        model: architecture,
-        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
-        reference_energies: ElementEnergies::new([(1, -0.3), (6, 1.1), (7, 0.2), (8, -2.0)]),
-        normalizer: Normalizer { energy_mean: 0.0, energy_std: 1.7, force_std: 1.7 },
-        units: Units::default(),
-        training: serde_json::Value::Null,
-    };
+    let header = Header::new(
+        architecture,
+        ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
+        EnergyScale {
+            reference_energies: ElementEnergies::new([(1, -0.3), (6, 1.1), (7, 0.2), (8, -2.0)]),
+            normalizer: Normalizer { energy_mean: 0.0, energy_std: 1.7, force_std: 1.7 },
+        },
+    );
     Model::new(header, network, &device, DType::F64, String::new()).unwrap()
 }
 
@@ -167,7 +164,7 @@ fn gemnet_oc_with_nearest_neighbours_conforms() {
 fn gemnet_oc_without_a_single_quadruplet() {
     let config = GemNetOCConfig { atom_channels: 8, edge_channels: 8, n_blocks: 2, cutoff: 5.0, ..Default::default() };
     let device = Device::flex();
-    let network = config.init(&mut Initializer::new(1, &device, DType::F64));
+    let network = GemNetOC::new(&config, &mut Initializer::new(1, &device, DType::F64));
     let rule = Architecture::GemNetOC(config).graph_rule();
     let mut system = potstill_testkit::systems::molecule(6, 3);
     let evaluate = |system: &potstill_core::System| {

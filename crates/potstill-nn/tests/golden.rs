@@ -3,10 +3,9 @@
 mod support;
 
 use burn::tensor::{DType, Device};
+use potstill_core::model::Forces;
 use potstill_fixtures::{self as fixtures, Golden};
 use potstill_nn::batch::to_host;
-use potstill_nn::network::Forces;
-
 use support::{Case, build_batch, check, model_cases};
 
 #[test]

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use potstill_core::Potential;
 use potstill_core::files::checksum;
+use potstill_core::model::Architecture;
 use potstill_data::io::torch::TorchFile;
 use potstill_fixtures::{self as fixtures, Golden, needs_full_set};
+use potstill_nn::Model;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
-use potstill_nn::{Architecture, Model};
 use potstill_testkit::golden;
 use serde_json::Value;
 
@@ -67,7 +68,7 @@ fn imported_models_predict_what_the_reference_does() {
     for (checkpoint, case) in best_checkpoints() {
         let folder = tempfile::tempdir().unwrap();
         let model = imported(&checkpoint, &case, folder.path());
-        let normalizer = model.header().normalizer;
+        let normalizer = model.header().scale.normalizer;
         let structures = config(&case)["grads_structures"].clone();
         for structure in structures.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
             let expected = fixtures::file(&format!("models/{case}/out_{structure}.safetensors"));

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use potstill_core::{Error, Result, limits};
+use potstill_core::model::Architecture;
+use potstill_core::{Error, Precision, Result, limits};
 use potstill_data::dataset::audit::Leaks;
 use potstill_data::dataset::{Normalization, ReferenceEnergies};
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::distill::DistillConfig;
@@ -96,26 +96,6 @@ fn by_forces() -> Normalization {
     Normalization::Forces
 }
 
-/// Floating-point type of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// Single precision, the default.
-    #[default]
-    F32,
-    /// Double precision, about twice as slow; for tests.
-    F64,
-}
-
-impl From<Dtype> for burn::tensor::DType {
-    fn from(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::F32 => Self::F32,
-            Dtype::F64 => Self::F64,
-        }
-    }
-}
-
 /// Largest learning rate, far above what any network survives, and a number in f32.
 const LARGEST_RATE: f64 = 1e30;
 /// Longest run in minutes: a century.
@@ -202,7 +182,8 @@ pub struct TrainingConfig {
     /// What decides which checkpoint is the best: `"loss"` (default), `"energy_mae"` or `"forces_mae"`.
     pub best_by: BestBy,
     /// `"f32"` (default) or `"f64"`.
-    pub dtype: Dtype,
+    #[serde(deserialize_with = "Precision::of_computation")]
+    pub dtype: Precision,
     /// About how many GiB the intermediate results of a step may take. A batch that needs more passes through the network in
     /// parts whose gradients are added: the same step up to rounding, at the same speed. Default 4.
     pub activation_gib: f64,
@@ -232,7 +213,7 @@ impl Default for TrainingConfig {
             checkpoint_steps: None,
             patience: None,
             best_by: BestBy::default(),
-            dtype: Dtype::default(),
+            dtype: Precision::F32,
             activation_gib: 4.0,
         }
     }

@@ -15,7 +15,6 @@ mod moves;
 pub mod observer;
 pub mod optimizer;
 pub mod prepared;
-pub mod real;
 pub mod run;
 pub mod scales;
 pub mod schedule;

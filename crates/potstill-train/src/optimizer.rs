@@ -9,7 +9,7 @@ use std::ops::Range;
 use potstill_core::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::real::Real;
+use potstill_nn::Number;
 
 /// Settings of [`AdamW`]; defaults are PyTorch's, with amsgrad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ pub struct AdamW<T> {
     pub largest: Vec<T>,
 }
 
-impl<T: Real> AdamW<T> {
+impl<T: Number> AdamW<T> {
     /// An optimiser at step 0 for the parameters that `segments` cover.
     pub fn new(config: AdamWConfig, segments: Vec<(Range<usize>, bool)>) -> Self {
         let n = segments.last().map_or(0, |(range, _)| range.end);
@@ -129,25 +129,25 @@ struct Factors<T> {
     step_size: T,
 }
 
-impl<T: Real> Factors<T> {
+impl<T: Number> Factors<T> {
     fn new(config: &AdamWConfig, decays: bool, learning_rate: f64, step: u64) -> Self {
         let [beta1, beta2] = config.betas;
         let weight_decay = if decays { config.weight_decay } else { 0.0 };
         let left = |beta: f64| 1.0 - beta.powf(step as f64);
         Self {
-            keep: T::from_f64(1.0 - learning_rate * weight_decay),
-            first_rate: T::from_f64(1.0 - beta1),
-            second_keep: T::from_f64(beta2),
-            second_rate: T::from_f64(1.0 - beta2),
-            correction: T::from_f64(left(beta2).sqrt()),
-            epsilon: T::from_f64(config.epsilon),
-            step_size: T::from_f64(learning_rate / left(beta1)),
+            keep: T::of(1.0 - learning_rate * weight_decay),
+            first_rate: T::of(1.0 - beta1),
+            second_keep: T::of(beta2),
+            second_rate: T::of(1.0 - beta2),
+            correction: T::of(left(beta2).sqrt()),
+            epsilon: T::of(config.epsilon),
+            step_size: T::of(learning_rate / left(beta1)),
         }
     }
 }
 
 /// The fused loop over one segment. The slices are cut to one length first, so that it vectorises.
-fn update<T: Real, const AMSGRAD: bool>(
+fn update<T: Number, const AMSGRAD: bool>(
     factors: &Factors<T>,
     p: &mut [T],
     g: &[T],
@@ -178,7 +178,7 @@ fn update<T: Real, const AMSGRAD: bool>(
 const LANES: usize = 8;
 
 /// Euclidean norm over all elements, added up in f64 and always in the same order.
-pub fn global_norm<T: Real>(gradients: &[T]) -> f64 {
+pub fn global_norm<T: Number>(gradients: &[T]) -> f64 {
     let chunks = gradients.chunks_exact(LANES);
     let rest: f64 = chunks.remainder().iter().map(|g| g.to_f64().powi(2)).sum();
     let mut sums = [0.0; LANES];
@@ -192,11 +192,11 @@ pub fn global_norm<T: Real>(gradients: &[T]) -> f64 {
 
 /// Scales `gradients` so that their global norm is at most `max_norm` (0: never), and returns the norm before;
 /// a norm that is not finite is returned as it is, and nothing scaled.
-pub fn clip_global_norm<T: Real>(gradients: &mut [T], max_norm: f64) -> f64 {
+pub fn clip_global_norm<T: Number>(gradients: &mut [T], max_norm: f64) -> f64 {
     let norm = global_norm(gradients);
     let factor = max_norm / (norm + 1e-6);
     if max_norm > 0.0 && norm.is_finite() && factor < 1.0 {
-        let factor = T::from_f64(factor);
+        let factor = T::of(factor);
         gradients.iter_mut().for_each(|g| *g = *g * factor);
     }
     norm
@@ -216,13 +216,13 @@ pub fn averaging_decay(decay: f64, warmup: bool, step: u64) -> f64 {
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn update_average<T: Real>(average: &mut [T], parameters: &[T], decay: f64) {
+pub fn update_average<T: Number>(average: &mut [T], parameters: &[T], decay: f64) {
     assert_eq!(average.len(), parameters.len(), "number of averaged parameters");
     if decay == 0.0 {
         // s + (p − s) would round.
         return average.copy_from_slice(parameters);
     }
-    let rate = T::from_f64(1.0 - decay);
+    let rate = T::of(1.0 - decay);
     for (s, p) in average.iter_mut().zip(parameters) {
         *s += rate * (*p - *s);
     }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::Tensor;
-use potstill_core::graph::Graph;
-use potstill_core::model::{ElementEnergies, Normalizer};
+use potstill_core::graph::{Graph, NetworkGraphRule};
+use potstill_core::model::EnergyScale;
 use potstill_core::{Result, System};
 use potstill_data::dataset::{Systems, Visit};
+use potstill_nn::Batch;
 use potstill_nn::batch::float_tensor;
-use potstill_nn::{Batch, NetworkGraphRule};
 use rayon::prelude::*;
 
 use crate::loss::Scale;
@@ -74,8 +74,7 @@ pub struct Split {
     /// The first synthetic system, which are the last ones, and how much those count.
     synthetic: Option<(usize, Mix)>,
     rule: NetworkGraphRule,
-    references: ElementEnergies,
-    normalizer: Normalizer,
+    scale: EnergyScale,
 }
 
 impl Split {
@@ -84,19 +83,13 @@ impl Split {
     ///
     /// # Errors
     /// See [`NetworkGraphRule::build`]; names the system by its index in `systems`. A file that cannot be read.
-    pub fn new(
-        systems: Systems,
-        rule: &NetworkGraphRule,
-        references: &ElementEnergies,
-        normalizer: &Normalizer,
-    ) -> Result<Self> {
+    pub fn new(systems: Systems, rule: &NetworkGraphRule, scale: &EnergyScale) -> Result<Self> {
         let mut split = Self {
             prepared: Vec::new(),
             n_free: 0,
             synthetic: None,
             rule: rule.clone(),
-            references: references.clone(),
-            normalizer: *normalizer,
+            scale: scale.clone(),
             systems,
         };
         if split.systems.is_in_memory() {
@@ -196,12 +189,11 @@ impl Split {
         let n_edges = graph.n_edges();
         let pairs = !matches!(self.rule, NetworkGraphRule::GemNet(_));
         let graph = (pairs && keep(n_edges * EDGE_BYTES)).then_some(graph);
-        let normalizer = &self.normalizer;
         let energy = match system.energy {
-            Some(energy) => Some(normalizer.normalize_energy(energy - self.references.total(&system.atomic_numbers)?)),
+            Some(energy) => Some(self.scale.raw_energy(energy, &system.atomic_numbers)?),
             None => None,
         };
-        let normalize = |f: &[f64; 3]| f.map(|c| normalizer.normalize_force(c));
+        let normalize = |force: &[f64; 3]| self.scale.raw_force(*force);
         let label = system.name().map_or_else(|| index.to_string(), |name| format!("{index} ({name})"));
         Ok(PreparedSystem {
             graph,

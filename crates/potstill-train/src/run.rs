@@ -5,24 +5,24 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
 use potstill_core::elements::symbol;
-use potstill_core::{Error, Result};
+use potstill_core::model::{EnergyScale, Forces, Header};
+use potstill_core::{Error, Precision, Result};
 use potstill_data::dataset::{Baseline, LabelNeeds, Need, ReferenceFit, Survey, Systems, validate};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
-use potstill_nn::network::Forces;
 
-use crate::config::{Config, Dtype};
+use crate::config::Config;
 use crate::distill::cache::{self, Event};
-use crate::distill::targets::{LiveTeacher, StudentUnits};
+use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Source, Terms};
 use crate::distill::{DistillConfig, Origin, Teacher, TeacherCache, TeacherFiles, Term, training_rule};
 use crate::folder::{self, RunFolder};
 use crate::mix::Mix;
 use crate::observer::Observer;
 use crate::prepared::Split;
-use crate::real::Real;
 use crate::scales;
 use crate::state::Identity;
 use crate::trainer::{Job, Summary, Trainer};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// Bytes of a cache whose verification is worth a word.
 const LARGE_CACHE: usize = 1 << 30;
@@ -76,15 +76,16 @@ pub fn train(
     tell: &(dyn Fn(Prelude) + Sync),
 ) -> Result<Summary> {
     config.validate()?;
-    let bytes = if config.training.dtype == Dtype::F64 { 8 } else { 4 };
+    let bytes = if config.training.dtype == Precision::F64 { 8 } else { 4 };
     config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
-        Dtype::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
-        Dtype::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
+        Precision::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F16 => Err(Error::setting("training.dtype", "f16 is for cached features; use f32 or f64")),
     }
 }
 
-fn train_in<T: Real>(
+fn train_in<T: Number + Element>(
     config: &Config,
     data: Data,
     folder: &RunFolder,
@@ -117,7 +118,7 @@ fn train_in<T: Real>(
         (Some(distill), Some(teacher)) => training_rule(&distill.terms, teacher, &config.model)?,
         _ => own_rule.clone(),
     };
-    let split = |systems, rule| Split::new(systems, rule, &header.reference_energies, &header.normalizer);
+    let split = |systems, rule| Split::new(systems, rule, &header.scale);
     let (mut train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
     if let Some(mix) = mix {
         train = train.with_synthetic(n_other, mix);
@@ -148,7 +149,7 @@ fn train_in<T: Real>(
     let summary = trainer.run(observer)?;
     let baseline = match validation.systems().is_empty() {
         true => None,
-        false => Some(Baseline::new(header.reference_energies.clone()).metrics(validation.systems())?),
+        false => Some(Baseline::new(header.scale.reference_energies.clone()).metrics(validation.systems())?),
     };
     Ok(Summary { baseline, ..summary })
 }
@@ -219,15 +220,10 @@ fn header(
         "training": config.training,
         "distill": config.distill.as_ref().map(|d| &d.terms),
     });
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        model: scales::settle(&config.model, config.seed, &systems)?,
-        elements: known.iter().map(|&z| named(z)).collect(),
-        reference_energies: fit.energies,
-        normalizer,
-        units: Units::default(),
-        training,
-    };
+    let model = scales::settle(&config.model, config.seed, &systems)?;
+    let elements = known.iter().map(|&z| named(z)).collect();
+    let scale = EnergyScale { reference_energies: fit.energies, normalizer };
+    let header = Header { training, ..Header::new(model, elements, scale) };
     Ok((systems, survey, header))
 }
 
@@ -294,7 +290,7 @@ fn make_terms(
         true => Some(live_teacher(distill, config)?),
         false => None,
     };
-    let units = StudentUnits { references: header.reference_energies.clone(), normalizer: header.normalizer };
+    let units = header.scale.clone();
     let terms = Terms::new(distill, teacher.architecture(), &config.model, source, live, units)?;
     // Graphs of systems on disk are drawn, and checked, at each step.
     terms.check_edges(train.prepared().iter().enumerate())?;
@@ -303,7 +299,7 @@ fn make_terms(
 
 /// The teacher's networks in the precision of the training.
 fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
-    match Teacher::open(&distill.teacher, &distill.labels, config.training.dtype.into())? {
+    match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
         _ => {
             let key = if distill.online { "distill.online" } else { "distill.augmentation" };

@@ -1,16 +1,16 @@
 //! Scale factors of GemNet-OC, fitted before training.
 
+use potstill_nn::gemnet_oc::GemNetOC;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device};
+use potstill_core::model::{Architecture, GemNetOCConfig, ScaleFactors};
 use potstill_core::{Result, System};
 use potstill_data::dataset::Systems;
-use potstill_nn::gemnet_oc::GemNetOCConfig;
+use potstill_nn::Batch;
 use potstill_nn::gemnet_oc::ScaleFit;
-use potstill_nn::gemnet_oc::config::ScaleFactors;
 use potstill_nn::init::Initializer;
-use potstill_nn::{Architecture, Batch};
 
 /// Atoms of the one batch that factors are fitted to, about: more do not change a variance much.
 const ATOMS: usize = 800;
@@ -29,7 +29,7 @@ pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &Systems) -> Result<BTre
     let members: Vec<&System> = spread.iter().map(AsRef::as_ref).collect();
     let graph = Architecture::GemNetOC(config.clone()).graph_rule().build(&members)?;
     let batch = Batch::of(&graph, &device, DType::F32);
-    let network = config.init(&mut Initializer::new(seed, &device, DType::F32));
+    let network = GemNetOC::new(config, &mut Initializer::new(seed, &device, DType::F32));
     let fit = ScaleFit::new(BTreeMap::new());
     network.fit_scales(&batch, &fit);
     let mut factors = fit.into_factors();

@@ -6,10 +6,11 @@
 //! Everything is a sum over atoms, so that one pass over the data gives both estimates exactly, in f64 and in memory that
 //! does not grow with the data.
 
+use potstill_core::model::Tap;
 use potstill_core::{Error, Result, System};
+use potstill_nn::Model;
 use potstill_nn::batch::to_host;
-use potstill_nn::fused::{Factor, product_into};
-use potstill_nn::{Model, Tap};
+use potstill_nn::ops::{Factor, product_into};
 use serde::{Deserialize, Serialize};
 
 /// Atoms of one forward pass.

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use potstill_core::files::checksum;
+use potstill_core::model::write_tensors;
 use potstill_core::{Error, Result, limits};
-use potstill_nn::checkpoint::write_tensors;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::observer::StepReport;
-use crate::real::Real;
 use crate::schedule::PlateauState;
+use potstill_nn::Number;
 
 /// Version of the layout.
 const FORMAT_VERSION: u64 = 1;
@@ -121,7 +121,7 @@ pub struct Vectors<T> {
 ///
 /// # Errors
 /// What the file system says; the old state is then still there.
-pub fn save<T: Real>(path: &Path, progress: &Progress, vectors: &Vectors<T>) -> Result<()> {
+pub fn save<T: Number>(path: &Path, progress: &Progress, vectors: &Vectors<T>) -> Result<()> {
     let dtype = if size_of::<T>() == 8 { Dtype::F64 } else { Dtype::F32 };
     let tensors = named(vectors)
         .into_iter()
@@ -145,7 +145,7 @@ fn named<T>(vectors: &Vectors<T>) -> [(&'static str, &Vec<T>); 5] {
 ///
 /// # Errors
 /// A missing, truncated, damaged or foreign file, a newer format, another precision or number of parameters.
-pub fn load<T: Real>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
+pub fn load<T: Number>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, "cannot open", e))?;
     let broken = |e: &dyn std::fmt::Display| {
         Error::file(path, format!("not a complete training state ({e}); start again with --overwrite"))

@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 use potstill_core::graph::Graph;
+use potstill_core::model::{Forces, Tap};
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
 use potstill_nn::batch::{float_tensor, to_host};
-use potstill_nn::network::Forces;
-use potstill_nn::{Batch, Output, Tap, parameters};
+use potstill_nn::{Batch, Output, parameters};
 use rayon::prelude::*;
 
 use crate::augment::Augmentation;
@@ -22,7 +22,8 @@ use crate::distill::Probes;
 use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Counts, Set, Student, Terms, central_difference};
 use crate::prepared::{Member, PreparedSystem, Rows, Shard, Split, SystemWeights};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// What every step needs and none changes.
 pub struct StepContext<'a> {
@@ -113,7 +114,7 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// A teacher cache that lacks a tensor.
-    pub fn gradient<T: Real>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+    pub fn gradient<T: Number + Element>(&self, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
         self.gradient_of(Part::All, values, batch)
     }
 
@@ -121,7 +122,12 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// A teacher cache that lacks a tensor.
-    pub fn gradient_of<T: Real>(&self, part: Part, values: &[T], batch: &[usize]) -> Result<(Losses, Vec<T>)> {
+    pub fn gradient_of<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        batch: &[usize],
+    ) -> Result<(Losses, Vec<T>)> {
         let members = self.split.members(batch)?;
         let mut batch_counts = BatchCounts { systems: counts(members.iter()), copies: Counts::default() };
         let copies = self.copies(values, batch, &members, &batch_counts.systems)?;
@@ -159,7 +165,7 @@ impl StepContext<'_> {
         let (mut losses, mut gradient) = sum.ok_or_else(|| Error::Other("an empty batch".to_owned()))?;
         losses.n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
         for (range, divisor) in self.divisors {
-            gradient[range.clone()].iter_mut().for_each(|g| *g = T::from_f64(g.to_f64() / divisor));
+            gradient[range.clone()].iter_mut().for_each(|g| *g = T::of(g.to_f64() / divisor));
         }
         Ok((losses, gradient))
     }
@@ -182,7 +188,7 @@ impl StepContext<'_> {
         Some((augmentation, terms, teacher))
     }
 
-    fn shard<T: Real>(
+    fn shard<T: Number + Element>(
         &self,
         part: Part,
         values: &[T],
@@ -200,7 +206,7 @@ impl StepContext<'_> {
             let losses = (self.training.energy_loss, self.training.force_loss);
             let weights = &self.term_weights;
             let compare = |set, batch: &Batch, output: &Output, shard: &Shard, counts: &Counts| {
-                let targets = terms.targets(set, shard, &device, T::DTYPE)?;
+                let targets = terms.targets(set, shard, &device, T::dtype())?;
                 terms.evaluate(set, &student, batch, output, shard, targets.as_ref(), counts, losses, weights)
             };
             if terms.n_terms(Set::Systems) > 0 {
@@ -219,7 +225,7 @@ impl StepContext<'_> {
                 let output = student.network.forward(&self.batch::<T>(&pairs, &device)?, self.forces, &[]);
                 let no_forces = || Error::setting("distill.terms (hessian)", "needs a student with forces");
                 let ours = central_difference(output.forces.ok_or_else(no_forces)?, probes.step);
-                let theirs = terms.force_derivatives(&probes, self.step, shard, &pairs, &device, T::DTYPE)?;
+                let theirs = terms.force_derivatives(&probes, self.step, shard, &pairs, &device, T::dtype())?;
                 parts.extend(terms.evaluate_probes(ours, theirs, &batch, shard, &counts.systems, weights));
             }
         }
@@ -286,12 +292,12 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// A graph that cannot be drawn; systems that were prepared give none.
-    pub fn batch<T: Real>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
+    pub fn batch<T: Number + Element>(&self, shard: &Shard, device: &Device) -> Result<Batch> {
         let kept: Option<Vec<&Graph>> = shard.prepared().map(|s| s.graph.as_ref()).collect();
         if let Some(graphs) = kept {
-            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::DTYPE));
+            return Ok(Batch::new(&Graph::concatenate(&graphs), device, T::dtype()));
         }
-        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::DTYPE))
+        Ok(Batch::of(&self.split.rule().build(&shard.systems())?, device, T::dtype()))
     }
 }
 

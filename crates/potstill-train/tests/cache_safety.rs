@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Barrier, Mutex};
 
 use burn::tensor::DType;
+use potstill_core::Precision;
 use potstill_core::files::lock::{FolderLock, LOCK_FILE};
+use potstill_core::model::Tap;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
-use potstill_nn::Tap;
 use potstill_train::distill::cache::{Event, ShardIdentity, open_or_make};
 use potstill_train::distill::{
-    Kind, LabelOptions, Origin, Precision, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
+    Kind, LabelOptions, Origin, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted,
 };
 use safetensors::SafeTensors;
 

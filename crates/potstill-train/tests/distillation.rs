@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use potstill_nn::Architecture;
+use potstill_core::Precision;
+use potstill_core::model::Architecture;
 use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode};
-use potstill_train::config::{Config, Dtype};
+use potstill_train::config::Config;
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, Precision, ProjectionKind, RelationTerm, Side, TapNames,
-    TeacherFiles, Term, Weight, WeightSchedule,
+    DistillConfig, FeatureTerm, GeometricTerm, Of, Origin, ProjectionKind, RelationTerm, Side, TapNames, TeacherFiles,
+    Term, Weight, WeightSchedule,
 };
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::Silent;
@@ -416,7 +417,7 @@ fn copies_are_the_same_after_a_pause_and_with_other_threads() {
     for (name, augmentation) in [("jitter", jitter(terms())), ("attack", attack(terms()))] {
         let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(feature(0.2))]);
         config.distill.as_mut().unwrap().augmentation = Some(augmentation);
-        config.training.dtype = Dtype::F64;
+        config.training.dtype = Precision::F64;
         let [whole, parts, wide] = ["whole", "parts", "wide"].map(|run| place.path().join(format!("{name}-{run}")));
         run(&config, data(), &whole).unwrap();
         let mut first = config.clone();
@@ -442,7 +443,7 @@ fn a_teacher_asked_at_each_step_says_what_its_cache_says() {
     let place = tempfile::tempdir().unwrap();
     write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
     let mut config = distilled(config(painn()), place.path(), all_terms(0.4));
-    config.training.dtype = Dtype::F64;
+    config.training.dtype = Precision::F64;
     config.distill.as_mut().unwrap().feature_precision = Precision::F64;
     let cached = watched(&config, data(), &place.path().join("cached"));
     config.distill.as_mut().unwrap().online = true;

@@ -4,15 +4,17 @@
 mod reference;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
 use potstill_fixtures::{file, json, needs_full_set, read};
+use potstill_nn::Network;
 use potstill_nn::parameters;
 use potstill_testkit::golden::structure;
 use potstill_train::augment::{Attack, AttackRule, Augmentation, Copies, Jitter, JitterMode, StepLength};
-use potstill_train::config::{Dtype, TrainingConfig};
-use potstill_train::distill::targets::{LiveTeacher, StudentUnits};
+use potstill_train::config::TrainingConfig;
+use potstill_train::distill::targets::LiveTeacher;
 use potstill_train::distill::terms::{Source, Student, Terms};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Term, WeightSchedule};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
@@ -162,9 +164,9 @@ fn attacks() {
     let teacher_model = architecture(&config["teacher"], &folder.join("teacher_scale_factors.safetensors"));
     let normalizer = Normalizer::default();
     let header = header(student.clone(), normalizer);
-    let units = StudentUnits { references: header.reference_energies.clone(), normalizer };
+    let units = header.scale.clone();
     let systems = Systems::from(systems(&tensors, &config["structures"]));
-    let split = Split::new(systems, &student.graph_rule(), &units.references, &normalizer).unwrap();
+    let split = Split::new(systems, &student.graph_rule(), &units).unwrap();
     let device = Device::flex();
     let weights = read(&folder.join("student.safetensors"));
     for case in config["adversarial"].as_array().unwrap() {
@@ -179,7 +181,7 @@ fn attacks() {
         let terms =
             Terms::new(&distill, Some(&teacher_model), &student, Source::Live, Some(live), units.clone()).unwrap();
         let projections = terms.projections(&student, 0, &device, DType::F64);
-        let template = Student { network: student.init(0, &device, DType::F64), projections };
+        let template = Student { network: Network::init(&student, 0, &device, DType::F64), projections };
         let values: Vec<f64> = parameters::describe(&template)
             .iter()
             .flat_map(|info| weights[&student_name(&student, &mappings, &info.name)].values.clone())
@@ -189,7 +191,7 @@ fn attacks() {
             force_weight: 100.0,
             energy_loss: EnergyLoss::Mae,
             force_loss: ForceLoss::L2mae,
-            dtype: Dtype::F64,
+            dtype: Precision::F64,
             ..TrainingConfig::default()
         };
         let context = StepContext {

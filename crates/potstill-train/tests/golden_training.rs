@@ -5,19 +5,20 @@
 
 mod reference;
 
+use potstill_nn::Network;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
 use potstill_fixtures::{file, json, needs_full_set, read};
 use potstill_nn::parameters::{self, ParameterInfo};
-use potstill_train::config::{Dtype, TrainingConfig};
+use potstill_train::config::TrainingConfig;
 use potstill_train::distill::cache::open_or_make;
-use potstill_train::distill::targets::StudentUnits;
 use potstill_train::distill::terms::{Source, Student, Terms};
-use potstill_train::distill::{DistillConfig, FeatureTerm, Precision, Teacher, Term, WeightSchedule, training_rule};
+use potstill_train::distill::{DistillConfig, FeatureTerm, Teacher, Term, WeightSchedule, training_rule};
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
 use potstill_train::optimizer::AdamWConfig;
@@ -75,7 +76,7 @@ fn training(optim: &Value) -> TrainingConfig {
         force_weight: number("force_coefficient", 30.0),
         energy_loss: EnergyLoss::Mae,
         force_loss: if optim["loss_force"] == "l2mae" { ForceLoss::L2mae } else { ForceLoss::Mae },
-        dtype: Dtype::F64,
+        dtype: Precision::F64,
         ..TrainingConfig::default()
     }
 }
@@ -170,14 +171,13 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let teacher = Teacher::networks(vec![teacher]).unwrap();
     let (cache, _) = open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);
-    let references = &header.reference_energies;
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
-    let units = StudentUnits { references: references.clone(), normalizer };
+    let units = header.scale.clone();
     let terms = Terms::new(&distill, Some(&teacher_model), &student, Source::Cache(cache), None, units).unwrap();
 
     let device = Device::flex();
     let module = Student {
-        network: student.init(0, &device, DType::F64),
+        network: Network::init(&student, 0, &device, DType::F64),
         projections: terms.projections(&student, 0, &device, DType::F64),
     };
     let infos: Vec<(ParameterInfo, String)> = parameters::describe(&module)
@@ -191,8 +191,8 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let values = infos.iter().flat_map(|(_, name)| start[name].values.clone()).collect();
     write_start(place.path(), &training, values);
 
-    let split = Split::new(systems, &rule, references, &normalizer).unwrap();
-    let nothing = Split::new(Systems::default(), &rule, references, &normalizer).unwrap();
+    let split = Split::new(systems, &rule, &header.scale).unwrap();
+    let nothing = Split::new(Systems::default(), &rule, &header.scale).unwrap();
     let interrupt = AtomicBool::new(false);
     let folder_of_run = RunFolder::open(place.path(), Start::Resume).unwrap();
     let mut trainer = Trainer::<f64>::new(Job {

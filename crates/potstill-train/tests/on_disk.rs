@@ -5,10 +5,9 @@ mod support;
 use std::path::Path;
 
 use potstill_core::System;
+use potstill_core::model::{Architecture, GemNetOCConfig};
 use potstill_data::dataset::{ReferenceEnergies, Systems};
 use potstill_data::io::{LabelKeys, StoredFile, write};
-use potstill_nn::Architecture;
-use potstill_nn::gemnet_oc::GemNetOCConfig;
 use potstill_train::distill::{DistillConfig, FeatureTerm, Term, Weight, WeightSchedule};
 use potstill_train::run::Data;
 use support::{assert_same, config, painn, resume, run, schnet, systems, write_teacher};

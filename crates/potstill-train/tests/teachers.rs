@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::system::Value;
 use potstill_core::{Potential, System};
 use potstill_data::io::write;
@@ -10,7 +11,7 @@ use potstill_nn::Model;
 use potstill_train::config::Config;
 use potstill_train::distill::cache::open_or_make;
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, HessianTerm, LabelOptions, Precision, Probes, Questions, Teacher, TeacherFiles, Term,
+    DistillConfig, FeatureTerm, HessianTerm, LabelOptions, Probes, Questions, Teacher, TeacherFiles, Term,
     WeightSchedule,
 };
 use potstill_train::loss::FeatureLoss;

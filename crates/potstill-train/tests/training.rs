@@ -3,12 +3,12 @@
 
 mod support;
 
+use potstill_core::model::Header;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use potstill_nn::checkpoint;
-use potstill_train::config::Dtype;
+use potstill_core::Precision;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::mix::Mix;
 use potstill_train::observer::Ending;
@@ -73,9 +73,8 @@ fn a_validation_that_only_the_stop_made_is_forgotten() {
     config.training.learning_rate = 0.1;
     let whole = folder();
     run(&config, data(), whole.path()).unwrap();
-    let best = |place: &Path| {
-        checkpoint::load_header(&place.join("model.safetensors")).unwrap().training["validation_loss"].as_f64()
-    };
+    let best =
+        |place: &Path| Header::read(&place.join("model.safetensors")).unwrap().training["validation_loss"].as_f64();
     let mut n_better = 0;
     for stop in 1..16 {
         let parts = folder();
@@ -188,7 +187,7 @@ fn the_same_seed_and_threads_give_the_same_bits() {
 
 #[test]
 fn numbers_of_threads_agree_but_for_rounding() {
-    for (dtype, limit) in [(Dtype::F64, 1e-11), (Dtype::F32, 1e-5)] {
+    for (dtype, limit) in [(Precision::F64, 1e-11), (Precision::F32, 1e-5)] {
         let losses = |threads: usize| -> Vec<f64> {
             let mut config = memorable();
             config.training.dtype = dtype;
@@ -208,7 +207,7 @@ fn numbers_of_threads_agree_but_for_rounding() {
 fn little_memory_gives_the_same_steps_but_for_rounding() {
     let losses = |gib: f64| -> Vec<f64> {
         let mut config = memorable();
-        config.training.dtype = Dtype::F64;
+        config.training.dtype = Precision::F64;
         config.training.activation_gib = gib;
         let steps = with_threads(2, || watched(&config, data(), folder().path()));
         steps.iter().map(|s| s.loss).collect()
@@ -269,7 +268,7 @@ fn forces_are_not_needed_without_their_weight() {
 #[test]
 fn synthetic_systems_count_as_much_as_they_should() {
     let mut config = config(schnet());
-    config.training.dtype = Dtype::F64;
+    config.training.dtype = Precision::F64;
     config.training.batch_size = 100;
     config.training.epochs = 3;
     let mixed = |weight, labels, labelled: bool| {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use potstill_core::Precision;
 use potstill_data::io::Overwrite;
 
-use crate::limits::{number, positive, seed, whole};
+use crate::limits::{number, positive, precision, seed, whole};
 use crate::talk::Level;
 
 /// Distil big, slow neural network potentials into small, fast ones.
@@ -209,16 +210,6 @@ impl ExistingArgs {
     }
 }
 
-/// Precision of a network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// Single precision.
-    #[default]
-    F32,
-    /// Double precision, slower.
-    F64,
-}
-
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -397,7 +388,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
     /// Precision of the teacher.
-    #[arg(long, value_enum, default_value_t, value_name = "TYPE", hide_short_help = true)]
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE", hide_short_help = true)]
     pub dtype: Precision,
     /// Files that exist already.
     #[command(flatten)]
@@ -600,7 +591,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "KEY")]
     pub group_by: Option<String>,
     /// Precision of the network.
-    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
     pub dtype: Precision,
     /// How the network is run.
     #[command(flatten)]
@@ -634,7 +625,7 @@ pub struct PredictArgs {
     #[arg(long)]
     pub json: bool,
     /// Precision of the network.
-    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
     pub dtype: Precision,
     /// How the network is run.
     #[command(flatten)]
@@ -671,7 +662,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = positive(86_400.0))]
     pub seconds: f64,
     /// Precision.
-    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
     pub dtype: Precision,
     /// Names of labels.
     #[command(flatten)]

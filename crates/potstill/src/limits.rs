@@ -1,8 +1,11 @@
-//! Ranges of numbers on the command line.
+//! Values that options of the command line accept.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use potstill_core::Precision;
 
 /// Reads a whole number in a range.
 pub fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
@@ -34,6 +37,15 @@ pub fn positive(most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Sen
 /// Reads the seed of a random-number generator.
 pub fn seed(text: &str) -> Result<u64, String> {
     whole(0..=u64::MAX)(text)
+}
+
+/// Reads the precision of a network, `f32` or `f64`.
+pub fn precision() -> impl TypedValueParser<Value = Precision> {
+    let names = [
+        PossibleValue::new("f32").help("Single precision"),
+        PossibleValue::new("f64").help("Double precision, slower"),
+    ];
+    PossibleValuesParser::new(names).map(|name| if name == "f64" { Precision::F64 } else { Precision::F32 })
 }
 
 #[cfg(test)]

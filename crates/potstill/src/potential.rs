@@ -4,17 +4,19 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use potstill_core::Potential;
+use potstill_core::model::{Architecture, Header, ModelFile};
+use potstill_core::{Potential, Precision};
 use potstill_engine::{Engine, FilterChoice};
-use potstill_nn::checkpoint::load_header;
-use potstill_nn::{Architecture, Model};
+use potstill_nn::Model;
 
-use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind, Precision};
+use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind};
 
 /// A network with what runs it.
 pub struct Chosen {
     /// The potential.
     pub potential: Box<dyn Potential>,
+    /// Header of its file.
+    pub header: Header,
     /// What runs it.
     pub engine: EngineKind,
     details: String,
@@ -40,35 +42,36 @@ impl Chosen {
 /// # Errors
 /// A file that cannot be read, a network that the engine does not run.
 pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen> {
+    let file = ModelFile::read(model)?;
     let engine = match args.engine {
         Some(engine) => engine,
-        None => match load_header(model)?.model {
+        None => match file.header().model {
             Architecture::SchNet(_) | Architecture::PaiNN(_) => EngineKind::Fast,
             Architecture::GemNetOC(_) => EngineKind::Network,
         },
     };
     let filters = filters(&args.filters, dtype)?;
-    let name = if dtype == Precision::F32 { "f32" } else { "f64" };
     let of = |n_segments: Option<usize>| match n_segments {
-        Some(n) => format!(" ({name}, filters from tables of {n} segments)"),
-        None => format!(" ({name}, exact filters)"),
+        Some(n) => format!(" ({dtype}, filters from tables of {n} segments)"),
+        None => format!(" ({dtype}, exact filters)"),
     };
     let (potential, details): (Box<dyn Potential>, String) = match (engine, dtype) {
         (EngineKind::Network, _) => {
-            (Box::new(Model::load(model, &Device::flex(), dtype.into())?), format!(" ({name})"))
+            (Box::new(Model::from_file(&file, &Device::flex(), potstill_nn::dtype(dtype))?), format!(" ({dtype})"))
         }
         (EngineKind::Fast, Precision::F32) => {
-            let engine = Engine::<f32>::load(model, filters)?;
+            let engine = Engine::<f32>::compile(&file, filters)?;
             let n_segments = engine.n_segments();
             (Box::new(engine), of(n_segments))
         }
+        (EngineKind::Fast, Precision::F16) => bail!("--dtype f16: the fast engine computes in f32 or f64"),
         (EngineKind::Fast, Precision::F64) => {
-            let engine = Engine::<f64>::load(model, filters)?;
+            let engine = Engine::<f64>::compile(&file, filters)?;
             let n_segments = engine.n_segments();
             (Box::new(engine), of(n_segments))
         }
     };
-    Ok(Chosen { potential, engine, details })
+    Ok(Chosen { potential, header: file.header().clone(), engine, details })
 }
 
 fn filters(args: &FilterArgs, dtype: Precision) -> Result<FilterChoice> {

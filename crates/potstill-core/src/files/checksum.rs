@@ -4,13 +4,11 @@
 //! whole file, in which those digits count as zeros. Header, names, shapes and numbers are all covered. Other programs
 //! read such files as any other; files without a checksum, of older versions or other programs, are let through.
 //!
-//! Writers: [`write_sealed`] for safetensors; that of npz has its own. Readers: [`verify`] for both, before anything
+//! Writers: `write_sealed` for safetensors; the npz writer has its own. Readers: [`verify`] for both, before anything
 //! that the file says is used.
 
-use std::io::{self, Write};
 use std::path::Path;
 
-use super::atomic::write_atomically;
 use super::source::ReadAt;
 use crate::{Error, Result};
 
@@ -19,35 +17,12 @@ pub const CHECKSUM_KEY: &str = "potstill-checksum";
 
 /// Hexadecimal digits of a checksum.
 const DIGITS: usize = 64;
-/// What the digits count as while the checksum is computed.
-const ZEROS: [u8; DIGITS] = [b'0'; DIGITS];
+/// Digits in place of the checksum while it is computed.
+pub(super) const ZEROS: [u8; DIGITS] = [b'0'; DIGITS];
 /// Longest head of a safetensors file, as the format has it.
 const LONGEST_HEAD: u64 = 100_000_000;
 /// Bytes hashed at a time.
 const WINDOW: u64 = 1 << 20;
-
-/// Writes the bytes of a file, the same each time it is called.
-pub type Body<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
-
-/// Writes a safetensors file with a checksum in its metadata, through a temporary name; `body` is called twice.
-///
-/// `head` is what comes before the numbers: the length of the description, and the description, which begins with
-/// metadata.
-///
-/// # Errors
-/// [`Error::File`] for a head without metadata, [`Error::Io`] when the disk refuses; a file of that name is then as it
-/// was before.
-pub fn write_sealed(path: &Path, head: &[u8], body: Body<'_>) -> Result<()> {
-    let (mut head, at) = with_room(head).ok_or_else(|| Error::file(path, "has no metadata for a checksum"))?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&head);
-    body(&mut hasher).map_err(|e| Error::io(path, "cannot write", e))?;
-    put_digits(&mut head, at, &hasher);
-    write_atomically(path, |writer| {
-        writer.write_all(&head)?;
-        body(writer)
-    })
-}
 
 /// Compares a safetensors file or an archive with the checksum inside it; false when it has none.
 ///
@@ -76,27 +51,7 @@ pub fn zip_comment() -> String {
     format!("{CHECKSUM_KEY}:{}", "0".repeat(DIGITS))
 }
 
-/// The head with room for a checksum as the first entry of its metadata, and where its digits lie.
-fn with_room(head: &[u8]) -> Option<(Vec<u8>, usize)> {
-    const START: &[u8] = b"{\"__metadata__\":{";
-    let rest = head.get(8..)?.strip_prefix(START)?.trim_ascii_end();
-    let mut text = START.to_vec();
-    text.extend_from_slice(format!("\"{CHECKSUM_KEY}\":\"").as_bytes());
-    let at = 8 + text.len();
-    text.extend_from_slice(&ZEROS);
-    text.push(b'"');
-    if !rest.starts_with(b"}") {
-        text.push(b',');
-    }
-    text.extend_from_slice(rest);
-    // Tensors begin at a multiple of eight bytes.
-    text.resize(text.len().next_multiple_of(8), b' ');
-    let mut head = (text.len() as u64).to_le_bytes().to_vec();
-    head.append(&mut text);
-    Some((head, at))
-}
-
-fn put_digits(bytes: &mut [u8], at: usize, hasher: &blake3::Hasher) {
+pub(super) fn put_digits(bytes: &mut [u8], at: usize, hasher: &blake3::Hasher) {
     if let Some(place) = bytes.get_mut(at..at + DIGITS) {
         place.copy_from_slice(hasher.finalize().to_hex().as_bytes());
     }
@@ -175,6 +130,8 @@ fn in_tensors(source: &(impl ReadAt + ?Sized)) -> Result<Option<(u64, Vec<u8>)>,
 
 #[cfg(test)]
 mod tests {
+
+    use super::super::seal::write_sealed;
     use super::*;
 
     const BODY: &[u8] = &[0, 0, 128, 63, 0, 0, 0, 64];

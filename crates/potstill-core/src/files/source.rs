@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// Something with a length whose bytes can be read at any place.
+/// Bytes of known length that can be read at any position.
 pub trait ReadAt {
     /// Number of bytes.
     fn size(&self) -> u64;
@@ -83,7 +83,7 @@ impl FileSource {
         Ok(Self { file, size: metadata.len(), path: path.to_path_buf() })
     }
 
-    /// Where the file lies.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }

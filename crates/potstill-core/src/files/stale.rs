@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// What names of temporary files begin with.
+/// Beginning of the names of temporary files.
 pub(crate) const PREFIX: &str = ".potstill-";
-/// What they end with.
+/// Ending of the names of temporary files.
 pub(crate) const SUFFIX: &str = ".tmp";
 
 /// Removes temporary files that killed runs of potstill left in a folder, and returns how many there were.

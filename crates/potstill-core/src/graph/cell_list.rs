@@ -9,7 +9,7 @@ use crate::system::{System, Vec3};
 
 /// Width of a bin as a share of the search radius: halves visit fewer candidates than whole ones, in more runs.
 const BIN_WIDTH: f64 = 0.5;
-/// How much farther than the cutoff candidates are sought: far more than wrapping can lose to rounding.
+/// Margin beyond the cutoff within which candidates are sought: far more than wrapping can lose to rounding.
 const SLACK: f64 = 1e-6;
 /// Most periodic images that a search may reach.
 const MAX_IMAGES: f64 = 1e6;
@@ -18,7 +18,7 @@ const MAX_EDGES: f64 = (1u32 << 30) as f64;
 /// Most cells that an atom may lie outside its own, so that differences of shifts fit 32 bits.
 const MAX_WRAP: f64 = (1u32 << 29) as f64;
 
-/// One atom in reach of another: its index in the upper half, the index of its image in the lower.
+/// Key of an atom in reach of another: its index in the upper half, the index of its image in the lower.
 ///
 /// Images are numbered in lexicographic order of their shifts, hence keys of one target sort by source, then shift.
 pub(super) type Key = u64;

@@ -1,4 +1,4 @@
-//! What is refused before any graph is drawn.
+//! Checks made before any graph is drawn.
 
 use super::{GraphRule, Neighbors};
 use crate::system::System;

@@ -10,7 +10,7 @@ const MIN_RELATIVE_VOLUME: f64 = 1e-8;
 /// What a file says about a lattice vector along a free axis never matters; it may be zero or absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    /// Which axes repeat.
+    /// Whether each axis repeats.
     pub periodic: [bool; 3],
     /// Lattice vectors in Å as rows, zero along free axes.
     pub lattice: Mat3,

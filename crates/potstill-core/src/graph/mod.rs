@@ -11,6 +11,7 @@
 //! | `edges` | the edge arrays of one system, symmetrisation |
 //! | `build` | batches: drawn from systems, joined from graphs |
 //! | `neighbor_list` | the same edges from call to call, with a skin |
+//! | `network` | the graph that a network asks for |
 //! | `reverse` | reverse edges, edges of each target, distances |
 //! | `check` | what is refused before any work is done |
 //! | [`gemnet`] | the four graphs of GemNet-OC, its triplets and quadruplets |
@@ -30,6 +31,7 @@ mod edges;
 pub mod frame;
 pub mod gemnet;
 mod neighbor_list;
+mod network;
 mod reverse;
 mod search;
 #[cfg(test)]
@@ -38,9 +40,10 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use self::neighbor_list::{Neighbor, NeighborList};
+pub use self::network::{NetworkGraph, NetworkGraphRule};
 use crate::system::Vec3;
 
-/// Which pairs within the cutoff become edges.
+/// Choice of the pairs within the cutoff that become edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Neighbors {
@@ -53,12 +56,12 @@ pub enum Neighbors {
     Nearest(usize),
 }
 
-/// How to draw the graph of a system.
+/// Rule by which the graph of a system is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GraphRule {
     /// Largest length of an edge in Å, inclusive.
     pub cutoff: f64,
-    /// Which pairs within the cutoff become edges.
+    /// Choice of the pairs within the cutoff that become edges.
     pub neighbors: Neighbors,
     /// Whether `Nearest` is followed by OCP's symmetrisation: a pair is kept, in both directions, if it is among the
     /// nearest of its endpoint with the higher index (of an atom and its own image: if the edge with the

@@ -23,14 +23,14 @@ const ATOMS_PER_TASK: usize = 512;
 pub struct NeighborList {
     rule: GraphRule,
     skin: f64,
-    /// How much farther than the cutoff the candidates reach now.
+    /// Distance in Å by which the present candidates reach beyond the cutoff.
     reach: f64,
     n_drawn: usize,
     boxes: Vec<(Option<Mat3>, [bool; 3])>,
     system_offsets: Vec<usize>,
     system_index: Vec<u32>,
     atomic_numbers: Vec<u8>,
-    /// Now, and when the candidates were drawn.
+    /// Present positions, and those for which the candidates were drawn.
     positions: Vec<Vec3>,
     drawn: Vec<Vec3>,
     /// First candidate of each target, and their number at the end.
@@ -54,7 +54,7 @@ struct Candidate {
 pub struct Neighbor {
     /// Atom that the edge comes from.
     pub source: u32,
-    /// From the target to (the image of) the source, in Å.
+    /// Vector from the target to (the image of) the source, in Å.
     pub displacement: Vec3,
     /// Square of its length.
     pub distance2: f64,
@@ -148,7 +148,7 @@ impl NeighborList {
         self.within(target).map(|(_, neighbor)| neighbor)
     }
 
-    /// The same with the index of the translation.
+    /// Neighbours within the cutoff, each with the index of its translation.
     #[inline]
     fn within(&self, target: usize) -> impl Iterator<Item = (u32, Neighbor)> {
         let to = self.positions[target];

@@ -1,4 +1,4 @@
-//! What can be read off the order of the edges: edges of each target, reverse edges; and their lengths.
+//! Edges of each target, reverse edges, and lengths, read off the order of the edges.
 
 use super::Graph;
 use crate::system::dot;

@@ -1,4 +1,4 @@
-//! From candidates to edges of one system: exact distances, the two rules, threads.
+//! Edges of one system from its candidates: exact distances, the two rules, threads.
 
 use rayon::prelude::*;
 
@@ -78,7 +78,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// As `run_in_order`, but with the targets in the order of their bins, so that successive targets share their
+    /// Runs over the targets in the order of their bins, so that successive targets share their
     /// sources in the processor's cache however the atoms are numbered. First the edges are found, as keys of eight
     /// bytes; when it is known how many each target has, they are written to their places.
     fn run_by_bins(&self, targets: &[u32], out: &mut EdgeList) -> Result<()> {

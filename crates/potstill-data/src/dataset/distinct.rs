@@ -1,4 +1,4 @@
-//! How many different texts there are, without remembering them all.
+//! Estimated number of different texts, without remembering them all.
 
 use std::collections::BTreeSet;
 

@@ -40,12 +40,12 @@ pub struct DatasetHash {
 }
 
 impl DatasetHash {
-    /// That of [`structure_hash`], for so many systems.
+    /// Hash as [`structure_hash`] makes it, for so many systems.
     pub fn structures(n_systems: usize) -> Self {
         Self::new("potstill structures 1", n_systems, false)
     }
 
-    /// That of [`content_hash`], for so many systems.
+    /// Hash as [`content_hash`] makes it, for so many systems.
     pub fn contents(n_systems: usize) -> Self {
         Self::new("potstill contents 1", n_systems, true)
     }

@@ -53,7 +53,7 @@ impl Default for ElementSet {
 }
 
 impl ElementSet {
-    /// Those of a system too.
+    /// Adds the elements of a system.
     pub(crate) fn add(&mut self, system: &System) {
         system.atomic_numbers.iter().for_each(|&z| self.0[usize::from(z)] = true);
     }

@@ -13,7 +13,7 @@ use potstill_core::model::{ElementEnergies, Normalizer};
 const KEY: &str = "normalization";
 const WORDS: [&str; 3] = ["none", "energy", "forces"];
 
-/// Where the [`Normalizer`] comes from.
+/// Source of the [`Normalizer`].
 ///
 /// In TOML: `"none"`, `"energy"`, `"forces"`, or a table such as `{ energy_mean = -0.76, energy_std = 2.9, force_std = 2.9 }`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -19,7 +19,7 @@ const WORDS: [&str; 3] = ["none", "isolated_atoms", "least_squares"];
 /// Two isolated atoms of one element may differ by this much in eV: the rounding of a printed energy.
 const SAME_ENERGY: f64 = 1e-5;
 
-/// Where the energy of each element comes from.
+/// Source of the energy of each element.
 ///
 /// In TOML: `"none"`, `"isolated_atoms"`, `"least_squares"`, or a table such as `{ H = -13.57, C = -1026.85 }` in eV.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub enum ReferenceEnergies {
     /// Zero for every element.
     #[default]
     None,
-    /// From systems of one atom that are not periodic, or whose `config_type` is `isolated_atom`.
+    /// Energies of systems of one atom that are not periodic, or whose `config_type` is `isolated_atom`.
     IsolatedAtoms,
     /// The energies that, summed over atoms, come nearest to the total energies; the shortest such vector when the
     /// compositions leave a choice.

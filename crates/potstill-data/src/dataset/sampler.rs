@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use potstill_core::error::{Error, Result};
 
-/// When a batch is full.
+/// Limit at which a batch is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchSize {
@@ -21,7 +21,7 @@ pub enum BatchSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// As they come, in every epoch: for evaluation.
+    /// Order of the dataset in every epoch: for evaluation.
     Sequential,
     /// Shuffled anew in every epoch.
     #[default]
@@ -78,7 +78,7 @@ impl Sampler {
         self.extra.as_ref().map_or(self.atom_counts.len(), |extra| extra.first + extra.per_epoch)
     }
 
-    /// Those of an epoch, in no order that matters.
+    /// Members of an epoch, in no order that matters.
     fn members(&self, epoch: u64) -> Vec<usize> {
         let Some(extra) = &self.extra else { return (0..self.atom_counts.len()).collect() };
         let n = self.atom_counts.len() - extra.first;

@@ -12,7 +12,7 @@ use super::error_at;
 use potstill_core::error::{Error, Result};
 use potstill_core::system::System;
 
-/// How large a part shall be; in TOML and JSON an integer is a count, a number with a point a fraction.
+/// Size of a part; in TOML and JSON an integer is a count, a number with a point a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number of systems, or a fraction of them")]
 pub enum Size {
@@ -49,7 +49,7 @@ pub fn split(
     groups.split(parts, seed)
 }
 
-/// What a [`split`] must know of systems that come one by one.
+/// Groups and number of systems that come one by one, as a [`split`] needs them.
 #[derive(Debug, Clone)]
 pub struct Groups {
     key: Option<String>,

@@ -1,4 +1,4 @@
-//! What a dataset holds: the numbers behind `data info`.
+//! Statistics of a dataset: the numbers behind `data info`.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -41,9 +41,9 @@ pub struct Statistics {
 /// Count, mean, spread and extremes of some numbers; all but the counts are absent when there are none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// How many finite numbers there were.
+    /// Number of finite values.
     pub count: usize,
-    /// How many further numbers were NaN or infinite; they enter nothing else.
+    /// Number of further values that are NaN or infinite; they enter nothing else.
     pub n_not_finite: usize,
     /// Arithmetic mean.
     pub mean: Option<f64>,
@@ -72,7 +72,7 @@ pub struct ForceSummary {
 /// The longest force vector of a dataset and where it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LargestForce {
-    /// Its length in eV/Å.
+    /// Length of the force in eV/Å.
     pub norm: f64,
     /// Index of the system.
     pub system: usize,
@@ -80,7 +80,7 @@ pub struct LargestForce {
     pub atom: usize,
 }
 
-/// How a metadata key is used.
+/// Use of a metadata key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct KeySummary {
     /// Number of systems that have the key.

@@ -1,4 +1,4 @@
-//! What a run must know of its data before it starts, in one pass.
+//! Hashes, counts and elements of the data of a run, gathered in one pass before it starts.
 
 use super::hash::DatasetHash;
 use super::{ElementSet, Visit};
@@ -7,7 +7,7 @@ use potstill_core::Result;
 /// Hash, elements and counts of a dataset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// See [`content_hash`](super::content_hash).
+    /// Hash of the systems; see [`content_hash`](super::content_hash).
     pub content_hash: String,
     /// Atomic numbers that occur, ascending.
     pub elements: Vec<u8>,

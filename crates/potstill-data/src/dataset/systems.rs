@@ -18,7 +18,7 @@ const BLOCK: usize = 256;
 #[derive(Clone)]
 pub struct Systems {
     store: Store,
-    /// Which of those of the store, ascending; absent for the first `n_systems`.
+    /// Selected systems of the store, ascending; absent for the first `n_systems`.
     selected: Option<Arc<[usize]>>,
     n_systems: usize,
     /// Files of systems in memory, each with the number of systems before it.
@@ -29,11 +29,11 @@ pub struct Systems {
 enum Store {
     Memory(Arc<Vec<System>>),
     Disk(Arc<Files>),
-    /// One after the other.
+    /// Two sets, the second behind the first.
     Joined(Arc<[Systems; 2]>),
 }
 
-/// Some files, one after the other.
+/// Files of systems, the next behind the last.
 struct Files {
     files: Vec<StoredFile>,
     /// Number of systems before each file.
@@ -185,7 +185,7 @@ impl Systems {
         self.read(indices).into_iter().collect()
     }
 
-    /// As [`Systems::get_all`], with the error of each.
+    /// Reads systems; each comes with its own error.
     fn read(&self, indices: impl IntoIterator<Item = usize>) -> Vec<Result<Cow<'_, System>>> {
         if self.is_in_memory() {
             return indices.into_iter().map(|i| self.get(i)).collect();
@@ -216,7 +216,7 @@ impl Systems {
         self.batches_of(0..self.len(), max_atoms)
     }
 
-    /// As [`Systems::batches`], of some of the systems.
+    /// Batches of some of the systems; see [`Systems::batches`].
     pub fn batches_of(&self, part: Range<usize>, max_atoms: usize) -> Vec<Range<usize>> {
         let mut batches = Vec::new();
         let (mut first, mut atoms) = (part.start, 0);
@@ -234,7 +234,7 @@ impl Systems {
         batches
     }
 
-    /// Which system of the store number `i` is.
+    /// Index in the store of system `i`.
     fn row(&self, i: usize) -> Option<usize> {
         match &self.selected {
             Some(selected) if i < self.n_systems => selected.get(i).copied(),
@@ -300,7 +300,7 @@ mod tests {
         (0..n).map(one).collect()
     }
 
-    /// The same systems as molecules, in two files.
+    /// Writes the molecules to two files and opens them.
     fn stored(folder: &Path, systems: &[System]) -> Systems {
         let halves = [&systems[..systems.len() / 3], &systems[systems.len() / 3..]];
         let open = |(k, half): (usize, &&[System])| {

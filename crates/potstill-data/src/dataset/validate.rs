@@ -19,7 +19,7 @@ pub enum Need {
     Weighted {
         /// The setting as the user writes it, for example `training.force_weight`.
         key: String,
-        /// Its value.
+        /// Weight of its loss.
         weight: f64,
     },
 }
@@ -37,7 +37,7 @@ impl From<bool> for Need {
     }
 }
 
-/// Which labels every system must carry.
+/// Labels that every system must carry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LabelNeeds {
     /// Need of energies.
@@ -141,7 +141,7 @@ fn check_vectors(what: &str, vectors: &[Vec3]) -> Check {
     Ok(())
 }
 
-/// Which systems have a label, and what is said when some lack it.
+/// Count of the systems with a label, and the complaint where some lack it.
 struct Census<'a> {
     label: &'static str,
     need: &'a Need,

@@ -19,7 +19,7 @@ pub trait Visit {
     /// The first of `each`, or of reading a system; nothing is visited behind it.
     fn visit(&self, each: &mut dyn FnMut(usize, &System) -> Result<()>) -> Result<()>;
 
-    /// The same error with the file of the system that it is about, where that is known.
+    /// Adds the file of the system that an error is about, where that is known.
     fn locate(&self, error: Error) -> Error {
         error
     }

@@ -37,7 +37,7 @@ fn buffered(decoder: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
     Box::new(BufReader::with_capacity(BUFFER, decoder))
 }
 
-/// How a file is compressed.
+/// Compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
@@ -51,7 +51,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// By the first bytes of a file.
+    /// Compression told by the first bytes of a file.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         match bytes {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -61,7 +61,7 @@ impl Compression {
         }
     }
 
-    /// By the last extension of a file name.
+    /// Compression told by the last extension of a file name.
     pub fn of_name(path: &Path) -> Self {
         match path.extension().and_then(|e| e.to_str()) {
             Some("gz") => Self::Gzip,
@@ -123,7 +123,7 @@ impl CompressedFile {
     }
 }
 
-/// With a checksum of the text, as the other formats have by themselves.
+/// Encoder that adds a checksum of the text, as the other formats have by themselves.
 fn zstd_encoder(file: AtomicFile) -> std::io::Result<zstd::stream::write::Encoder<'static, AtomicFile>> {
     let mut encoder = zstd::stream::write::Encoder::new(file, 0)?;
     encoder.include_checksum(true)?;

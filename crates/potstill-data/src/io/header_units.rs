@@ -3,7 +3,7 @@
 //! Numbers are read as eV and Å. A file that says otherwise under a key such as `units`, `energy_unit` or `length-units` is
 //! refused: converting one label and not the next would be worse than asking. Words that are no unit are left alone.
 
-/// What a key is about: `units`, or this and `unit` or `units`, apart from `_`, `-` and case.
+/// Subjects of keys that name units: these and `unit` or `units`, apart from `_`, `-` and case.
 const SUBJECTS: [&str; 19] = [
     "",
     "energy",
@@ -56,7 +56,7 @@ const FOREIGN: [(&str, &str); 26] = [
     ("picometer", "pm"),
 ];
 
-/// What is wrong with a key of a file, if it names units that are not eV and Å.
+/// Complaint about a key of a file that names units other than eV and Å.
 pub(super) fn foreign(key: &str, text: &str) -> Option<String> {
     // Nearly all keys end here.
     if key.len() < 4 || !key.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"unit")) {

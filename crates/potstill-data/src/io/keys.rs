@@ -1,4 +1,4 @@
-//! Which keys of a file hold the labels.
+//! Keys of a file that hold the labels.
 
 /// Names under which the labels are stored; an absent name is searched for among the common ones.
 ///

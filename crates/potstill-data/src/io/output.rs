@@ -19,22 +19,22 @@ use potstill_core::files::folder::{check_writable, folder_of};
 use potstill_core::files::stale::remove_stale_temporaries;
 use potstill_core::{Error, Result};
 
-/// What may happen to a file that is there already.
+/// Permission to replace a file that is there already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overwrite {
     /// A file of the kind that is to be written is replaced, any other refused.
     #[default]
     SameKind,
-    /// Any file is replaced, except inputs and files that are read-only.
+    /// Every file is replaced, except inputs and files that are read-only.
     Always,
     /// No file is replaced.
     Never,
 }
 
-/// What a command is about to write, and what it reads.
+/// Output of a command, and the inputs that it reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Output<'a> {
-    /// What may be replaced.
+    /// Permission to replace files.
     pub overwrite: Overwrite,
     /// Files and folders that the command reads.
     pub inputs: &'a [PathBuf],
@@ -79,7 +79,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// As [`Output::check`] for several files, which must be different.
+    /// Checks several outputs, which must be different files; see [`Output::check`].
     ///
     /// # Errors
     /// As [`Output::check`]; the second of two names of one file.

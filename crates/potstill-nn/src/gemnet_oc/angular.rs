@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-use super::config::{CircularKind, SphericalKind};
-use crate::layers::radial::GaussianBasis;
+use potstill_core::model::{CircularKind, SphericalKind};
+use potstill_kernels::radial::Gaussians;
 
 /// Values at each cosine. Shape: `[n, 1, k]` to `[n, n_spherical, k]`.
 pub(super) fn circular(kind: CircularKind, cosine: &Tensor<3>, n_spherical: usize) -> Tensor<3> {
@@ -16,7 +16,7 @@ pub(super) fn circular(kind: CircularKind, cosine: &Tensor<3>, n_spherical: usiz
         }
         CircularKind::Gaussian => {
             // One function alone has no width; any does.
-            let basis = GaussianBasis::exact(-1.0, 1.0, n_spherical.max(2));
+            let basis = Gaussians::exact(-1.0, 1.0, n_spherical.max(2));
             let column = |mu: f64| cosine.clone().sub_scalar(mu).powi_scalar(2).mul_scalar(basis.coefficient).exp();
             Tensor::cat(basis.offsets.iter().take(n_spherical).map(|&mu| column(mu)).collect(), 1)
         }

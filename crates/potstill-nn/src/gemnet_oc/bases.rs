@@ -4,15 +4,14 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::angular::{Spherical, circular, spherical};
-use super::config::GemNetOCConfig;
 use super::layers::{Scale, ScaleFit, linear};
 use super::tables::{Fan, GemNetTables};
 use crate::batch::Batch;
 use crate::init::Initializer;
-use crate::layers::radial::GaussianBasis;
-use crate::layers::radial_basis::RadialKind;
 use crate::layers::scatter::gather_rows;
 use crate::layers::{Dense, RadialBasis};
+use potstill_core::model::{GemNetOCConfig, RadialKind};
+use potstill_kernels::radial::{Envelope, Gaussians};
 
 /// A radial basis, and a scale factor behind it when the configuration wants one.
 #[derive(Module, Debug)]
@@ -25,8 +24,8 @@ pub struct ScaledRadial {
 
 impl ScaledRadial {
     fn new(config: &GemNetOCConfig, kind: RadialKind, cutoff: f64, name: &str, rng: &mut Initializer) -> Self {
-        let gaussians = GaussianBasis::exact(0.0, 1.0, config.n_radial);
-        let envelope = config.envelope.with_exponent(config.envelope_exponent);
+        let gaussians = Gaussians::exact(0.0, 1.0, config.n_radial);
+        let envelope = Envelope::of(config.envelope, config.envelope_exponent);
         let scale = config.scale_basis.then(|| Scale::new(format!("{name}.scale_rbf"), &config.scale_factors));
         Self { basis: RadialBasis::new(kind, gaussians, envelope, cutoff, rng), scale }
     }

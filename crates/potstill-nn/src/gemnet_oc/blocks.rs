@@ -6,16 +6,15 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::bases::BasisValues;
-use super::config::GemNetOCConfig;
 use super::interactions::{Pairs, Quadruplets, Triplets};
 use super::layers::{Residual, Scale, ScaleFit, activated, apply, linear};
 use super::tables::GemNetTables;
 use crate::batch::Batch;
-use crate::fused::{Ends, gate, join_silu};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::sum_rows;
-use crate::network::Forces;
+use crate::ops::{Ends, gate, join_silu};
+use potstill_core::model::{Forces, GemNetOCConfig};
 
 /// Features between two blocks.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use potstill_core::graph::gemnet::{EdgeSet, GemNetGraph, Triplets, offsets};
 
 use super::tables::{AngleFan, AtomFan, EdgeTable, Fan, GemNetTables, QuadrupletTables};
 use crate::batch::{Batch, float_tensor, int_tensor};
-use crate::fused::HostFan;
+use crate::ops::HostFan;
 
 /// Where tensors go.
 struct Place<'a> {

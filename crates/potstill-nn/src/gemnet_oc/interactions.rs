@@ -6,13 +6,13 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
 use super::bases::{QuadrupletValues, TripletValues};
-use super::config::GemNetOCConfig;
 use super::layers::{Scale, ScaleFit, activated, linear};
 use super::tables::{EdgeTable, Fan, QuadrupletTables};
-use crate::fused::{angular_sum, dihedral_sum};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::layers::scatter::gather_rows;
+use crate::ops::{angular_sum, dihedral_sum};
+use potstill_core::model::GemNetOCConfig;
 
 /// A sum over triplets, bilinear in the input's features and the angular basis.
 #[derive(Module, Debug)]
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::batch::{Batch, to_host};
     use crate::gemnet_oc::angular::Spherical;
-    use crate::network::Architecture;
+    use potstill_core::model::Architecture;
 
     /// Three systems of different sizes, so that tables have empty slots.
     fn batch() -> Batch {

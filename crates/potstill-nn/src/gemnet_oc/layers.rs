@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::config::ScaleFactors;
 use super::tables::Fan;
 use crate::batch::to_host;
-use crate::fused::{dense_silu, gate, residual};
 use crate::init::{Init, Initializer};
 use crate::layers::Dense;
+use crate::ops::{dense_silu, gate, residual};
+use potstill_core::model::ScaleFactors;
 
 /// A linear map without bias, initialised as the paper says.
 pub(super) fn linear(input: usize, output: usize, rng: &mut Initializer) -> Dense {

@@ -12,7 +12,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `config` | settings |
 //! | `layers` | linear maps, residuals, scale factors and their fit |
 //! | `angular` | functions of one and two angles |
 //! | `bases` | radial and angular bases, shared projections |
@@ -30,7 +29,6 @@
 mod angular;
 mod bases;
 mod blocks;
-pub mod config;
 mod host;
 mod interactions;
 mod layers;
@@ -39,21 +37,20 @@ mod tables;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use potstill_core::model::{Forces, GemNetOCConfig, Tap};
 
 pub use self::bases::Bases;
 pub use self::blocks::{InteractionBlock, OutputBlock};
 use self::blocks::{State, edge_embedding};
-use self::config::EMBEDDING_ROWS;
-pub use self::config::GemNetOCConfig;
 pub use self::layers::{Residual, ScaleFit};
 use self::layers::{activated, apply, linear};
 pub use self::tables::GemNetTables;
 use crate::batch::Batch;
-use crate::features::{Features, Tap};
+use crate::features::Features;
 use crate::init::{Init, Initializer};
 use crate::layers::scatter::{gather_rows, sum_rows};
 use crate::layers::{Dense, Embedding};
-use crate::network::{Forces, Output};
+use crate::network::Output;
 
 /// Joins what all output blocks say.
 #[derive(Module, Debug)]
@@ -101,39 +98,27 @@ pub struct GemNetOC {
     config: GemNetOCConfig,
 }
 
-impl GemNetOCConfig {
+impl GemNetOC {
     /// A network with fresh weights: semi-orthogonal matrices with normalised rows, embeddings uniform within ±√3.
-    pub fn init(&self, rng: &mut Initializer) -> GemNetOC {
-        let (atom, edge) = (self.atom_channels, self.edge_channels);
-        GemNetOC {
-            embedding: Embedding::new(EMBEDDING_ROWS, atom, Init::Uniform(3.0_f64.sqrt()), rng),
-            first_edge: linear(2 * atom + self.n_radial, edge, rng),
-            bases: Bases::new(self, rng),
-            blocks: (0..self.n_blocks).map(|i| InteractionBlock::new(self, i, rng)).collect(),
-            outputs: (0..=self.n_blocks).map(|i| OutputBlock::new(self, i, rng)).collect(),
-            energy: GlobalOutput::new(self, atom, rng),
-            force: (self.forces == Forces::Direct).then(|| GlobalOutput::new(self, edge, rng)),
-            config: self.clone(),
+    pub fn new(config: &GemNetOCConfig, rng: &mut Initializer) -> Self {
+        let (atom, edge) = (config.atom_channels, config.edge_channels);
+        Self {
+            embedding: Embedding::new(GemNetOCConfig::EMBEDDING_ROWS, atom, Init::Uniform(3.0_f64.sqrt()), rng),
+            first_edge: linear(2 * atom + config.n_radial, edge, rng),
+            bases: Bases::new(config, rng),
+            blocks: (0..config.n_blocks).map(|i| InteractionBlock::new(config, i, rng)).collect(),
+            outputs: (0..=config.n_blocks).map(|i| OutputBlock::new(config, i, rng)).collect(),
+            energy: GlobalOutput::new(config, atom, rng),
+            force: (config.forces == Forces::Direct).then(|| GlobalOutput::new(config, edge, rng)),
+            config: config.clone(),
         }
-    }
-
-    /// Every place where features can be taken, first to last: outputs `X0 …`, blocks `B1 …`, and the input of the heads.
-    pub fn taps(&self) -> Vec<Tap> {
-        let mut taps = vec![Tap::Output(0)];
-        for i in 1..=self.n_blocks {
-            taps.extend([Tap::Block(i), Tap::Output(i)]);
-        }
-        taps.push(Tap::Head);
-        taps
     }
 
     /// Parameters that several blocks share: the reference divides their gradients by the number given here.
-    pub fn gradient_divisors(&self) -> Vec<(&'static str, usize)> {
-        Bases::shared_parameters(self.n_blocks)
+    pub(crate) fn gradient_divisors(config: &GemNetOCConfig) -> Vec<(&'static str, usize)> {
+        Bases::shared_parameters(config.n_blocks)
     }
-}
 
-impl GemNetOC {
     /// Energies, direct forces when asked, and the features at `taps`, in normalised units.
     ///
     /// The batch must have been drawn by this network's graph rule; without its tables nothing but atoms is seen.

@@ -1,6 +1,6 @@
 //! Names of parameters in the checkpoints of the reference implementation (Open Catalyst Project).
 
-use super::config::GemNetOCConfig;
+use potstill_core::model::GemNetOCConfig;
 
 /// The reference's name of a parameter, for example `blocks.0.quadruplets.up.weight` →
 /// `int_blocks.0.quad_interaction.up_projection_ca.linear.weight`.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor};
 
 use crate::batch::{int_tensor, to_host};
-use crate::fused::HostFan;
 use crate::layers::scatter::gather_rows;
+use crate::ops::HostFan;
 
 /// Edges beside the main graph.
 #[derive(Debug, Clone)]

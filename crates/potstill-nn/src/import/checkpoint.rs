@@ -1,20 +1,17 @@
 //! A checkpoint of the reference implementation, and the model file made of it.
 
-use std::collections::BTreeMap;
 use std::io::{Error as IoError, Write};
 use std::path::{Path, PathBuf};
 
 use potstill_core::elements::symbol;
-use potstill_core::files::checksum::write_sealed;
-use potstill_core::model::{ElementEnergies, Normalizer};
+use potstill_core::files::seal::write_sealed;
+use potstill_core::model::{Architecture, ElementEnergies, EnergyScale, Header, Normalizer, model_file_head};
 use potstill_core::{Error, Result};
 use potstill_data::io::pickle::{self, Value};
 use potstill_data::io::torch::{Numbers, TensorRef, TorchFile};
 use serde_json::{Map, Value as Json};
 
 use super::{architecture, match_weights, scales, strip_prefix, yaml};
-use crate::checkpoint::{FORMAT_VERSION, Header, Units, tensor_file_head};
-use crate::network::Architecture;
 
 /// What an import is told beside the checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +83,7 @@ pub fn import(checkpoint: &Path, options: &ImportOptions, output: &Path) -> Resu
     let header = header(&model, normalizer, options, checkpoint, root, &name);
     let infos: Vec<_> = matched.iter().map(|m| m.parameter.clone()).collect();
     let json = serde_json::to_string(&header).map_err(|e| at(format!("header: {e}")))?;
-    let head = tensor_file_head(&json, &infos);
+    let head = model_file_head(&json, infos.iter().map(|info| (info.name.as_str(), &info.shape[..])));
     let find = |name: &str| tensors.iter().find(|(n, _)| strip_prefix(n) == name).map(|(_, tensor)| tensor);
     // Called twice: for the checksum and for the file.
     write_sealed(output, &head, &|writer| {
@@ -194,16 +191,13 @@ fn header(
     };
     let count = |key: &str| root.get(key).and_then(Value::as_i64);
     let file = checkpoint.file_name().unwrap_or_default().to_string_lossy();
+    let symbols = elements.iter().filter_map(|&z| symbol(z)).map(str::to_owned).collect();
+    let reference_energies = ElementEnergies::new(elements.iter().map(|&z| (z, 0.0)));
     Header {
-        format_version: FORMAT_VERSION,
-        model: model.clone(),
-        elements: elements.iter().filter_map(|&z| symbol(z)).map(str::to_owned).collect(),
-        reference_energies: ElementEnergies::new(elements.iter().map(|&z| (z, 0.0)).collect::<BTreeMap<_, _>>()),
-        normalizer,
-        units: Units::default(),
         training: serde_json::json!({
             "imported_from": file, "model": name, "epoch": root.get("epoch").and_then(Value::as_f64),
             "step": count("step"), "averaged_weights": options.use_ema,
         }),
+        ..Header::new(model.clone(), symbols, EnergyScale { reference_energies, normalizer })
     }
 }

@@ -4,12 +4,10 @@ use potstill_core::graph::Neighbors;
 use potstill_core::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::gemnet_oc::GemNetOCConfig;
-use crate::gemnet_oc::config::{CircularKind, ScaleFactors, SphericalKind};
-use crate::layers::radial_basis::{EnvelopeKind, RadialKind};
-use crate::network::{Architecture, Forces};
-use crate::painn::PaiNNConfig;
-use crate::schnet::SchNetConfig;
+use potstill_core::model::{
+    Architecture, CircularKind, EnvelopeKind, Forces, GemNetOCConfig, PaiNNConfig, RadialKind, ScaleFactors,
+    SchNetConfig, SphericalKind,
+};
 
 /// Settings that change nothing in a trained network, or that only training and distillation read.
 const IGNORED: &[&str] = &[

@@ -6,13 +6,11 @@ use std::path::Path;
 use potstill_core::Result;
 use safetensors::Dtype;
 
-use crate::checkpoint::{Tensors, write_tensors};
-use crate::gemnet_oc::config::ScaleFactors;
-use crate::layers::radial::GaussianBasis;
 use crate::model::Model;
-use crate::network::Architecture;
 use crate::parameters;
 use crate::reference::reference_name;
+use potstill_core::model::{Architecture, ScaleFactors, Tensors, write_tensors};
+use potstill_kernels::radial::Gaussians;
 
 /// Writes a state dict as safetensors, with second names and buffers, so that the reference loads it strictly; returns
 /// the number of tensors.
@@ -81,19 +79,19 @@ fn aliases(architecture: &Architecture, name: &str) -> Vec<String> {
 
 /// Centres of Gaussians, which the reference keeps as buffers.
 fn offsets(architecture: &Architecture) -> Vec<(String, Vec<f64>)> {
-    use crate::layers::radial_basis::RadialKind;
+    use potstill_core::model::RadialKind;
     match architecture {
         Architecture::SchNet(config) => {
-            let basis = GaussianBasis::new(0.0, config.cutoff, config.n_gaussians);
+            let basis = Gaussians::new(0.0, config.cutoff, config.n_gaussians);
             vec![("distance_expansion.offset".to_owned(), basis.offsets)]
         }
         Architecture::PaiNN(config) if config.radial_basis == RadialKind::Gaussian => {
-            let basis = GaussianBasis::new(0.0, 1.0, config.n_radial);
+            let basis = Gaussians::new(0.0, 1.0, config.n_radial);
             vec![("radial_basis.rbf.offset".to_owned(), basis.offsets)]
         }
         Architecture::PaiNN(_) => Vec::new(),
         Architecture::GemNetOC(config) => {
-            let offsets = GaussianBasis::exact(0.0, 1.0, config.n_radial).offsets;
+            let offsets = Gaussians::exact(0.0, 1.0, config.n_radial).offsets;
             let (plain, beside) = (config.radial_basis, config.angular_radial_basis());
             let gaussian = RadialKind::Gaussian;
             let names = [

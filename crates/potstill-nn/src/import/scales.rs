@@ -9,8 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::checkpoint::ImportOptions;
 use super::strip_prefix;
-use crate::gemnet_oc::config::ScaleFactors;
-use crate::network::Architecture;
+use potstill_core::model::{Architecture, ScaleFactors};
 
 /// Factors that later releases of the reference store among the weights, as `<name>.scale_factor`.
 pub(super) fn inside(file: &TorchFile, tensors: &[(String, TensorRef)]) -> Result<BTreeMap<String, f64>> {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use burn::tensor::{DType, Device};
 use potstill_core::{Error, Result};
 
-use crate::network::Architecture;
+use crate::network::Network;
 use crate::parameters::{self, ParameterInfo};
 use crate::reference::reference_name;
+use potstill_core::model::Architecture;
 
 /// A parameter and the name of its tensor in the state dict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub fn strip_prefix(name: &str) -> &str {
 /// Names and shapes that do not fit: parameters without a tensor and tensors without a parameter, both named.
 pub fn match_weights(architecture: &Architecture, tensors: &[(String, Vec<usize>)]) -> Result<Vec<Matched>> {
     check_size(architecture, tensors)?;
-    let network = architecture.blank(&Device::flex(), DType::F32);
+    let network = Network::blank(architecture, &Device::flex(), DType::F32);
     let (mut matched, mut missing, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     let mut used = BTreeSet::new();
     for parameter in parameters::describe(&network) {
@@ -112,10 +113,10 @@ fn more(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::painn::PaiNNConfig;
+    use potstill_core::model::PaiNNConfig;
 
     fn tensors(architecture: &Architecture) -> Vec<(String, Vec<usize>)> {
-        let network = architecture.blank(&Device::flex(), DType::F32);
+        let network = Network::blank(architecture, &Device::flex(), DType::F32);
         let name = |p: &ParameterInfo| format!("module.module.{}", reference_name(architecture, &p.name));
         parameters::describe(&network).into_iter().map(|p| (name(&p), p.shape)).collect()
     }

@@ -2,9 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-
-/// Gain of [`scaled_silu`]: keeps the variance of a unit normal input near one.
-pub(crate) const SILU_GAIN: f64 = 1.0 / 0.6;
+use potstill_kernels::activation::{SILU_GAIN, SOFTPLUS_SHIFT};
 
 /// `x · sigmoid(x) / 0.6` (Gasteiger et al., GemNet, arXiv 2106.08903).
 pub fn scaled_silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -19,9 +17,6 @@ pub fn scaled_silu_derivative<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let one_minus = s.clone().neg().add_scalar(1.0);
     (s * (x * one_minus).add_scalar(1.0)).mul_scalar(SILU_GAIN)
 }
-
-/// ln 2 rounded to f32, as PyTorch Geometric computes it: published SchNets were trained with this number.
-pub(crate) const SOFTPLUS_SHIFT: f64 = std::f32::consts::LN_2 as f64;
 
 /// `ln(½ eˣ + ½)`, zero at zero (Schütt et al., SchNet, arXiv 1706.08566).
 pub fn shifted_softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-use crate::fused::dense;
 use crate::init::{Init, Initializer};
+use crate::ops::dense;
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]

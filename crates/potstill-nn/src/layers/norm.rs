@@ -2,11 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use potstill_kernels::norm::VARIANCE_EPSILON;
 
 use crate::init::Initializer;
-
-/// Added to the variance, as in PyTorch.
-const EPSILON: f64 = 1e-5;
 
 /// Normalises each row to zero mean and unit variance, then scales and shifts (Ba et al., arXiv 1607.06450).
 #[derive(Module, Debug)]
@@ -34,7 +32,7 @@ impl LayerNorm {
     pub fn forward(&self, x: Tensor<2>) -> (Tensor<2>, LayerNormSaved) {
         let centered = x.clone() - x.mean_dim(1);
         let variance = centered.clone().powi_scalar(2).mean_dim(1);
-        let inverse_std = variance.add_scalar(EPSILON).sqrt().recip();
+        let inverse_std = variance.add_scalar(VARIANCE_EPSILON).sqrt().recip();
         let normalized = centered * inverse_std.clone();
         let y = normalized.clone() * self.weight.val().unsqueeze::<2>() + self.bias.val().unsqueeze::<2>();
         (y, LayerNormSaved { normalized, inverse_std })

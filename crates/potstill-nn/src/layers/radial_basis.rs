@@ -1,53 +1,17 @@
 //! An envelope times a basis of the scaled distance `x = d / cutoff`, with values and slopes.
 
-use std::sync::Arc;
-
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
-use potstill_kernels::radial::log_binomials;
-use serde::{Deserialize, Serialize};
+use potstill_core::model::RadialKind;
+use potstill_kernels::filters::RadialRows;
+use potstill_kernels::radial::{Envelope, Gaussians, log_binomials};
 
-use super::radial::{Envelope, GaussianBasis};
-use crate::batch::{HostGeometry, float_tensor};
-use crate::fused::EdgeRows;
+use super::radial::{envelope_slopes, envelope_values, gaussian_slopes, gaussian_values};
+use crate::batch::float_tensor;
 use crate::init::Initializer;
 
 /// Start of the trainable width of a Bernstein basis; `softplus` of it is 0.9448 (Unke et al., SpookyNet, 2021).
 const PREGAMMA: f64 = 0.45264;
-
-/// Which functions expand a distance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RadialKind {
-    /// Gaussians on a regular grid, not trained.
-    #[default]
-    Gaussian,
-    /// `√(2/cutoff³) sin(f_k x) / x` with trainable frequencies that start at `kπ` (Gasteiger et al., DimeNet, 2020).
-    SphericalBessel,
-    /// `C(n−1, k) e^{−kγx} (1 − e^{−γx})^{n−1−k}` with one trainable width γ (Unke et al., SpookyNet, 2021).
-    Bernstein,
-}
-
-/// Shape of the envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EnvelopeKind {
-    /// A polynomial, zero with two derivatives at the cutoff.
-    #[default]
-    Polynomial,
-    /// `exp(−x² / (1 − x²))`.
-    Exponential,
-}
-
-impl EnvelopeKind {
-    /// The envelope; `exponent` is that of the polynomial.
-    pub fn with_exponent(self, exponent: u32) -> Envelope {
-        match self {
-            Self::Polynomial => Envelope::Polynomial(exponent),
-            Self::Exponential => Envelope::Exponential,
-        }
-    }
-}
 
 /// A radial basis; what is trained of it is a parameter.
 #[derive(Module, Debug)]
@@ -57,7 +21,7 @@ pub struct RadialBasis {
     /// `γ = softplus(pregamma)` of Bernstein polynomials. Shape: `[1]`.
     pub pregamma: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    gaussians: GaussianBasis,
+    gaussians: Gaussians,
     #[module(skip)]
     envelope: Envelope,
     #[module(skip)]
@@ -66,13 +30,7 @@ pub struct RadialBasis {
 
 impl RadialBasis {
     /// A basis of `gaussians.offsets.len()` functions; the Gaussians themselves are used by [`RadialKind::Gaussian`] only.
-    pub fn new(
-        kind: RadialKind,
-        gaussians: GaussianBasis,
-        envelope: Envelope,
-        cutoff: f64,
-        rng: &mut Initializer,
-    ) -> Self {
+    pub fn new(kind: RadialKind, gaussians: Gaussians, envelope: Envelope, cutoff: f64, rng: &mut Initializer) -> Self {
         let n = gaussians.offsets.len();
         let multiples = || (1..=n).map(|k| std::f64::consts::PI * k as f64).collect();
         Self {
@@ -84,19 +42,10 @@ impl RadialBasis {
         }
     }
 
-    /// Number of trained numbers.
-    pub fn n_parameters(kind: RadialKind, n: usize) -> usize {
-        match kind {
-            RadialKind::Gaussian => 0,
-            RadialKind::SphericalBessel => n,
-            RadialKind::Bernstein => 1,
-        }
-    }
-
     /// Envelope times basis. Shape: `[n_edges, 1]` in Å to `[n_edges, n]`.
     pub fn forward(&self, distance: Tensor<2>) -> Tensor<2> {
         let x = distance.mul_scalar(1.0 / self.cutoff);
-        self.envelope.forward(x.clone()) * self.values_and_slopes(x, false).0
+        envelope_values(self.envelope, x.clone()) * self.values_and_slopes(x, false).0
     }
 
     /// Derivative of [`Self::forward`] with respect to the distance. Shape: `[n_edges, 1]` to `[n_edges, n]`.
@@ -104,56 +53,47 @@ impl RadialBasis {
         let x = distance.mul_scalar(1.0 / self.cutoff);
         let (values, slopes) = self.values_and_slopes(x.clone(), true);
         let inner = match slopes {
-            Some(slopes) => self.envelope.forward(x.clone()) * slopes,
+            Some(slopes) => envelope_values(self.envelope, x.clone()) * slopes,
             None => values.zeros_like(),
         };
-        (self.envelope.derivative(x) * values + inner).mul_scalar(1.0 / self.cutoff)
+        (envelope_slopes(self.envelope, x) * values + inner).mul_scalar(1.0 / self.cutoff)
     }
 
     /// Entries of the rows of [`Self::forward`] on the host that do not vanish beside the largest of their row to the precision of
     /// f32 or f64, followed by one more column: the envelope, or 1 where `smooth` is false. None for bases with trained numbers.
-    pub fn rows(
-        &self,
-        ends: &Arc<[[u32; 2]]>,
-        geometry: &HostGeometry,
-        dtype: DType,
-        smooth: bool,
-    ) -> Option<EdgeRows> {
+    pub fn rows(&self, distance: &[f64], dtype: DType, smooth: bool) -> Option<RadialRows> {
         if self.frequencies.is_some() || self.pregamma.is_some() {
             return None;
         }
-        let GaussianBasis { offsets, coefficient } = &self.gaussians;
-        let digits: f64 = if dtype == DType::F64 { 53.0 } else { 24.0 };
-        // Seven bits more, since many entries are left out.
-        let reach = ((digits + 7.0) * std::f64::consts::LN_2 / -coefficient).sqrt();
-        let n = geometry.distance.len();
+        let gaussians = &self.gaussians;
+        // Seven bits more than a number has, since many entries are left out.
+        let bits: f64 = if dtype == DType::F64 { 60.0 } else { 31.0 };
+        let n = distance.len();
         let (mut first, mut column, mut value) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
         first.push(0);
-        for d in &*geometry.distance {
+        for d in distance {
             let x = d / self.cutoff;
-            let [u, du] = self.envelope.at(x);
-            let start = offsets.partition_point(|offset| x - offset > reach);
-            for (k, offset) in (start..).zip(&offsets[start..]).take_while(|(_, offset)| **offset - x <= reach) {
-                let g = (coefficient * (x - offset) * (x - offset)).exp();
+            let (u, du) = self.envelope.at(x);
+            for k in gaussians.near(x, bits) {
+                let (g, dg) = gaussians.at(k, x);
                 column.push(k as u32);
-                value.push([u * g, (du * g + u * 2.0 * coefficient * (x - offset) * g) / self.cutoff]);
+                value.push([u * g, (du * g + u * dg) / self.cutoff]);
             }
-            column.push(offsets.len() as u32);
+            column.push(gaussians.len() as u32);
             value.push(if smooth { [u, du / self.cutoff] } else { [1.0, 0.0] });
             first.push(column.len());
         }
-        let (ends, direction) = (ends.clone(), geometry.direction.clone());
-        Some(EdgeRows { ends, direction, n_radial: offsets.len() + 1, first, column, value })
+        Some(RadialRows { n_radial: gaussians.len() + 1, first, column, value })
     }
 
     /// The envelope alone. Shape kept.
     pub fn envelope(&self, distance: Tensor<2>) -> Tensor<2> {
-        self.envelope.forward(distance.mul_scalar(1.0 / self.cutoff))
+        envelope_values(self.envelope, distance.mul_scalar(1.0 / self.cutoff))
     }
 
     /// Derivative of [`Self::envelope`] with respect to the distance. Shape kept.
     pub fn envelope_slope(&self, distance: Tensor<2>) -> Tensor<2> {
-        self.envelope.derivative(distance.mul_scalar(1.0 / self.cutoff)).mul_scalar(1.0 / self.cutoff)
+        envelope_slopes(self.envelope, distance.mul_scalar(1.0 / self.cutoff)).mul_scalar(1.0 / self.cutoff)
     }
 
     /// The basis without envelope at scaled distances, and its derivative with respect to them when asked for.
@@ -164,8 +104,8 @@ impl RadialBasis {
         if let Some(pregamma) = &self.pregamma {
             return bernstein(x, pregamma.val(), self.gaussians.offsets.len(), slopes);
         }
-        let values = self.gaussians.forward(x.clone());
-        let slopes = slopes.then(|| self.gaussians.derivative(x, values.clone()));
+        let values = gaussian_values(&self.gaussians, x.clone());
+        let slopes = slopes.then(|| gaussian_slopes(&self.gaussians, x, values.clone()));
         (values, slopes)
     }
 }
@@ -202,7 +142,7 @@ mod tests {
 
     fn basis(kind: RadialKind, envelope: Envelope) -> RadialBasis {
         let rng = &mut Initializer::new(1, &Device::flex(), DType::F64);
-        RadialBasis::new(kind, GaussianBasis::exact(0.0, 1.0, 6), envelope, 5.0, rng)
+        RadialBasis::new(kind, Gaussians::exact(0.0, 1.0, 6), envelope, 5.0, rng)
     }
 
     fn at(d: f64) -> Tensor<2> {

@@ -8,12 +8,12 @@ use burn::tensor::Tensor;
 
 use super::{State, columns};
 use crate::batch::Batch;
-use crate::fused::{EdgeRows, messages, messages_adjoint};
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
 use crate::layers::norm::LayerNormSaved;
 use crate::layers::scatter::{gather_rows, sum_rows};
 use crate::layers::{Dense, LayerNorm};
+use crate::ops::{MessageEdges, messages, messages_adjoint};
 
 /// Sends scalars and vectors of every source along its edges.
 #[derive(Module, Debug)]
@@ -48,7 +48,7 @@ enum Sent {
 #[allow(clippy::large_enum_variant, reason = "one for each batch, never in an array")]
 pub(crate) enum Radial {
     /// On the host, for the fused operation.
-    Rows(Arc<EdgeRows>),
+    Rows(Arc<MessageEdges>),
     /// Shape: `[n_edges, n_radial + 1]`; the last column is the envelope or 1, whose weight is the filter's bias.
     Plain(Tensor<2>),
 }

@@ -23,143 +23,19 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use potstill_core::graph::Neighbors;
-use potstill_core::{Error, Result, limits};
-use serde::{Deserialize, Serialize};
+use potstill_core::model::{Forces, PaiNNConfig, Tap};
+use potstill_kernels::radial::{Envelope, Gaussians};
 
 use self::direct_forces::DirectForces;
 use self::message::{Message, MessageSaved, Radial};
 use self::update::{Update, UpdateSaved};
 use crate::batch::Batch;
-use crate::features::{Features, Tap};
-use crate::fused::on_host;
+use crate::features::Features;
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{scaled_silu, scaled_silu_derivative};
-use crate::layers::radial::GaussianBasis;
-use crate::layers::radial_basis::{EnvelopeKind, RadialKind};
 use crate::layers::{Dense, Embedding, RadialBasis};
-use crate::network::{Forces, Output};
-
-/// Rows of the embedding: hydrogen to bismuth.
-const EMBEDDING_ROWS: usize = 83;
-
-/// Sizes of a [`PaiNN`]; the default is the small COLL setting of the distillation paper, with gradient forces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PaiNNConfig {
-    /// Width of scalar and vector features, even. Default 128.
-    pub hidden_channels: usize,
-    /// Number of message and update layers. Default 4.
-    pub n_layers: usize,
-    /// Number of functions that expand a distance. Default 128.
-    pub n_radial: usize,
-    /// `"gaussian"` (default), `"spherical_bessel"` or `"bernstein"`.
-    pub radial_basis: RadialKind,
-    /// Largest distance in Å at which two atoms see each other. Default 12.
-    pub cutoff: f64,
-    /// `"polynomial"` (default) or `"exponential"`.
-    pub envelope: EnvelopeKind,
-    /// Exponent of the polynomial envelope. Default 5.
-    pub envelope_exponent: u32,
-    /// Whether the envelope multiplies the whole filter, so that energy and forces are continuous where a pair crosses the
-    /// cutoff. Default true; false is the reference's rule, whose filters keep their bias there.
-    pub smooth_cutoff: bool,
-    /// `"all"` within the cutoff (the default), or `{ nearest = 50 }`, the reference's rule, which depends on the order
-    /// of atoms and jumps where the set of neighbours changes.
-    pub neighbors: Neighbors,
-    /// `"gradient"` (energy is conserved, the default) or `"direct"` (a head of their own, as in the paper).
-    pub forces: Forces,
-    /// Constant factor on the scalars after each update, one per layer. Default: none, all 1.
-    pub update_scales: Vec<f64>,
-}
-
-impl Default for PaiNNConfig {
-    fn default() -> Self {
-        Self {
-            hidden_channels: 128,
-            n_layers: 4,
-            n_radial: 128,
-            radial_basis: RadialKind::Gaussian,
-            cutoff: 12.0,
-            envelope: EnvelopeKind::Polynomial,
-            envelope_exponent: 5,
-            smooth_cutoff: true,
-            neighbors: Neighbors::All,
-            forces: Forces::Gradient,
-            update_scales: Vec::new(),
-        }
-    }
-}
-
-impl PaiNNConfig {
-    /// Checks that a network can be built.
-    ///
-    /// # Errors
-    /// Names the setting that is out of range.
-    pub fn validate(&self) -> Result<()> {
-        let h = self.hidden_channels;
-        if h < 2 || h % 2 == 1 {
-            return Err(Error::setting("model.hidden_channels", format!("{h} must be even and at least 2")));
-        }
-        let sizes = [
-            ("hidden_channels", h, limits::WIDTH),
-            ("n_layers", self.n_layers, limits::DEPTH),
-            ("n_radial", self.n_radial, limits::RADIAL),
-            ("envelope_exponent", self.envelope_exponent as usize, limits::EXPONENT),
-        ];
-        limits::check_sizes("model", &sizes)?;
-        if !self.update_scales.is_empty() && self.update_scales.len() != self.n_layers {
-            let found = self.update_scales.len();
-            let message = format!("expected {} factors, one per layer, or none; found {found}", self.n_layers);
-            return Err(Error::setting("model.update_scales", message));
-        }
-        if let Some(scale) = self.update_scales.iter().find(|scale| !scale.is_finite()) {
-            return Err(Error::setting("model.update_scales", format!("{scale} is not a finite number")));
-        }
-        crate::network::validate_neighbors(self.neighbors)?;
-        crate::network::validate_cutoff(self.cutoff)
-    }
-
-    /// Number of weights; a real number, since sizes that a file claims may be absurd.
-    pub fn n_parameters(&self) -> f64 {
-        let [h, r] = [self.hidden_channels, self.n_radial].map(|n| n as f64);
-        let half = 0.5 * h;
-        let message = 2.0 * h + (h + 1.0) * h + (h + 1.0) * 3.0 * h + (r + 1.0) * 3.0 * h;
-        let update = 2.0 * h * h + (2.0 * h + 1.0) * h + (h + 1.0) * 3.0 * h;
-        let gated = |i: f64, o: f64| i * i + i * o + (2.0 * i + 1.0) * i + (i + 1.0) * 2.0 * o;
-        let direct = if self.forces == Forces::Direct { gated(h, half) + gated(half, 1.0) } else { 0.0 };
-        let energy = (h + 1.0) * half + half + 1.0;
-        let basis = RadialBasis::n_parameters(self.radial_basis, self.n_radial) as f64;
-        basis + EMBEDDING_ROWS as f64 * h + self.n_layers as f64 * (message + update) + energy + direct
-    }
-
-    /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
-    pub fn init(&self, rng: &mut Initializer) -> PaiNN {
-        let h = self.hidden_channels;
-        let xavier = Init::XavierUniform;
-        let embedding = Embedding::new(EMBEDDING_ROWS, h, Init::Uniform(3.0_f64.sqrt()), rng);
-        let messages = (0..self.n_layers).map(|_| Message::new(h, self.n_radial, rng)).collect();
-        let updates = (0..self.n_layers)
-            .map(|i| Update::new(h, self.update_scales.get(i).copied().unwrap_or(1.0), rng))
-            .collect();
-        PaiNN {
-            embedding,
-            messages,
-            updates,
-            energy_in: Dense::new(h, h / 2, true, xavier, rng),
-            energy_out: Dense::new(h / 2, 1, true, xavier, rng),
-            direct_forces: (self.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
-            radial_basis: RadialBasis::new(
-                self.radial_basis,
-                GaussianBasis::new(0.0, 1.0, self.n_radial),
-                self.envelope.with_exponent(self.envelope_exponent),
-                self.cutoff,
-                rng,
-            ),
-            smooth_cutoff: self.smooth_cutoff,
-        }
-    }
-}
+use crate::network::Output;
+use crate::ops::{MessageEdges, on_host};
 
 /// The network.
 #[derive(Module, Debug)]
@@ -183,9 +59,31 @@ pub struct PaiNN {
 }
 
 impl PaiNN {
-    /// Taps of a network with that many layers, first to last.
-    pub fn taps(n_layers: usize) -> Vec<Tap> {
-        (1..=n_layers).flat_map(|i| [Tap::Message(i), Tap::Update(i)]).collect()
+    /// A network with fresh weights: Xavier-uniform matrices, zero biases, embeddings uniform within ±√3.
+    pub fn new(config: &PaiNNConfig, rng: &mut Initializer) -> Self {
+        let h = config.hidden_channels;
+        let xavier = Init::XavierUniform;
+        let embedding = Embedding::new(PaiNNConfig::EMBEDDING_ROWS, h, Init::Uniform(3.0_f64.sqrt()), rng);
+        let messages = (0..config.n_layers).map(|_| Message::new(h, config.n_radial, rng)).collect();
+        let updates = (0..config.n_layers)
+            .map(|i| Update::new(h, config.update_scales.get(i).copied().unwrap_or(1.0), rng))
+            .collect();
+        Self {
+            embedding,
+            messages,
+            updates,
+            energy_in: Dense::new(h, h / 2, true, xavier, rng),
+            energy_out: Dense::new(h / 2, 1, true, xavier, rng),
+            direct_forces: (config.forces == Forces::Direct).then(|| DirectForces::new(h, rng)),
+            radial_basis: RadialBasis::new(
+                config.radial_basis,
+                Gaussians::new(0.0, 1.0, config.n_radial),
+                Envelope::of(config.envelope, config.envelope_exponent),
+                config.cutoff,
+                rng,
+            ),
+            smooth_cutoff: config.smooth_cutoff,
+        }
     }
 
     /// Energies, forces when asked, and the features at `taps`, in normalised units.
@@ -223,9 +121,10 @@ impl PaiNN {
     /// What the filters are linear functions of.
     fn radial(&self, batch: &Batch) -> Radial {
         if let Some(geometry) = batch.host.as_ref().filter(|_| on_host(&batch.distance))
-            && let Some(rows) = self.radial_basis.rows(&batch.ends, geometry, batch.dtype, self.smooth_cutoff)
+            && let Some(rows) = self.radial_basis.rows(&geometry.distance, batch.dtype, self.smooth_cutoff)
         {
-            return Radial::Rows(Arc::new(rows));
+            let (ends, direction) = (batch.ends.clone(), geometry.direction.clone());
+            return Radial::Rows(Arc::new(MessageEdges::new(ends, batch.n_atoms, direction, rows)));
         }
         let radial = self.radial_basis.forward(batch.distance.clone());
         let last = match self.smooth_cutoff {
@@ -304,10 +203,11 @@ fn columns(x: &Tensor<2>, part: usize, width: usize) -> Tensor<2> {
 mod tests {
     use burn::tensor::{DType, Device};
     use potstill_core::graph::{GraphRule, Neighbors};
+    use potstill_core::model::{EnvelopeKind, NetworkSettings};
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::fused::testing::{everything, far};
+    use crate::ops::testing::{everything, far};
     use crate::parameters;
 
     #[test]
@@ -328,7 +228,7 @@ mod tests {
                 envelope,
                 ..PaiNNConfig::default()
             };
-            let network = config.init(&mut Initializer::new(5, &device, DType::F64));
+            let network = PaiNN::new(&config, &mut Initializer::new(5, &device, DType::F64));
             let values: Vec<f64> = parameters::to_vector(&network);
             // Fresh biases are zero and would hide what they do.
             let values: Vec<f64> = values.iter().enumerate().map(|(i, v)| v + 0.1 * (1.7 * i as f64).sin()).collect();
@@ -338,7 +238,7 @@ mod tests {
             let fused = Batch::new(&graph, &device, DType::F64);
             assert!(matches!(network.radial(&fused), Radial::Rows(_)), "the fused path is taken");
             let plain = Batch { host: None, ..fused.clone() };
-            let of = |batch: &Batch| everything(&network, network.forward(batch, Forces::Gradient, &PaiNN::taps(3)));
+            let of = |batch: &Batch| everything(&network, network.forward(batch, Forces::Gradient, &config.taps()));
             for (which, (a, b)) in of(&fused).iter().zip(of(&plain)).enumerate() {
                 let far = far(a, &b);
                 assert!(far <= 1e-12, "array {which} of {hidden_channels} channels: {far:e}");

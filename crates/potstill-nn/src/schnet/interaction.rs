@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
-use crate::fused::{FilteredEdges, LengthBasis, convolve, convolve_adjoint, edge_filters};
 use crate::layers::Dense;
 use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
 use crate::layers::scatter::{gather_rows, sum_rows};
+use crate::ops::{FilteredEdges, LengthBasis, convolve, convolve_adjoint, edge_filters};
 
 /// One interaction block.
 #[derive(Module, Debug)]

@@ -18,103 +18,19 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use potstill_core::graph::Neighbors;
-use potstill_core::{Result, limits};
-use serde::{Deserialize, Serialize};
+use potstill_core::model::{Forces, SchNetConfig, Tap};
+use potstill_kernels::radial::Gaussians;
 
 pub use self::interaction::Interaction;
 use self::interaction::{Expansion, Saved, Slopes};
 use crate::batch::{Batch, float_tensor};
-use crate::features::{Features, Tap};
-use crate::fused::{FilteredEdges, LengthBasis, on_host};
+use crate::features::Features;
 use crate::init::{Init, Initializer};
 use crate::layers::activation::{shifted_softplus, shifted_softplus_derivative};
-use crate::layers::radial::{GaussianBasis, cosine_cutoff, cosine_cutoff_derivative};
+use crate::layers::radial::{cosine_cutoff, cosine_cutoff_derivative, gaussian_slopes, gaussian_values};
 use crate::layers::{Dense, Embedding};
-use crate::network::{Forces, Output};
-
-/// Rows of the embedding: atomic numbers 0 (padding) to 99.
-const EMBEDDING_ROWS: usize = 100;
-
-/// Sizes of a [`SchNet`]; the default is the COLL setting of the distillation paper.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SchNetConfig {
-    /// Width of the atom features. Default 128.
-    pub hidden_channels: usize,
-    /// Width of the continuous filters. Default 128.
-    pub n_filters: usize,
-    /// Number of interaction blocks. Default 6.
-    pub n_interactions: usize,
-    /// Number of Gaussians that expand a distance. Default 50.
-    pub n_gaussians: usize,
-    /// Largest distance in Å at which two atoms see each other. Default 12.
-    pub cutoff: f64,
-    /// `"all"` within the cutoff (smooth, the default), or `{ nearest = 50 }`, the reference's rule.
-    pub neighbors: Neighbors,
-}
-
-impl Default for SchNetConfig {
-    fn default() -> Self {
-        Self {
-            hidden_channels: 128,
-            n_filters: 128,
-            n_interactions: 6,
-            n_gaussians: 50,
-            cutoff: 12.0,
-            neighbors: Neighbors::All,
-        }
-    }
-}
-
-impl SchNetConfig {
-    /// Checks that a network can be built.
-    ///
-    /// # Errors
-    /// Names the setting that is out of range.
-    pub fn validate(&self) -> Result<()> {
-        let sizes = [
-            ("hidden_channels", self.hidden_channels, limits::WIDTH.at_least(2)),
-            ("n_filters", self.n_filters, limits::WIDTH),
-            ("n_interactions", self.n_interactions, limits::DEPTH),
-            ("n_gaussians", self.n_gaussians, limits::RADIAL),
-        ];
-        limits::check_sizes("model", &sizes)?;
-        crate::network::validate_neighbors(self.neighbors)?;
-        crate::network::validate_cutoff(self.cutoff)
-    }
-
-    /// Number of weights; a real number, since sizes that a file claims may be absurd.
-    pub fn n_parameters(&self) -> f64 {
-        let [h, f, g] = [self.hidden_channels, self.n_filters, self.n_gaussians].map(|n| n as f64);
-        let half = (self.hidden_channels / 2) as f64;
-        let interaction = (g + 1.0) * f + (f + 1.0) * f + h * f + (f + 1.0) * h + (h + 1.0) * h;
-        EMBEDDING_ROWS as f64 * h + self.n_interactions as f64 * interaction + (h + 1.0) * half + half + 1.0
-    }
-
-    /// A network with fresh weights: Xavier-uniform matrices, zero biases, standard normal embeddings.
-    pub fn init(&self, rng: &mut Initializer) -> SchNet {
-        let (h, f) = (self.hidden_channels, self.n_filters);
-        let xavier = Init::XavierUniform;
-        let interactions = (0..self.n_interactions)
-            .map(|_| Interaction {
-                filter_in: Dense::new(self.n_gaussians, f, true, xavier, rng),
-                filter_out: Dense::new(f, f, true, xavier, rng),
-                source: Dense::new(h, f, false, xavier, rng),
-                message: Dense::new(f, h, true, xavier, rng),
-                output: Dense::new(h, h, true, xavier, rng),
-            })
-            .collect();
-        SchNet {
-            embedding: Embedding::new(EMBEDDING_ROWS, h, Init::Normal, rng),
-            interactions,
-            energy_in: Dense::new(h, h / 2, true, xavier, rng),
-            energy_out: Dense::new(h / 2, 1, true, xavier, rng),
-            cutoff: self.cutoff,
-            basis: GaussianBasis::new(0.0, self.cutoff, self.n_gaussians),
-        }
-    }
-}
+use crate::network::Output;
+use crate::ops::{FilteredEdges, LengthBasis, on_host};
 
 /// The network.
 #[derive(Module, Debug)]
@@ -130,13 +46,31 @@ pub struct SchNet {
     #[module(skip)]
     cutoff: f64,
     #[module(skip)]
-    basis: GaussianBasis,
+    basis: Gaussians,
 }
 
 impl SchNet {
-    /// Taps of a network with that many blocks, first to last.
-    pub fn taps(n_interactions: usize) -> Vec<Tap> {
-        (1..=n_interactions).map(Tap::Interaction).collect()
+    /// A network with fresh weights: Xavier-uniform matrices, zero biases, standard normal embeddings.
+    pub fn new(config: &SchNetConfig, rng: &mut Initializer) -> Self {
+        let (h, f) = (config.hidden_channels, config.n_filters);
+        let xavier = Init::XavierUniform;
+        let interactions = (0..config.n_interactions)
+            .map(|_| Interaction {
+                filter_in: Dense::new(config.n_gaussians, f, true, xavier, rng),
+                filter_out: Dense::new(f, f, true, xavier, rng),
+                source: Dense::new(h, f, false, xavier, rng),
+                message: Dense::new(f, h, true, xavier, rng),
+                output: Dense::new(h, h, true, xavier, rng),
+            })
+            .collect();
+        Self {
+            embedding: Embedding::new(SchNetConfig::EMBEDDING_ROWS, h, Init::Normal, rng),
+            interactions,
+            energy_in: Dense::new(h, h / 2, true, xavier, rng),
+            energy_out: Dense::new(h / 2, 1, true, xavier, rng),
+            cutoff: config.cutoff,
+            basis: Gaussians::new(0.0, config.cutoff, config.n_gaussians),
+        }
     }
 
     /// Energies, forces when asked, and the features at `taps`, in normalised units.
@@ -168,20 +102,20 @@ impl SchNet {
         let geometry = batch.host.as_ref().filter(|_| on_host(&batch.distance) && batch.n_edges > 0);
         let Some(geometry) = geometry else {
             let distance = || batch.distance.clone();
-            let gaussians = self.basis.forward(distance());
+            let gaussians = gaussian_values(&self.basis, distance());
             let slopes = slopes.then(|| Slopes {
-                gaussians: self.basis.derivative(distance(), gaussians.clone()),
+                gaussians: gaussian_slopes(&self.basis, distance(), gaussians.clone()),
                 cutoff: cosine_cutoff_derivative(distance(), self.cutoff),
             });
             return Expansion::Edges { gaussians, cutoff: cosine_cutoff(distance(), self.cutoff), slopes };
         };
-        let edges = FilteredEdges::new(batch.ends.clone(), &geometry.distance);
+        let edges = FilteredEdges::new(batch.ends.clone(), batch.n_atoms, &geometry.distance);
         let n_lengths = edges.lengths().len();
         let length = float_tensor(edges.lengths().to_vec(), [n_lengths, 1], &batch.device, batch.dtype);
-        let mut gaussians = self.basis.forward(length.clone());
+        let mut gaussians = gaussian_values(&self.basis, length.clone());
         let mut cutoff = cosine_cutoff(length.clone(), self.cutoff);
         if slopes {
-            let slope = self.basis.derivative(length.clone(), gaussians.clone());
+            let slope = gaussian_slopes(&self.basis, length.clone(), gaussians.clone());
             gaussians = Tensor::cat(vec![gaussians, slope], 0);
             cutoff = Tensor::cat(vec![cutoff, cosine_cutoff_derivative(length, self.cutoff)], 0);
         }
@@ -212,11 +146,12 @@ impl SchNet {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device};
-    use potstill_core::graph::GraphRule;
+    use potstill_core::graph::{GraphRule, Neighbors};
+    use potstill_core::model::NetworkSettings;
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::fused::testing::{everything, far};
+    use crate::ops::testing::{everything, far};
     use crate::parameters;
 
     #[test]
@@ -228,7 +163,7 @@ mod tests {
         {
             let config =
                 SchNetConfig { hidden_channels, n_filters, n_interactions: 3, n_gaussians: 12, cutoff: 4.0, neighbors };
-            let network = config.init(&mut Initializer::new(5, &device, DType::F64));
+            let network = SchNet::new(&config, &mut Initializer::new(5, &device, DType::F64));
             let values: Vec<f64> = parameters::to_vector(&network);
             // Fresh biases are zero and would hide what they do.
             let values: Vec<f64> = values.iter().enumerate().map(|(i, v)| v + 0.1 * (1.7 * i as f64).sin()).collect();
@@ -239,7 +174,7 @@ mod tests {
             assert!(matches!(network.expand(&fused, true), Expansion::Lengths { .. }), "the fused path is taken");
             let plain = Batch { host: None, ..fused.clone() };
             for forces in [Forces::Gradient, Forces::None] {
-                let of = |batch: &Batch| everything(&network, network.forward(batch, forces, &SchNet::taps(3)));
+                let of = |batch: &Batch| everything(&network, network.forward(batch, forces, &config.taps()));
                 for (which, (a, b)) in of(&fused).iter().zip(of(&plain)).enumerate() {
                     let far = far(a, &b);
                     assert!(far <= 1e-12, "array {which} of {hidden_channels} channels, {forces:?}: {far:e}");
@@ -253,7 +188,7 @@ mod tests {
         let systems = [molecule(9, 1), crystal(3, [true; 3], 2)];
         let rule = GraphRule { cutoff: 4.0, neighbors: Neighbors::All, symmetric: false };
         let graph = rule.build(&systems.iter().collect::<Vec<_>>()).unwrap();
-        let edges = FilteredEdges::new(Arc::new([]), &graph.distances());
+        let edges = FilteredEdges::new(Arc::new([]), 0, &graph.distances());
         assert!(2 * edges.lengths().len() <= graph.n_edges(), "{} of {}", edges.lengths().len(), graph.n_edges());
     }
 }

@@ -6,17 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::System;
-use potstill_core::graph::Neighbors;
+use potstill_core::graph::{Neighbors, NetworkGraph};
+use potstill_core::model::{Architecture, Forces, GemNetOCConfig, PaiNNConfig, ScaleFactors, SchNetConfig, Tap};
 use potstill_fixtures::{self as fixtures, Golden};
 use potstill_nn::batch::{float_tensor, int_tensor, to_host};
-use potstill_nn::features::{Features, Reduction, Tap, edge_features};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::gemnet_oc::config::ScaleFactors;
-use potstill_nn::network::{Forces, Output};
-use potstill_nn::painn::PaiNNConfig;
+use potstill_nn::features::{Features, Reduction, edge_features};
+use potstill_nn::network::Output;
 use potstill_nn::reference::reference_name;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Batch, Network, NetworkGraph, parameters};
+use potstill_nn::{Batch, Network, parameters};
 use potstill_testkit::golden::structure as system;
 use serde_json::Value;
 
@@ -68,7 +65,7 @@ impl Case {
         let value = |name: &str| f64::from((0.75 + 0.5 * procedural_uniform(&format!("scale:{name}"), 0)) as f32);
         let scales = names.into_iter().map(|name| (name.clone(), value(&name))).collect();
         let architecture = architecture(&config["model"], &scales);
-        let network = architecture.blank(&Device::flex(), DType::F32);
+        let network = Network::blank(&architecture, &Device::flex(), DType::F32);
         let mut weights = BTreeMap::new();
         for parameter in parameters::describe(&network) {
             let key = reference_name(&architecture, &parameter.name);
@@ -144,7 +141,7 @@ impl Case {
     }
 
     pub fn network(&self, dtype: DType) -> Network {
-        let network = self.architecture.blank(&Device::flex(), dtype);
+        let network = Network::blank(&self.architecture, &Device::flex(), dtype);
         self.load(network, dtype, &Device::flex())
     }
 
@@ -327,7 +324,7 @@ pub fn training_like_gradients(case: &Case, expected: &BTreeMap<String, Golden>)
         case.config["grads_structures"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect();
     let names: Vec<&String> = names.iter().collect();
     let batch = build_batch(case, &names, &device, dtype);
-    let network = case.load(case.architecture.blank(&device, dtype), dtype, &device);
+    let network = case.load(Network::blank(&case.architecture, &device, dtype), dtype, &device);
     let output = network.forward(&batch, case.forces(), &case.taps());
     let constant = |key: &str| {
         let golden = &expected[key];

@@ -16,8 +16,9 @@ use crate::distill::targets::{LiveTeacher, Targets};
 use crate::distill::terms::{Counts, Set, Student, Terms};
 use crate::moves::is_apart;
 use crate::prepared::{Member, Shard};
-use crate::real::Real;
 use crate::step::StepContext;
+use burn::tensor::Element;
+use potstill_nn::Number;
 use potstill_simulate::standard_normal;
 
 type Vec3 = [f64; 3];
@@ -32,7 +33,7 @@ impl StepContext<'_> {
     ///
     /// # Errors
     /// Forces that are needed and missing, a teacher that does not know an element.
-    pub fn copies<T: Real>(
+    pub fn copies<T: Number + Element>(
         &self,
         values: &[T],
         batch: &[usize],
@@ -82,7 +83,7 @@ impl StepContext<'_> {
     }
 
     /// Displacements that an attack on some systems ends with.
-    fn attack<T: Real>(
+    fn attack<T: Number + Element>(
         &self,
         attack: &Attack,
         terms: &Terms,
@@ -142,7 +143,7 @@ impl StepContext<'_> {
     }
 
     /// Gradient with respect to positions of what an attack climbs; 0 for fixed atoms. Shape: `[n_atoms, 3]`.
-    fn climbed_gradient<T: Real>(
+    fn climbed_gradient<T: Number + Element>(
         &self,
         attack: &Attack,
         terms: &Terms,

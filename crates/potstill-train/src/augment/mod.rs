@@ -15,8 +15,8 @@ pub mod attack;
 mod copies;
 pub mod jitter;
 
+use potstill_core::model::Architecture;
 use potstill_core::{Error, Result};
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
 pub use attack::{Attack, AttackRule, StepLength};

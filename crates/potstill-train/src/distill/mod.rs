@@ -18,14 +18,15 @@ mod weight;
 
 use std::path::PathBuf;
 
-use potstill_core::{Error, Result};
-use potstill_nn::{Architecture, NetworkGraphRule};
+use potstill_core::graph::NetworkGraphRule;
+use potstill_core::model::Architecture;
+use potstill_core::{Error, Precision, Result};
 use serde::{Deserialize, Serialize};
 
 use self::term::Feature;
 use crate::augment::Augmentation;
 
-pub use cache::{Holds, Kind, Origin, Precision, Questions, TeacherCache, Wanted};
+pub use cache::{Holds, Kind, Origin, Questions, TeacherCache, Wanted};
 pub use labels::LabelOptions;
 pub use probes::Probes;
 pub use projection::{Projection, ProjectionKind};
@@ -49,7 +50,7 @@ pub struct DistillConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
     /// Precision of cached features: `"f16"` (default), `"f32"` or `"f64"`.
-    #[serde(default)]
+    #[serde(default = "Precision::of_features")]
     pub feature_precision: Precision,
     /// Whether the teacher is asked at every step instead of once: slower, and nothing is written to disk. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -73,7 +74,7 @@ impl DistillConfig {
             teacher: TeacherFiles::One(teacher.into()),
             labels: LabelOptions::default(),
             cache: None,
-            feature_precision: Precision::default(),
+            feature_precision: Precision::F16,
             online: false,
             terms,
             augmentation: None,

@@ -1,8 +1,8 @@
 //! Where features are taken: one tap of a network, or several side by side.
 
 use burn::tensor::Tensor;
+use potstill_core::model::{Architecture, Tap};
 use potstill_core::{Error, Result};
-use potstill_nn::{Architecture, Tap};
 use serde::{Deserialize, Serialize};
 
 use super::Kind;

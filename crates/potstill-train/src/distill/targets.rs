@@ -3,24 +3,15 @@
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::model::{ElementEnergies, Normalizer};
+use potstill_core::model::{EnergyScale, ScaleChange, Tap};
 use potstill_core::{Error, Result, System};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
-use potstill_nn::{Batch, Network, Output, Tap, parameters};
+use potstill_nn::{Batch, Network, Output, parameters};
 
 use super::{Kind, TeacherCache};
 use crate::prepared::Shard;
-
-/// Reference energies and normalisation of the student.
-#[derive(Debug, Clone)]
-pub struct StudentUnits {
-    /// Energies of elements in eV.
-    pub references: ElementEnergies,
-    /// Between eV, eV/Å and what the network predicts.
-    pub normalizer: Normalizer,
-}
 
 /// A teacher's answers about some systems, as tensors where the student is.
 pub trait Targets {
@@ -53,7 +44,7 @@ pub struct CachedTargets<'a> {
     /// Which systems.
     pub shard: &'a Shard<'a>,
     /// Of the student.
-    pub units: &'a StudentUnits,
+    pub units: &'a EnergyScale,
     /// Where the student is.
     pub device: &'a Device,
     /// Its precision.
@@ -74,19 +65,16 @@ impl CachedTargets<'_> {
 impl Targets for CachedTargets<'_> {
     fn energy(&self) -> Result<Tensor<2>> {
         let one = |(index, system): (usize, &System)| {
-            let total = self.units.references.total(&system.atomic_numbers)?;
-            Ok(self.units.normalizer.normalize_energy(self.cache.energy(index)? - total))
+            self.units.raw_energy(self.cache.energy(index)?, &system.atomic_numbers)
         };
         Ok(self.rows(self.systems().map(one).collect::<Result<_>>()?, 1))
     }
 
     fn atomic_energies(&self) -> Result<Tensor<2>> {
-        let StudentUnits { references, normalizer } = self.units;
         let mut all = Vec::new();
         for (index, system) in self.systems() {
-            let share = normalizer.energy_mean / system.n_atoms() as f64;
-            let atomic = |(z, e): (&u8, &f64)| (e - references.get(*z).unwrap_or(0.0) - share) / normalizer.energy_std;
-            all.extend(system.atomic_numbers.iter().zip(&self.cache.atomic_energies(index)?).map(atomic));
+            let energies = self.cache.atomic_energies(index)?;
+            all.extend(self.units.raw_atomic_energies(energies, &system.atomic_numbers));
         }
         Ok(self.rows(all, 1))
     }
@@ -95,7 +83,7 @@ impl Targets for CachedTargets<'_> {
         let mut all = Vec::new();
         for &index in &self.shard.indices {
             let forces = self.cache.forces(index)?;
-            all.extend(forces.into_iter().map(|c| self.units.normalizer.normalize_force(c)));
+            all.extend(forces.as_chunks::<3>().0.iter().flat_map(|force| self.units.raw_force(*force)));
         }
         Ok(self.rows(all, 3))
     }
@@ -135,7 +123,7 @@ impl LiveTeacher {
         &self,
         systems: &[&System],
         taps: &[Tap],
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<LiveTargets> {
         let ask = |(k, model): (usize, &Model)| {
@@ -155,7 +143,7 @@ impl LiveTeacher {
         &self,
         systems: &[&System],
         taps: &[Tap],
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<(LiveTargets, Vec<Batch>)> {
         let networks = self.tracked.get_or_init(|| self.models.iter().map(|m| network_on(m, device)).collect());
@@ -258,29 +246,22 @@ impl LiveAnswer {
         systems: &[&System],
         output: Output,
         edges: Batch,
-        units: &StudentUnits,
+        units: &EnergyScale,
         device: &Device,
     ) -> Result<Self> {
-        let (theirs, ours) = (&model.header().normalizer, &units.normalizer);
+        let change = ScaleChange { from: &model.header().scale, to: units };
         let (mut energy_shift, mut atomic_shift) = (Vec::new(), Vec::new());
-        let references = &model.header().reference_energies;
         for system in systems {
-            // The difference of two large sums, in f64, before anything is f32.
-            let total = references.total(&system.atomic_numbers)? - units.references.total(&system.atomic_numbers)?;
-            energy_shift.push((total + theirs.energy_mean - ours.energy_mean) / ours.energy_std);
-            let share = (theirs.energy_mean - ours.energy_mean) / system.n_atoms() as f64;
-            atomic_shift.extend(system.atomic_numbers.iter().map(|&z| {
-                let difference = references.get(z).unwrap_or(0.0) - units.references.get(z).unwrap_or(0.0);
-                (difference + share) / ours.energy_std
-            }));
+            energy_shift.push(change.energy_shift(&system.atomic_numbers)?);
+            atomic_shift.extend(change.atomic_energy_shifts(&system.atomic_numbers));
         }
         Ok(Self {
             output,
             edges,
             energy_shift,
             atomic_shift,
-            energy_scale: theirs.energy_std / ours.energy_std,
-            force_scale: theirs.force_std / ours.force_std,
+            energy_scale: change.energy_factor(),
+            force_scale: change.force_factor(),
             device: device.clone(),
             dtype: model.dtype(),
         })

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::graph::Graph;
+use potstill_core::model::{Architecture, Tap};
 use potstill_core::{Error, Prediction, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
 use potstill_nn::batch::{Batch, to_host};
 use potstill_nn::features::Reduction;
-use potstill_nn::{Architecture, Model, Output, Tap};
+use potstill_nn::{Model, Output};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{self, Holds, Kind, Wanted};

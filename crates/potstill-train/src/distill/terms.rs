@@ -1,5 +1,6 @@
 //! Terms made ready for the steps: taps resolved, projections placed, teacher labels in the student's units.
 
+use potstill_core::model::{Architecture, EnergyScale, Tap};
 use std::ops::Range;
 
 use burn::module::Module;
@@ -8,10 +9,10 @@ use potstill_core::{Error, Result};
 use potstill_nn::batch::float_tensor;
 use potstill_nn::features::Reduction;
 use potstill_nn::init::Initializer;
-use potstill_nn::{Architecture, Batch, Network, Output, Tap};
+use potstill_nn::{Batch, Network, Output};
 
 use super::compare::{self, Groups};
-use super::targets::{CachedTargets, LiveTeacher, StudentUnits, Targets};
+use super::targets::{CachedTargets, LiveTeacher, Targets};
 use super::{
     Compare, DistillConfig, Kind, Probes, Projection, ProjectionKind, Side, TeacherCache, Term, Weight, WeightSchedule,
     taps,
@@ -86,7 +87,7 @@ pub struct Terms {
     source: Source,
     live: Option<LiveTeacher>,
     augmentation: Option<Augmentation>,
-    units: StudentUnits,
+    units: EnergyScale,
 }
 
 /// Counts over the whole batch, by which sums over shards are divided.
@@ -114,7 +115,7 @@ impl Terms {
         student: &Architecture,
         source: Source,
         live: Option<LiveTeacher>,
-        units: StudentUnits,
+        units: EnergyScale,
     ) -> Result<Self> {
         let mut terms = Self {
             actions: Vec::new(),
@@ -211,7 +212,7 @@ impl Terms {
     }
 
     /// Reference energies and normalisation of the student.
-    pub fn units(&self) -> &StudentUnits {
+    pub fn units(&self) -> &EnergyScale {
         &self.units
     }
 
@@ -257,7 +258,7 @@ impl Terms {
                 let mut all = Vec::new();
                 for &index in &shard.indices {
                     let values = cache.force_derivative(index, probes.choose(step, index))?;
-                    all.extend(values.into_iter().map(|c| c / self.units.normalizer.force_std));
+                    all.extend(values.as_chunks::<3>().0.iter().flat_map(|row| self.units.raw_force(*row)));
                 }
                 let rows = all.len() / 3;
                 Ok(float_tensor(all, [rows, 3], device, dtype))

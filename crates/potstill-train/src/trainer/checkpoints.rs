@@ -8,10 +8,11 @@ use potstill_core::{Error, Result};
 use super::{Trainer, mean_report};
 use crate::journal::Kept;
 use crate::observer::{Ending, Observer};
-use crate::real::Real;
 use crate::state::{self, Vectors};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
-impl<T: Real> Trainer<'_, T> {
+impl<T: Number + Element> Trainer<'_, T> {
     /// Takes over the folder: documents and metrics of this run, and, where an old run is replaced, its first state.
     pub(super) fn enter_folder(&mut self) -> Result<()> {
         let folder = self.job.folder;

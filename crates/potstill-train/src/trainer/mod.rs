@@ -4,6 +4,8 @@ mod checkpoints;
 mod term_weights;
 mod validation;
 
+use potstill_nn::Network;
+use potstill_nn::network::gradient_divisors;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +13,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use potstill_core::metrics::Metrics;
+use potstill_core::model::Header;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{BatchSize, Order, Sampler};
-use potstill_nn::checkpoint::Header;
 use potstill_nn::parameters;
 
 use crate::config::TrainingConfig;
@@ -23,10 +25,11 @@ use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport};
 use crate::optimizer::{AdamW, averaging_decay, clip_global_norm, update_average};
 use crate::prepared::Split;
-use crate::real::Real;
 use crate::schedule::Schedule;
 use crate::state::{Identity, Progress};
 use crate::step::{Losses, StepContext};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// Steps whose mean makes one line of `metrics.jsonl`.
 const STEPS_PER_LINE: u64 = 50;
@@ -91,7 +94,7 @@ pub struct Summary {
     pub baseline: Option<Metrics>,
 }
 
-impl<'a, T: Real> Trainer<'a, T> {
+impl<'a, T: Number + Element> Trainer<'a, T> {
     /// A run at its start, or, in a folder that is resumed, where its last checkpoint left it.
     ///
     /// # Errors
@@ -99,12 +102,13 @@ impl<'a, T: Real> Trainer<'a, T> {
     pub fn new(job: Job<'a>) -> Result<Self> {
         let (training, header, terms) = (job.training, job.header, job.terms);
         let device = Device::flex();
-        let projections = terms.map(|t| t.projections(&header.model, job.seed, &device, T::DTYPE)).unwrap_or_default();
-        let student = Student { network: header.model.init(job.seed, &device, T::DTYPE), projections };
+        let projections =
+            terms.map(|t| t.projections(&header.model, job.seed, &device, T::dtype())).unwrap_or_default();
+        let student = Student { network: Network::init(&header.model, job.seed, &device, T::dtype()), projections };
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
         let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();
-        let divided = header.model.gradient_divisors();
+        let divided = gradient_divisors(&header.model);
         let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
         let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
         let sampler = sampler(&job)?;

@@ -6,10 +6,11 @@ use potstill_nn::parameters;
 use super::Trainer;
 use crate::distill::Weight;
 use crate::distill::terms::Terms;
-use crate::real::Real;
 use crate::step::{Part, StepContext};
+use burn::tensor::Element;
+use potstill_nn::Number;
 
-impl<T: Real> Trainer<'_, T> {
+impl<T: Number + Element> Trainer<'_, T> {
     /// Names of the distillation terms with their weights, those that had to be found among them.
     pub fn weights(&self) -> Vec<(String, f64)> {
         let names = self.job.terms.map(Terms::names).unwrap_or_default();

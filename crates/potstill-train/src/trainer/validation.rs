@@ -16,7 +16,8 @@ use crate::config::{BestBy, ValidatedWeights};
 use crate::distill::terms::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
 use crate::prepared::{Member, Shard};
-use crate::real::Real;
+use burn::tensor::Element;
+use potstill_nn::Number;
 
 /// Atoms of one forward pass in validation.
 const ATOMS_PER_BATCH: usize = 400;
@@ -37,7 +38,7 @@ struct Judged {
     score: f64,
 }
 
-impl<T: Real> Trainer<'_, T> {
+impl<T: Number + Element> Trainer<'_, T> {
     /// Validates, remembers the result for what comes later, and keeps the weights when they are the best so far.
     pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.flush_window()?;
@@ -134,7 +135,7 @@ impl<T: Real> Trainer<'_, T> {
                 training.insert("validation".to_owned(), serde_json::json!(judged.metrics));
             }
         }
-        checkpoint::save(path, &header, &chosen.student.network, T::DTYPE)
+        checkpoint::save(path, &header, &chosen.student.network, T::dtype())
     }
 
     fn report(&self, chosen: Candidate, other: Option<Candidate>, best: bool) -> Option<ValidationReport> {
@@ -163,7 +164,7 @@ impl<T: Real> Trainer<'_, T> {
         // Neither loss is divided by atoms or edges.
         let counts = Counts { systems: systems.len() as f64, free: validation.n_free() as f64, atoms: 0.0, edges: 0.0 };
         let network = student.network.clone().no_grad();
-        let model = Model::new(self.job.header.clone(), network, &self.device, T::DTYPE, String::new())?;
+        let model = Model::new(self.job.header.clone(), network, &self.device, T::dtype(), String::new())?;
         let part = |batch: &Range<usize>| -> Result<_> {
             let indices: Vec<usize> = batch.clone().collect();
             let members = validation.members(&indices)?;

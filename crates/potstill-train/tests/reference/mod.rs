@@ -1,23 +1,21 @@
 //! What the reference implementation left, as this project's types.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use potstill_core::model::{
+    Architecture, ElementEnergies, EnergyScale, Forces, GemNetOCConfig, Header, Normalizer, PaiNNConfig, ScaleFactors,
+    SchNetConfig,
+};
+use potstill_nn::Network;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::System;
 use potstill_core::graph::Neighbors;
-use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_fixtures::{Golden, read};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::gemnet_oc::config::ScaleFactors;
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
+use potstill_nn::Model;
 use potstill_nn::parameters;
 use potstill_nn::reference::reference_name;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Model};
 use serde_json::Value;
 
 pub type Weights = BTreeMap<String, Golden>;
@@ -56,20 +54,14 @@ pub fn architecture(model: &Value, scales: &Path) -> Architecture {
 }
 
 pub fn header(model: Architecture, normalizer: Normalizer) -> Header {
-    Header {
-        format_version: FORMAT_VERSION,
-        model,
-        elements: ["H", "C", "N", "O"].map(str::to_owned).to_vec(),
-        reference_energies: ElementEnergies::new([1, 6, 7, 8].map(|z| (z, 0.0))),
-        normalizer,
-        units: Units::default(),
-        training: Value::Null,
-    }
+    let reference_energies = ElementEnergies::new([1, 6, 7, 8].map(|z| (z, 0.0)));
+    let elements = ["H", "C", "N", "O"].map(str::to_owned).to_vec();
+    Header::new(model, elements, EnergyScale { reference_energies, normalizer })
 }
 
 pub fn teacher(architecture: &Architecture, weights: &Weights, normalizer: Normalizer) -> Model {
     let device = Device::flex();
-    let network = architecture.init(0, &device, DType::F64);
+    let network = Network::init(architecture, 0, &device, DType::F64);
     let values: Vec<f64> = parameters::describe(&network)
         .iter()
         .flat_map(|info| weights[&reference_name(architecture, &info.name)].values.clone())

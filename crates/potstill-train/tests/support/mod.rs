@@ -1,20 +1,19 @@
 //! Small labelled systems, small networks, and runs in temporary folders.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use potstill_core::model::{
+    Architecture, ElementEnergies, EnergyScale, Forces, Header, Normalizer, PaiNNConfig, SchNetConfig,
+};
+use potstill_nn::Network;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device};
-use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_core::system::Value;
 use potstill_core::{Result, System};
 use potstill_data::dataset::{Normalization, ReferenceEnergies};
-use potstill_nn::Architecture;
-use potstill_nn::checkpoint::{self, FORMAT_VERSION, Header, Units};
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
+use potstill_nn::checkpoint;
 use potstill_testkit::systems::molecule;
 use potstill_train::config::{Config, DataConfig, TrainingConfig};
 use potstill_train::folder::{RunFolder, Start};
@@ -171,16 +170,15 @@ pub fn write_teacher(path: &Path, seed: u64, elements: &[&str]) -> Architecture 
         forces: Forces::Direct,
         ..PaiNNConfig::default()
     });
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        model: model.clone(),
-        elements: elements.iter().map(|&e| e.to_owned()).collect(),
-        reference_energies: ElementEnergies::new([(1, -1.0), (6, -6.0), (7, -7.0), (8, -8.0)]),
-        normalizer: Normalizer::default(),
-        units: Units::default(),
-        training: serde_json::Value::Null,
-    };
-    let network = model.init(seed, &Device::flex(), DType::F32);
+    let header = Header::new(
+        model.clone(),
+        elements.iter().map(|&e| e.to_owned()).collect(),
+        EnergyScale {
+            reference_energies: ElementEnergies::new([(1, -1.0), (6, -6.0), (7, -7.0), (8, -8.0)]),
+            normalizer: Normalizer::default(),
+        },
+    );
+    let network = Network::init(&model, seed, &Device::flex(), DType::F32);
     checkpoint::save(path, &header, &network, DType::F32).unwrap();
     model
 }

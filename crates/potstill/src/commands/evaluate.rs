@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use potstill_data::io::LabelKeys;
-use potstill_nn::checkpoint::load_header;
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -17,7 +16,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Outcome> {
     say!("{}", chosen.describe());
     let group_by = args.group_by.as_deref();
     let evaluation = measure(chosen.potential.as_ref(), &systems, group_by, "evaluating", &mut |_, _| {})?
-        .with_baseline(load_header(&args.model)?.reference_energies, &systems, group_by)?;
+        .with_baseline(chosen.header.scale.reference_energies.clone(), &systems, group_by)?;
     match args.json {
         true => {
             let mut value = serde_json::to_value(&evaluation)?;

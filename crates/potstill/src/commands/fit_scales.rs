@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use potstill_core::files::write_atomically;
+use potstill_core::model::Architecture;
 use potstill_data::io::{Kind, Output};
-use potstill_nn::Architecture;
 use potstill_train::scales;
 
 use super::train::load_data;

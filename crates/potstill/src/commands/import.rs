@@ -29,7 +29,7 @@ pub fn run(args: &ImportArgs) -> Result<Outcome> {
         print_json(&imported.header)?;
         return Ok(Outcome::Done);
     }
-    let normalizer = imported.header.normalizer;
+    let normalizer = imported.header.scale.normalizer;
     print(&format!(
         "{}: {}, {} parameters, {} scale factors; energy mean {} eV, standard deviations {} eV and {} eV/Å",
         args.output.display(),

@@ -18,7 +18,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome> {
     }
     let n: usize = parameters::describe(model.network()).iter().map(|p| p.len()).sum();
     let taps: Vec<String> = header.model.taps().iter().map(ToString::to_string).collect();
-    let references = serde_json::to_string(&header.reference_energies)?;
+    let references = serde_json::to_string(&header.scale.reference_energies)?;
     let lines = [
         format!("architecture        {}", header.model.name()),
         format!("parameters          {n}"),
@@ -27,7 +27,7 @@ pub fn run(args: &InfoArgs) -> Result<Outcome> {
         format!("forces              {}", if model.is_conservative() { "gradient of the energy" } else { "direct" }),
         format!("taps                {}", taps.join(" ")),
         format!("reference energies  {references} eV"),
-        format!("normaliser          {}", serde_json::to_string(&header.normalizer)?),
+        format!("normaliser          {}", serde_json::to_string(&header.scale.normalizer)?),
         format!("training            {}", header.training),
         format!("hash                {}", model.hash()),
     ];

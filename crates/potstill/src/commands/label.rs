@@ -2,10 +2,11 @@
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
+use potstill_core::Precision;
+use potstill_core::model::Tap;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
-use potstill_nn::Tap;
-use potstill_train::distill::cache::{Event, Kind, Origin, Precision, Questions, Wanted, open_or_make};
+use potstill_train::distill::cache::{Event, Kind, Origin, Questions, Wanted, open_or_make};
 use potstill_train::distill::{LabelOptions, Probes, Teacher, TeacherCache, TeacherFiles};
 
 use super::{print, print_json};

@@ -21,10 +21,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use burn::tensor::DType;
 
 use crate::Outcome;
-use crate::args::{Cli, Command, Precision};
+use crate::args::{Cli, Command};
 use crate::output::{print, print_json};
 
 /// Runs what was asked for.
@@ -56,15 +55,6 @@ fn dispatch(command: Command) -> Result<Outcome> {
         Command::Data(command) => data::run(&command),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
-    }
-}
-
-impl From<Precision> for DType {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::F64 => Self::F64,
-        }
     }
 }
 

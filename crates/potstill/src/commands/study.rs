@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::files::FolderLock;
 use potstill_nn::Model;
 
 use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::{EngineArgs, Precision, StudyArgs};
+use crate::args::{EngineArgs, StudyArgs};
 use crate::evaluation::measure;
 use crate::potential;
 use crate::study::bench::Bench;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use potstill_core::metrics::Metrics;
+use potstill_core::model::Header;
 use potstill_data::dataset::{Shortfall, Systems};
 use potstill_data::io::LabelKeys;
-use potstill_nn::checkpoint::load_header;
 use potstill_train::config::{Config, DataConfig};
 use potstill_train::distill::Origin;
 use potstill_train::folder::{RunFolder, Start};
@@ -137,7 +137,7 @@ struct Shipped {
 
 impl Shipped {
     fn of(model: &Path) -> Result<Self> {
-        let training = load_header(model)?.training;
+        let training = Header::read(model)?.training;
         Ok(Self {
             step: training["step"].as_u64().unwrap_or(0),
             weights: serde_json::from_value(training["weights"].clone()).ok(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, Device};
 use potstill_core::files::{remove_stale_temporaries, write_atomically};
-use potstill_core::{Prediction, System};
+use potstill_core::{Precision, Prediction, System};
 use potstill_data::dataset::{Survey, Systems};
 use potstill_data::io::LabelKeys;
 use potstill_nn::{Model, parameters};
@@ -20,7 +20,7 @@ use potstill_train::run::{Data, Prelude, make_cache, train};
 
 use super::plan::{Cell, Study};
 use super::table::CellResult;
-use crate::args::{EngineArgs, Precision, StudyArgs};
+use crate::args::{EngineArgs, StudyArgs};
 use crate::audit;
 use crate::commands::train::{load_data, run_config};
 use crate::evaluation::measure;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use potstill_core::Precision;
 use potstill_train::augment::Augmentation;
 use potstill_train::config::Config;
-use potstill_train::distill::{DistillConfig, Precision, TeacherFiles, Term};
+use potstill_train::distill::{DistillConfig, TeacherFiles, Term};
 use serde::Deserialize;
 
 use crate::config_file;
@@ -30,7 +31,7 @@ pub struct Study {
     #[serde(default = "one_seed")]
     pub seeds: Vec<u64>,
     /// Precision of cached features.
-    #[serde(default)]
+    #[serde(default = "Precision::of_features")]
     pub feature_precision: Precision,
     /// How weights are chosen for the runs that ask for it.
     #[serde(default)]

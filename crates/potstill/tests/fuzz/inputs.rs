@@ -1,21 +1,22 @@
 //! Inputs to start from: tiny files of every format, by potstill's own writers or by hand.
 
+use potstill_core::model::{
+    Architecture, ElementEnergies, EnergyScale, Forces, GemNetOCConfig, Header, Normalizer, PaiNNConfig, SchNetConfig,
+    Tap,
+};
+use potstill_nn::Network;
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
+use potstill_core::Precision;
 use potstill_core::System;
-use potstill_core::model::{ElementEnergies, Normalizer};
 use potstill_data::dataset::Systems;
 use potstill_data::io::lmdb::Lmdb;
 use potstill_data::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_systems};
-use potstill_nn::checkpoint::{FORMAT_VERSION, Header, Units, save};
-use potstill_nn::gemnet_oc::GemNetOCConfig;
-use potstill_nn::network::Forces;
-use potstill_nn::painn::PaiNNConfig;
-use potstill_nn::schnet::SchNetConfig;
-use potstill_nn::{Architecture, Tap, parameters, reference};
+use potstill_nn::checkpoint::save;
+use potstill_nn::{parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
-use potstill_train::distill::{Kind, Precision, Questions, Teacher, TeacherFiles, Wanted, cache};
+use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, cache};
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 
@@ -188,7 +189,7 @@ fn tensor(key: &str, n: usize, shape: &[usize]) -> String {
 
 /// The entries of a checkpoint of the Open Catalyst Project with a SchNet.
 fn checkpoint(network: &Architecture) -> Vec<(String, Vec<u8>)> {
-    let blank = network.blank(&Device::flex(), DType::F32);
+    let blank = Network::blank(&network, &Device::flex(), DType::F32);
     let mut entries = vec![("c/data.pkl".to_owned(), Vec::new())];
     let mut state = String::new();
     for (i, parameter) in parameters::describe(&blank).iter().enumerate() {
@@ -223,16 +224,15 @@ fn networks(put: Put<'_>) {
         ("gemnet", Architecture::GemNetOC(small_gemnet())),
     ] {
         let path = folder.path().join(format!("{name}.safetensors"));
-        let header = Header {
-            format_version: FORMAT_VERSION,
-            model: network.clone(),
-            elements: ["H", "C", "O"].map(str::to_owned).to_vec(),
-            reference_energies: ElementEnergies::new([(1, -1.0), (6, -6.0), (8, -8.0)]),
-            normalizer: Normalizer::default(),
-            units: Units::default(),
-            training: serde_json::Value::Null,
-        };
-        save(&path, &header, &network.init(1, &Device::flex(), DType::F32), DType::F32).unwrap();
+        let header = Header::new(
+            network.clone(),
+            ["H", "C", "O"].map(str::to_owned).to_vec(),
+            EnergyScale {
+                reference_energies: ElementEnergies::new([(1, -1.0), (6, -6.0), (8, -8.0)]),
+                normalizer: Normalizer::default(),
+            },
+        );
+        save(&path, &header, &Network::init(&network, 1, &Device::flex(), DType::F32), DType::F32).unwrap();
         put("model", &format!("{name}.safetensors"), &std::fs::read(&path).unwrap());
     }
     cached(put, folder.path());

@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::io::{ErrorKind, Result};
 
-/// What goes wrong in this thread.
+/// Fault injected in this thread.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// So many bytes are written; then the disk refuses.
+    /// The disk refuses after so many bytes.
     Refuses(usize, ErrorKind),
-    /// One byte is written at a time, and every other call is interrupted.
+    /// Each call writes one byte, and every other call is interrupted.
     Stutters,
-    /// That call, counted from 0, fails.
+    /// A call, counted from 0, fails.
     Fails(usize),
     /// The process dies before that call.
     Dies(usize),

@@ -1,4 +1,4 @@
-//! Who holds a lock, as the locked file says.
+//! Holder of a lock, as the locked file names it.
 
 use std::io::Read;
 use std::path::Path;
@@ -24,11 +24,11 @@ pub struct Holder {
     pub host: String,
     /// Number of the process there; 0 where it is not known.
     pub process: u32,
-    /// When it took the lock, in UTC.
+    /// Time at which it took the lock, in UTC.
     pub since: String,
-    /// What it does in the folder.
+    /// Purpose for which it uses the folder.
     pub purpose: String,
-    /// Its command line.
+    /// Command line of the process.
     pub command: String,
 }
 

@@ -37,7 +37,7 @@ pub struct FolderLock {
 pub enum Attempt {
     /// The folder is locked now.
     Locked(FolderLock),
-    /// Another process, or another part of this one, holds the lock.
+    /// The lock is held by another process, or by another part of this one.
     Held(Holder),
 }
 

@@ -18,9 +18,9 @@ const MIN_CROSS: f64 = 1e-9;
 pub struct GemNetAngles {
     /// Cosine between `b -> a` and `c -> a` of each entry of `e2e`.
     pub e2e: Vec<f64>,
-    /// The same of each entry of `a2e`.
+    /// Cosine of the angle at each entry of `a2e`.
     pub a2e: Option<Vec<f64>>,
-    /// The same of each entry of `e2a`.
+    /// Cosine of the angle at each entry of `e2a`.
     pub e2a: Option<Vec<f64>>,
     /// Angles of quadruplets.
     pub quadruplets: Option<QuadrupletAngles>,

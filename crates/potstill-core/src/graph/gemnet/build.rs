@@ -1,4 +1,4 @@
-//! From systems to the graphs of GemNet-OC.
+//! Construction of the graphs of GemNet-OC from systems.
 
 use rayon::prelude::*;
 

@@ -41,7 +41,7 @@ impl From<EdgeList> for EdgeSet {
     }
 }
 
-/// What two graphs have in common when their edges are to meet.
+/// Sources, targets and shifts of edges, for matching the edges of two graphs.
 pub(super) struct Edges<'a> {
     pub source: &'a [u32],
     pub target: &'a [u32],

@@ -60,7 +60,7 @@ pub struct GemNetGraph {
     pub reverse: Vec<u32>,
     /// Widest graph, for messages between atoms.
     pub a2a: Option<EdgeSet>,
-    /// For messages between atoms and main edges.
+    /// Edges of messages between atoms and main edges.
     pub a2ee2a: Option<EdgeSet>,
     /// Middle edges `b -> a` of quadruplets.
     pub qint: Option<EdgeSet>,

@@ -1,9 +1,9 @@
-//! What the four graphs of GemNet-OC are to hold.
+//! Rule by which the four graphs of GemNet-OC are drawn.
 
 use super::super::{GraphRule, Neighbors, check};
 use crate::{Error, Result};
 
-/// How to draw the graphs of GemNet-OC. Cutoffs in Å, inclusive; fallbacks are already resolved.
+/// Rule by which the graphs of GemNet-OC are drawn. Cutoffs in Å, inclusive; fallbacks are already resolved.
 ///
 /// Without any of `atom_edge`, `edge_atom` and `atom_atom` no wide graph is drawn: the main graph is, and `qint` is
 /// cut out of it before it is made symmetric.

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// Most entries of one list of one system, 4 GB: more is a mistake in the rule.
 const MAX_ENTRIES: usize = 1 << 30;
 
-/// Where the entries of each output begin in a list sorted by output, and its length at the end.
+/// First entry of each output in a list sorted by output, and the list's length at the end.
 ///
 /// Shape: `[n_outputs + 1]`. Every entry of `sorted` must be below `n_outputs`.
 pub fn offsets(sorted: &[u32], n_outputs: usize) -> Vec<usize> {

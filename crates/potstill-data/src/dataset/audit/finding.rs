@@ -1,10 +1,10 @@
-//! What an audit has to say.
+//! Finding of an audit.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How much a finding matters.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -26,16 +26,16 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One line about a dataset: where, what, how sure, what to do.
+/// Finding about a dataset on one line: place, fault, certainty, remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Name of the check: `units`, `charges`, `energies`, `isolated_atoms`, `leaks`, `stress` or `validation`.
     pub check: &'static str,
-    /// How much it matters.
+    /// Severity of the fault.
     pub severity: Severity,
     /// File or split; empty when it is about all of them.
     pub place: String,
-    /// What was found, how sure that is, and what to do.
+    /// Fault, its certainty, and remedy.
     pub message: String,
 }
 

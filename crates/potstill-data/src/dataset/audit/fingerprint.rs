@@ -23,7 +23,7 @@ pub struct Fingerprint {
     kind: u64,
     /// Hash of every number of the structure.
     exact: u64,
-    /// See above.
+    /// Invariants of the structure; see the head of this file.
     invariants: [f32; 8],
 }
 
@@ -93,7 +93,7 @@ fn weight(z: u8) -> f64 {
     0.5 + (f64::from(z) * 0.618_033_988_749_895).fract()
 }
 
-/// Another such weight.
+/// Second weight of an element, independent of the first.
 fn other_weight(z: u8) -> f64 {
     0.5 + (f64::from(z) * std::f64::consts::SQRT_2).fract()
 }

@@ -17,7 +17,7 @@ pub(super) struct IsolatedAtoms {
 }
 
 impl IsolatedAtoms {
-    /// None seen so far.
+    /// Check that has seen no isolated atom so far.
     pub(super) fn new(options: Options) -> Self {
         Self { options, n_systems: 0, elements: BTreeSet::new(), first: None }
     }

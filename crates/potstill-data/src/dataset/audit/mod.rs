@@ -33,7 +33,7 @@ mod validation;
 pub use finding::{Finding, Report, Severity};
 pub use fingerprint::Fingerprint;
 
-/// What systems are for.
+/// Purpose of a set of systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Split {
     /// Nothing yet.
@@ -66,25 +66,25 @@ impl Split {
     }
 }
 
-/// What is done about systems of one split that are in another one, too.
+/// Treatment of systems that are in more than one split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leaks {
-    /// They are counted, and that is all.
+    /// Leaks are counted, and that is all.
     Allow,
-    /// They are a warning.
+    /// Leaks are a warning.
     #[default]
     Warn,
     /// Test systems that are training systems are refused; other leaks are a warning.
     Refuse,
 }
 
-/// What an audit must know besides the systems.
+/// Options of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Whether units and signs are checked.
     pub units: bool,
-    /// What is done about leaks.
+    /// Treatment of leaks.
     pub leaks: Leaks,
     /// Whether the systems are about to be trained on.
     pub training: bool,
@@ -114,7 +114,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// Where a system is.
+/// Place of a system: its part of the data and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     part: u32,
@@ -129,12 +129,12 @@ impl Place {
     }
 }
 
-/// One of the checks.
+/// Check that sees one system after the other.
 trait Check {
     /// Takes in the next system.
     fn add(&mut self, place: Place, split: Split, system: &System);
 
-    /// What it found.
+    /// Findings of the check.
     fn finish(&mut self, parts: &[Part]) -> Vec<Finding>;
 }
 
@@ -186,7 +186,7 @@ impl Audit {
         })
     }
 
-    /// What was found, the gravest first.
+    /// Report of all findings, the gravest first.
     pub fn finish(mut self) -> Report {
         let mut findings: Vec<Finding> = self.checks.iter_mut().flat_map(|check| check.finish(&self.parts)).collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

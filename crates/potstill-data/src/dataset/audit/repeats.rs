@@ -1,4 +1,4 @@
-//! The same structure more than once: with two energies, or learnt from and judged on.
+//! Repeated structures: with two energies, or in more than one split.
 
 use super::{Check, Finding, Fingerprint, Leaks, Part, Place, Severity, Split};
 use potstill_core::System;

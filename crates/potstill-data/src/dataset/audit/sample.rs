@@ -41,7 +41,7 @@ impl Sample {
         }
     }
 
-    /// What was kept.
+    /// Systems of the sample.
     pub(super) fn systems(&self) -> impl Iterator<Item = &System> {
         self.systems.iter().map(|(_, system)| system)
     }

@@ -102,7 +102,7 @@ fn column(name: &str, kind: &str, count: &str) -> Result<Column, String> {
     }
 }
 
-/// What to do with the next entry or entries of a row.
+/// Treatment of the next entry or entries of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// A chemical symbol, or an atomic number in its place.
@@ -113,7 +113,7 @@ pub enum Step {
     Force,
     /// An integer tag.
     Tag,
-    /// That many truth values; the atom is fixed when all are false.
+    /// Truth values; the atom is fixed when all are false.
     MoveMask(usize),
     /// A truth value.
     Fixed,
@@ -121,7 +121,7 @@ pub enum Step {
     Other(usize),
 }
 
-/// How to read each row of a system.
+/// Plan for reading each row of a system.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In the order of the columns.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// How a value was wrapped.
+/// Quotes or brackets around a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrap {
     /// A key alone, which means true.
@@ -15,14 +15,14 @@ pub enum Wrap {
     Bracketed,
 }
 
-/// One `key=value` pair.
+/// A `key=value` pair.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair<'a> {
     /// The key, without quotes.
     pub key: Cow<'a, str>,
     /// The value, without quotes.
     pub text: Cow<'a, str>,
-    /// How the value was wrapped.
+    /// Quotes or brackets around the value.
     pub wrap: Wrap,
 }
 

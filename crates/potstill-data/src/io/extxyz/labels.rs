@@ -13,12 +13,12 @@ const SMALLEST_VOLUME: f64 = 1e-9;
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
     wanted: LabelKeys,
-    /// What was found so far.
+    /// Keys found so far.
     pub chosen: ChosenKeys,
 }
 
 impl Labels {
-    /// With what is chosen already.
+    /// Labels to look for, with the keys that are chosen already.
     pub fn new(wanted: LabelKeys, chosen: ChosenKeys) -> Self {
         Self { wanted, chosen }
     }
@@ -119,7 +119,7 @@ fn is_virial(name: &str) -> bool {
     name.to_ascii_lowercase().contains("virial")
 }
 
-/// Where a key stands; of two pairs with one key the later counts.
+/// Position of a key; of two pairs with one key the later counts.
 pub fn position(pairs: &[Pair<'_>], key: &str) -> Option<usize> {
     pairs.iter().rposition(|pair| pair.key == key)
 }

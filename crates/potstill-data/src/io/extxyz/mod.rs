@@ -22,6 +22,7 @@
 
 mod columns;
 mod comment;
+mod format;
 mod labels;
 mod names;
 mod reader;
@@ -29,6 +30,7 @@ mod rows;
 mod value;
 mod writer;
 
+pub use format::Extxyz;
 pub use reader::ExtxyzReader;
 pub use writer::ExtxyzWriter;
 

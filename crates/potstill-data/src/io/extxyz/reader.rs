@@ -148,7 +148,7 @@ fn reserve(system: &mut System, plan: &Plan, n: usize) {
     system.fixed = fixed.then(|| Vec::with_capacity(n));
 }
 
-/// What carries over from one comment line to the next.
+/// Settings that carry over from one comment line to the next.
 struct Header {
     labels: Labels,
     /// Value of `Properties`, or its stand-in, that `plan` was made for.

@@ -1,4 +1,4 @@
-//! One line per atom.
+//! Rows of a system, one line per atom.
 
 use super::columns::{Column, Plan, Step};
 use super::value;

@@ -7,7 +7,7 @@ use potstill_core::{Error, Result};
 /// Keys of a database in the order of their bytes; ends after the first error.
 pub struct Keys<'a> {
     lmdb: &'a Lmdb,
-    /// From the root down: each page, its number and the node that is next.
+    /// Path from the root down: each page, its number and the node that is next.
     path: Vec<(Page, u64, usize)>,
     /// The page to go down to next.
     down: Option<u64>,
@@ -16,8 +16,15 @@ pub struct Keys<'a> {
     last: Option<Vec<u8>>,
 }
 
+impl Lmdb {
+    /// Keys in the order of their bytes.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::new(self)
+    }
+}
+
 impl<'a> Keys<'a> {
-    pub(super) fn new(lmdb: &'a Lmdb) -> Self {
+    fn new(lmdb: &'a Lmdb) -> Self {
         let down = lmdb.root().map(|(root, _)| root);
         Self { lmdb, path: Vec::new(), down, pages_left: lmdb.n_pages(), last: None }
     }

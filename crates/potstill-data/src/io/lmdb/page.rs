@@ -1,4 +1,4 @@
-//! One page of the tree.
+//! A page of the tree.
 
 /// Bytes before a page's table of nodes, and before the data of an overflow page.
 pub(super) const HEADER: usize = 16;
@@ -18,7 +18,7 @@ pub(super) struct Page {
     pub n_nodes: usize,
 }
 
-/// Where the value of a key lies.
+/// Place of the value of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// `start..end` of the page.
@@ -68,14 +68,14 @@ impl Page {
         self.bytes.get(at + 8..at + 8 + length)
     }
 
-    /// Of a branch page: the page below node `i`.
+    /// Number of the page below node `i` of a branch page.
     pub fn child(&self, i: usize) -> Option<u64> {
         let at = self.node(i)?;
         let part = |k: usize| u16_at(&self.bytes, at + 2 * k).map(u64::from);
         Some(part(0)? | part(1)? << 16 | part(2)? << 32)
     }
 
-    /// Of a leaf page: where the value of node `i` lies.
+    /// Place of the value of node `i` of a leaf page.
     pub fn value(&self, i: usize) -> Option<Place> {
         let at = self.node(i)?;
         let part = |k: usize| u16_at(&self.bytes, at + 2 * k);

@@ -1,8 +1,7 @@
-//! The file as a whole: its meta pages, and the way from the root to a key.
+//! An LMDB file: its meta pages, and the search from the root to a key.
 
 use std::path::Path;
 
-use super::cursor::Keys;
 use super::page::{HEADER, Page, Place};
 use potstill_core::files::source::{FileSource, ReadAt};
 use potstill_core::{Error, Result};
@@ -28,7 +27,7 @@ pub struct Lmdb {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meta {
     page_size: u32,
-    /// Of the unnamed database.
+    /// Flags of the unnamed database.
     flags: u16,
     pub depth: u16,
     entries: u64,
@@ -55,7 +54,7 @@ impl Lmdb {
         Ok(Self { source, path: path.to_path_buf(), meta })
     }
 
-    /// Where the file lies.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -144,11 +143,6 @@ impl Lmdb {
                 self.source.bytes(at, length).map_err(|e| self.error(format!("the LMDB file {e}")))
             }
         }
-    }
-
-    /// All keys in the order of their bytes.
-    pub fn keys(&self) -> Keys<'_> {
-        Keys::new(self)
     }
 }
 

@@ -1,13 +1,13 @@
-//! One NumPy array (`.npy`), from bytes that may be anything, and to bytes.
+//! A NumPy array (`.npy`), from bytes that may be anything, and to bytes.
 
 use potstill_core::columns::ColumnValues;
 
 /// An array in C order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Its shape.
+    /// Shape as stored.
     pub shape: Vec<usize>,
-    /// Its entries.
+    /// Entries in row-major order.
     pub values: ColumnValues,
 }
 
@@ -17,7 +17,7 @@ impl Array {
         Self { shape: shape.to_vec(), values }
     }
 
-    /// Its entries as reals.
+    /// Entries as reals.
     ///
     /// # Errors
     /// They are no numbers.
@@ -87,7 +87,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(len)
 }
 
-/// What follows `'name':` in the dictionary.
+/// Text that follows `'name':` in the dictionary.
 fn field<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = header.split_once(&format!("'{name}':"))?;
     Some(rest.trim_start())

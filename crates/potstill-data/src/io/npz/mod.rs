@@ -26,9 +26,11 @@
 mod array;
 mod carried;
 mod extras;
+mod format;
 mod reader;
 mod writer;
 
+pub use format::Npz;
 pub use reader::NpzReader;
 pub use writer::NpzWriter;
 

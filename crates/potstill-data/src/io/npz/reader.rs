@@ -36,7 +36,7 @@ pub struct NpzReader {
     index: usize,
 }
 
-/// What a potential sees.
+/// Arrays that a potential sees.
 #[derive(Debug)]
 struct Structures {
     /// First atom of each system, and their number at the end.

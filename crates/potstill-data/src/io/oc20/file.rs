@@ -1,4 +1,4 @@
-//! One LMDB file of OC20.
+//! An LMDB file of OC20.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ impl Oc20Lmdb {
         self.len() == 0
     }
 
-    /// Where the file lies.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         self.lmdb.path()
     }

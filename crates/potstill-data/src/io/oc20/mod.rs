@@ -20,11 +20,13 @@
 
 mod file;
 mod folder;
+mod format;
 mod raw;
 mod record;
 
 pub use file::Oc20Lmdb;
 pub use folder::{Oc20Reader, files};
+pub use format::Oc20;
 pub use raw::RawFile;
 
 #[cfg(test)]

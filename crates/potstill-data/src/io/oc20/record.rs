@@ -1,4 +1,4 @@
-//! One pickled graph object as a system.
+//! System from a pickled graph object.
 
 use crate::io::keys::{ChosenKeys, LabelKeys, search};
 use crate::io::pickle::{Kind, Pickle, Value};

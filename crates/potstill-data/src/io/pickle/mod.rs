@@ -19,7 +19,7 @@ pub use value::{Kind, Value};
 
 use table::{Id, Table};
 
-/// Which classes and functions a pickle may name: `allowed(module, name)`.
+/// Test for the classes and functions that a pickle may name: `allowed(module, name)`.
 pub type Allowed = fn(module: &str, name: &str) -> bool;
 
 /// A pickle and the bytes it came from, which may be borrowed (`&[u8]`) or owned (`Vec<u8>`).
@@ -31,12 +31,12 @@ pub struct Pickle<B> {
     end: usize,
 }
 
-/// Why a pickle could not be read.
+/// Reason for which a pickle could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The bytes end before the pickle does.
     CutShort,
-    /// Anything else, in words.
+    /// Other reason, in words.
     Bad(String),
 }
 

@@ -44,7 +44,7 @@ pub(super) enum Node {
     Persistent(Id),
 }
 
-/// What a class or function would have been called with, and what would have been done to the result.
+/// Call of a class or function that was recorded instead of made, with the state of its result.
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) class: Id,

@@ -10,7 +10,7 @@ pub struct Value<'a> {
     id: Id,
 }
 
-/// What a [`Value`] is.
+/// Kind of a [`Value`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind<'a> {
     /// `None`
@@ -40,9 +40,9 @@ pub enum Kind<'a> {
         /// Name in the module.
         name: &'a str,
     },
-    /// What calling a class would have made; see [`Value::called`], [`Value::items`] and [`Value::pairs`].
+    /// Recorded call of a class; see [`Value::called`], [`Value::items`] and [`Value::pairs`].
     Object,
-    /// Something outside the pickle; see [`Value::persistent`].
+    /// Reference to an object outside the pickle; see [`Value::persistent`].
     Persistent,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Value<'a> {
         std::str::from_utf8(self.span(span)).unwrap_or_default()
     }
 
-    /// What it is.
+    /// Kind of the value.
     pub fn kind(self) -> Kind<'a> {
         match self.node() {
             Node::None => Kind::None,
@@ -172,7 +172,7 @@ impl<'a> Value<'a> {
         self.kind() == Kind::Global { module, name }
     }
 
-    /// Of an object: the class or function that would have been called, and the tuple of its arguments.
+    /// Class or function of an object's recorded call, and the tuple of its arguments.
     pub fn called(self) -> Option<(Value<'a>, Value<'a>)> {
         self.object().map(|o| (self.with(o.class), self.with(o.args)))
     }
@@ -185,12 +185,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Of an object: what its attributes would have been set from, mostly a dictionary.
+    /// State from which an object's attributes would have been set, mostly a dictionary.
     pub fn state(self) -> Option<Value<'a>> {
         self.object()?.state.map(|id| self.with(id))
     }
 
-    /// By what the pickle names something that lies outside it.
+    /// Name that the pickle gives to an object outside it.
     pub fn persistent(self) -> Option<Value<'a>> {
         if let Node::Persistent(id) = self.node() { Some(self.with(*id)) } else { None }
     }

@@ -26,7 +26,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// By the name of the type in `torch`, as `float32`.
+    /// Type of that name in `torch`, as `float32`.
     pub fn of_name(name: &str) -> Option<Self> {
         Some(match name {
             "float64" => Self::F64,
@@ -43,7 +43,7 @@ impl DType {
         })
     }
 
-    /// By the name of the storage class in `torch`, as `FloatStorage`.
+    /// Type of that storage class in `torch`, as `FloatStorage`.
     pub fn of_storage(class: &str) -> Option<Self> {
         Some(match class {
             "DoubleStorage" => Self::F64,

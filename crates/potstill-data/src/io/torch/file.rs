@@ -20,7 +20,7 @@ pub struct TorchFile {
     storages: Storages,
 }
 
-/// Where storages lie, by key.
+/// Places of the storages, by key.
 enum Storages {
     Zip { archive: Archive, prefix: String, big_endian: bool },
     Legacy(HashMap<String, Place>),

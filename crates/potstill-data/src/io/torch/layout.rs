@@ -1,11 +1,11 @@
-//! How a pickled tensor says where its entries lie.
+//! Layout of a pickled tensor's entries in its storage.
 
 use super::DType;
 use crate::io::pickle::{Kind, Value};
 
 /// A tensor as its pickle describes it; nothing has been checked against the storage yet.
 pub(super) struct Layout<'a> {
-    /// What names the storage.
+    /// Name of the storage.
     pub storage: Value<'a>,
     /// The type, where the tensor and not its storage says it.
     pub dtype: Option<DType>,

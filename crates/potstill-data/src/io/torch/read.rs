@@ -26,25 +26,25 @@ pub struct TensorRef {
 /// A tensor's shape and entries, the last axis fastest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Its shape; empty for a single number.
+    /// Shape; empty for a single number.
     pub shape: Vec<usize>,
-    /// Its entries.
+    /// Entries in row-major order.
     pub numbers: Numbers,
 }
 
 /// Entries of an [`Array`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Numbers {
-    /// Of `float32`, `float16` and `bfloat16`.
+    /// Entries of `float32`, `float16` and `bfloat16`.
     F32(Vec<f32>),
-    /// Of `float64`.
+    /// Entries of `float64`.
     F64(Vec<f64>),
-    /// Of every integer type and `bool`.
+    /// Entries of every integer type and `bool`.
     I64(Vec<i64>),
 }
 
 impl Array {
-    /// Its entries as reals.
+    /// Entries as reals.
     pub fn into_f64(self) -> Vec<f64> {
         match self.numbers {
             Numbers::F32(values) => values.into_iter().map(f64::from).collect(),
@@ -77,7 +77,7 @@ impl TensorRef {
         self.dtype
     }
 
-    /// Its shape; empty for a single number.
+    /// Shape; empty for a single number.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -193,7 +193,7 @@ struct Axis {
 struct Window<'a, S: ?Sized> {
     source: &'a S,
     storage: Place,
-    /// Where `bytes` lie in the storage.
+    /// Position of `bytes` in the storage.
     at: u64,
     bytes: Vec<u8>,
 }

@@ -3,7 +3,7 @@
 use super::DType;
 use crate::io::pickle::{Kind, Value};
 
-/// What a pickle says of a storage that lies outside it.
+/// Description of a storage that lies outside the pickle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StorageName<'a> {
     pub key: &'a str,
@@ -17,7 +17,7 @@ pub(super) struct StorageName<'a> {
 }
 
 impl<'a> StorageName<'a> {
-    /// From the persistent id `('storage', class, key, location, length[, view])`.
+    /// Reads the persistent id `('storage', class, key, location, length[, view])`.
     pub fn parse(value: Value<'a>) -> Result<Self, String> {
         let id = value.persistent().ok_or_else(|| format!("a storage is expected, found {}", value.describe()))?;
         let item = |i: usize| id.item(i).ok_or_else(|| format!("a storage's name is {}", id.describe()));
@@ -48,7 +48,7 @@ fn size(value: Value<'_>) -> Result<u64, String> {
     size.ok_or_else(|| format!("the size of a storage is {}", value.describe()))
 }
 
-/// Where a storage's bytes lie.
+/// Place of a storage's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub start: u64,

@@ -134,7 +134,7 @@ fn directory(source: &(impl ReadAt + ?Sized)) -> Result<(u64, u64), String> {
     }
 }
 
-/// One entry of the directory, and what follows it.
+/// Reads an entry of the directory, and returns it with the bytes that follow it.
 fn record(bytes: &[u8]) -> Option<(String, Entry, &[u8])> {
     let (head, rest) = bytes.split_at_checked(46)?;
     let (name, rest) = rest.split_at_checked(u16_at(head, 28).into())?;

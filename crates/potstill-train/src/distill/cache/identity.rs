@@ -4,8 +4,8 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, short};
-use super::questions::Precision;
 use crate::distill::probes::Probes;
+use potstill_core::Precision;
 
 /// Key of the identity in a shard's metadata.
 pub(super) const KEY: &str = "potstill-shard";

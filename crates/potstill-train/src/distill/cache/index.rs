@@ -2,12 +2,12 @@
 
 use std::path::{Component, Path};
 
-use potstill_core::{Error, Result, limits};
+use potstill_core::model::Architecture;
+use potstill_core::{Error, Precision, Result, limits};
 use potstill_data::dataset::Systems;
-use potstill_nn::Architecture;
 use serde::{Deserialize, Serialize};
 
-use super::questions::{Holds, Kind, Precision, Questions, Wanted};
+use super::questions::{Holds, Kind, Questions, Wanted};
 use super::{INDEX, make};
 use crate::distill::probes::Probes;
 use crate::distill::teacher::{Answering, Teacher};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use potstill_core::files::write_atomically;
+use potstill_core::model::write_tensors;
 use potstill_core::{Error, Result};
-use potstill_nn::checkpoint::write_tensors;
 use rayon::prelude::*;
 
 use super::INDEX;

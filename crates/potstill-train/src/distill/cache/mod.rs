@@ -39,7 +39,7 @@ mod shard;
 
 pub use identity::ShardIdentity;
 pub use open::{Event, Origin, open_or_make};
-pub use questions::{Holds, Kind, Precision, Questions, Wanted};
+pub use questions::{Holds, Kind, Questions, Wanted};
 pub use reader::TeacherCache;
 
 pub(super) use index::{architecture, reduced_channels, teacher_hash};

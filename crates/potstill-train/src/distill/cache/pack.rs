@@ -1,14 +1,14 @@
 //! From a teacher's answers to the tensors of a shard.
 
 use half::f16;
+use potstill_core::model::Tensors;
 use potstill_core::{Error, Result};
-use potstill_nn::checkpoint::Tensors;
 use safetensors::Dtype;
 
 use super::index::Index;
 use super::probe_name;
-use super::questions::Precision;
 use crate::distill::teacher::Answer;
+use potstill_core::Precision;
 
 /// Largest finite f16.
 const F16_MAX: f64 = 65504.0;

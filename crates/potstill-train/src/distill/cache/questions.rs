@@ -1,22 +1,10 @@
 //! What a cache can hold: labels, features of taps, derivatives of forces.
 
-use potstill_nn::Tap;
+use potstill_core::Precision;
+use potstill_core::model::Tap;
 use serde::{Deserialize, Serialize};
 
 use crate::distill::probes::Probes;
-
-/// Precision of cached features; energies are always kept in f64, forces at least in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Half precision: half the size, relative error 5e-4. The default.
-    #[default]
-    F16,
-    /// Single precision.
-    F32,
-    /// Double precision, forces too: for tests and for parity with other programs.
-    F64,
-}
 
 /// A kind of feature that a cache holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,12 +85,18 @@ impl Wanted {
 }
 
 /// What is wanted of a teacher beside energies and forces.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Questions {
     /// Features.
     pub features: Vec<Wanted>,
     /// Derivatives of the forces.
     pub probes: Option<Probes>,
-    /// Precision of the features.
+    /// Precision of the features; energies are always stored in f64, forces at least in f32.
     pub precision: Precision,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self { features: Vec::new(), probes: None, precision: Precision::F16 }
+    }
 }

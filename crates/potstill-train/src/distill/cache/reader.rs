@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use potstill_core::model::Tap;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::Systems;
-use potstill_nn::Tap;
 use rayon::prelude::*;
 
 use super::index::Index;

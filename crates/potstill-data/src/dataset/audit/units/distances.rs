@@ -18,13 +18,13 @@ const NOBLE: [u8; 6] = [2, 10, 18, 36, 54, 86];
 pub(super) struct Neighbor {
     /// The atom.
     pub atom: usize,
-    /// Its nearest neighbour, in units of covalent radii.
+    /// Index of the nearest neighbour, in units of covalent radii.
     pub neighbor: usize,
-    /// From the neighbour to the atom in Å.
+    /// Vector from the neighbour to the atom in Å.
     pub bond: Vec3,
     /// Length of `bond` in units of the sum of both covalent radii.
     pub ratio: f64,
-    /// The same for the next nearest neighbour.
+    /// Distance to the next nearest neighbour over the sum of covalent radii.
     pub next: f64,
 }
 

@@ -1,4 +1,4 @@
-//! From measured sizes to words.
+//! Findings about units, in words, from measured sizes.
 
 use super::distances::neighbors;
 use super::stretch::{Bonds, Stretch, USUAL};
@@ -20,7 +20,7 @@ const USUAL_WORK: std::ops::Range<f64> = 0.65..1.5;
 const POSSIBLE_STIFFNESS: std::ops::Range<f64> = 0.1..150.0;
 const ADVICE: &str = "convert the file to eV and Å, or set data.checks.units = false if it is right as it is";
 
-/// What is wrong with the units of some systems.
+/// Findings about the units of some systems.
 pub(super) fn judge(systems: &[&System]) -> Vec<(Severity, String)> {
     let (mut ratios, mut bonds) = (Vec::new(), Bonds::default());
     for system in systems {

@@ -28,12 +28,12 @@ const LEAST_SIGMA: f64 = 5.0;
 /// Fraction of pairs that must agree on a sign.
 const LEAST_AGREEMENT: f64 = 0.75;
 
-/// What pairs of frames say.
+/// Ratios of energies to the work of forces, over pairs of frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Work {
     /// Median of the change of the energy over the work: 1; negative when forces have the wrong sign.
     pub ratio: f64,
-    /// The same times the number of atoms: 1 where energies are per atom.
+    /// Ratio times the number of atoms: 1 where energies are per atom.
     pub ratio_per_atom: f64,
     /// Whether the latter varies less than the former: systems of several sizes tell both apart.
     pub is_per_atom: bool,
@@ -116,7 +116,7 @@ impl Pairs {
         }
     }
 
-    /// What the pairs say of energies against forces, if they are enough and agree.
+    /// Ratios of energies to the work of forces, where pairs are enough and agree.
     pub(super) fn work(&self) -> Option<Work> {
         let n_pairs = self.work.len();
         let positive = self.work.iter().filter(|[work, energy, _]| work * energy > 0.0).count();

@@ -1,0 +1,238 @@
+//! One call of the engine: neighbour list, network, energies, forces and virials.
+
+use std::fmt::Debug;
+use std::sync::Mutex;
+
+use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
+use potstill_core::limits::{available_memory, gib};
+use potstill_core::model::EnergyScale;
+use potstill_core::system::Mat3;
+use potstill_core::{Error, Prediction, Result, System};
+use potstill_kernels::Number;
+
+use crate::edges::EdgeLists;
+use crate::networks::{Batch, Network, Output};
+use crate::order::Order;
+
+/// Bytes of an edge in the neighbour list: as a candidate while the list is built, and its source.
+const BYTES_PER_EDGE: usize = 64;
+/// Default distance beyond the cutoff to which candidates are listed, in Å; see [`Engine::skin`](crate::Engine::skin).
+const SKIN: f64 = 0.5;
+/// Minimum number of atoms for the memory check.
+const CHECKED: usize = 10_000;
+
+/// Compiled network with all that a call needs, whatever its type.
+pub trait Evaluate: Debug + Send + Sync {
+    /// Rule by which pairs of atoms become edges.
+    fn rule(&self) -> GraphRule;
+
+    /// Largest number of segments of a filter table; none for exact filters.
+    fn n_segments(&self) -> Option<usize>;
+
+    /// Bytes of a call, about.
+    fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize;
+
+    /// See [`Network::save_at_most`].
+    fn save_at_most(&mut self, bytes: usize);
+
+    /// Sets the distance beyond the cutoff to which candidates are listed, in Å.
+    fn set_skin(&mut self, skin: f64);
+
+    /// Evaluates systems whose elements are known to the network.
+    ///
+    /// # Errors
+    /// Positions or cells of which no neighbour list can be built; too little memory.
+    fn evaluate(&self, systems: &[&System], scale: &EnergyScale) -> Result<Prediction>;
+}
+
+/// Network with its neighbour rule and buffers.
+#[derive(Debug)]
+pub struct Evaluator<T: Number, N: Network<T>> {
+    network: N,
+    rule: GraphRule,
+    skin: f64,
+    /// Buffers reused between calls; several where calls overlap.
+    buffers: Mutex<Vec<Buffers<T, N::Buffers>>>,
+}
+
+/// Buffers of one call. Atoms are in the engine's order.
+#[derive(Debug)]
+struct Buffers<T, B> {
+    neighbors: NeighborList,
+    order: Order,
+    atomic_numbers: Vec<u8>,
+    edges: EdgeLists<T>,
+    network: B,
+    output: Output<T>,
+}
+
+impl<T: Number, N: Network<T>> Evaluator<T, N> {
+    /// Evaluator of a network whose edges follow a rule.
+    pub fn new(network: N, rule: GraphRule) -> Self {
+        Self { network, rule, skin: SKIN, buffers: Mutex::default() }
+    }
+
+    fn fresh_buffers(&self) -> Buffers<T, N::Buffers> {
+        Buffers {
+            neighbors: NeighborList::new(self.rule, self.skin),
+            order: Order::default(),
+            atomic_numbers: Vec::new(),
+            edges: EdgeLists::default(),
+            network: N::Buffers::default(),
+            output: Output::default(),
+        }
+    }
+
+    /// Refuses a batch that would not fit, before it is tried.
+    fn check_memory(&self, n_atoms: usize, n_edges: usize) -> Result<()> {
+        let needed = self.bytes(n_atoms, n_edges) as f64;
+        match available_memory() {
+            Some(available) if needed > available => Err(Error::Other(format!(
+                "{n_atoms} atoms with {n_edges} edges need about {}, and {} are free; evaluate fewer atoms at a \
+                     time, or use more memory",
+                gib(needed),
+                gib(available)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Number of tasks: more than threads only where there is enough to do, so that threads which are held up do not hold up all.
+    fn n_tasks(&self, n_atoms: usize) -> usize {
+        match rayon::current_num_threads() {
+            1 => 1,
+            threads => (n_atoms / N::ATOMS_PER_TASK).clamp(1, 4 * threads),
+        }
+    }
+
+    fn run(
+        &self,
+        systems: &[&System],
+        scale: &EnergyScale,
+        buffers: &mut Buffers<T, N::Buffers>,
+    ) -> Result<Prediction> {
+        let Buffers { neighbors, order, atomic_numbers, edges, network, output } = buffers;
+        neighbors.update(systems)?;
+        let n_atoms = neighbors.n_atoms();
+        if n_atoms > CHECKED && output.energies.len() != n_atoms {
+            self.check_memory(n_atoms, neighbors.n_edges())?;
+        }
+        order.update(systems, neighbors, self.rule.cutoff);
+        edges.fill(neighbors, order, self.rule.symmetric || self.rule.neighbors == Neighbors::All);
+        let given = neighbors.atomic_numbers();
+        atomic_numbers.clear();
+        atomic_numbers.extend((0..n_atoms).map(|atom| given[order.of_caller(atom)]));
+        let tasks = edges.tasks(self.n_tasks(n_atoms));
+        self.network.evaluate(&Batch { atomic_numbers, edges, tasks: &tasks }, network, output);
+
+        let mut prediction = energies(systems, scale, output, order)?;
+        match &output.direct_forces {
+            Some(forces) => {
+                let of = |atom: u32| scale.force(forces[order.of_engine(atom) as usize].map(Number::to_f64));
+                prediction.forces = (0..n_atoms as u32).map(of).collect();
+            }
+            None => {
+                let factor = scale.gradient_factor();
+                let mut sums = ForceSums::new(neighbors.system_index(), systems.len());
+                sums.add_edges(edges, output, order, factor);
+                (prediction.forces, prediction.virial) = (sums.forces, Some(sums.virials));
+            }
+        }
+        Ok(prediction)
+    }
+}
+
+impl<T: Number, N: Network<T>> Evaluate for Evaluator<T, N> {
+    fn rule(&self) -> GraphRule {
+        self.rule
+    }
+
+    fn n_segments(&self) -> Option<usize> {
+        self.network.n_segments()
+    }
+
+    fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize {
+        let per_edge = BYTES_PER_EDGE + 6 * size_of::<T>() * 2;
+        self.network.bytes(n_atoms).saturating_add(n_edges.saturating_mul(per_edge))
+    }
+
+    fn save_at_most(&mut self, bytes: usize) {
+        self.network.save_at_most(bytes);
+    }
+
+    fn set_skin(&mut self, skin: f64) {
+        self.skin = skin;
+        self.buffers = Mutex::default();
+    }
+
+    fn evaluate(&self, systems: &[&System], scale: &EnergyScale) -> Result<Prediction> {
+        let reused = self.buffers.lock().ok().and_then(|mut buffers| buffers.pop());
+        let mut buffers = reused.unwrap_or_else(|| self.fresh_buffers());
+        let prediction = self.run(systems, scale, &mut buffers);
+        if let Ok(mut all) = self.buffers.lock() {
+            all.push(buffers);
+        }
+        prediction
+    }
+}
+
+/// Energies in eV from the normalised ones of the atoms of all systems.
+fn energies<T: Number>(
+    systems: &[&System],
+    scale: &EnergyScale,
+    output: &Output<T>,
+    order: &Order,
+) -> Result<Prediction> {
+    let own = |atom: usize| output.energies[order.of_engine(atom as u32) as usize].to_f64();
+    let mut prediction = Prediction::default();
+    let mut first = 0;
+    for system in systems {
+        let (atoms, numbers) = (first..first + system.n_atoms(), &system.atomic_numbers);
+        prediction.energy.push(scale.energy(atoms.clone().map(own).sum(), numbers)?);
+        prediction.atomic_energies.extend(scale.atomic_energies(atoms.clone().map(own), numbers));
+        first = atoms.end;
+    }
+    Ok(prediction)
+}
+
+/// Sums over edges, in f64 and in the caller's order.
+struct ForceSums<'a> {
+    /// System of each atom.
+    system_index: &'a [u32],
+    forces: Vec<[f64; 3]>,
+    virials: Vec<Mat3>,
+}
+
+impl<'a> ForceSums<'a> {
+    fn new(system_index: &'a [u32], n_systems: usize) -> Self {
+        let forces = vec![[0.0; 3]; system_index.len()];
+        Self { system_index, forces, virials: vec![[[0.0; 3]; 3]; n_systems] }
+    }
+
+    /// Adds what edges contribute. With displacement `D = d u` from target to source, the gradient of the energy is
+    /// `∂E/∂D = u d̄ + (ū − u (u · ū)) / d`, where bars are the gradients with respect to `d` and `u`; the target's force is that, the
+    /// source's its negative.
+    fn add_edges<T: Number>(&mut self, edges: &EdgeLists<T>, output: &Output<T>, order: &Order, factor: f64) {
+        let (list, gradients) = (edges.by_source(), &output.edge_gradients);
+        for atom in 0..self.system_index.len() {
+            let source = order.of_caller(atom);
+            let virial = &mut self.virials[self.system_index[source] as usize];
+            for e in list.of(&(atom..atom + 1)) {
+                let length = list.distance[e].to_f64();
+                // The list's direction points from the source to the target.
+                let u = list.direction[e].map(|c| -c.to_f64());
+                let across = gradients.direction.get(e).map_or([0.0; 3], |d| d.map(Number::to_f64));
+                let along = gradients.distance[e].to_f64() - (0..3).map(|c| u[c] * across[c]).sum::<f64>() / length;
+                let gradient: [f64; 3] = std::array::from_fn(|c| factor * (u[c] * along + across[c] / length));
+                let target = order.of_caller(list.other[e] as usize);
+                for c in 0..3 {
+                    self.forces[target][c] += gradient[c];
+                    self.forces[source][c] -= gradient[c];
+                    for k in 0..3 {
+                        virial[c][k] -= gradient[c] * length * u[k];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Networks that the engine runs, behind one trait.
+//!
+//! A network is a folder here and a line in [`Engine::compile`](crate::Engine::compile).
+
+pub mod painn;
+pub mod schnet;
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use potstill_kernels::Number;
+
+use crate::buffers::EdgeGradients;
+use crate::edges::EdgeLists;
+
+/// Input of a network: the atoms and edges of all systems.
+#[derive(Debug)]
+pub struct Batch<'a, T> {
+    /// Atomic numbers. Shape: `[n_atoms]`.
+    pub atomic_numbers: &'a [u8],
+    /// Edges, each within the cutoff.
+    pub edges: &'a EdgeLists<T>,
+    /// Ranges of atoms that threads work on side by side; together all atoms in their order.
+    pub tasks: &'a [Range<usize>],
+}
+
+/// Output of a network in its normalised units.
+#[derive(Debug, Default)]
+pub struct Output<T> {
+    /// Energy of each atom. Shape: `[n_atoms]`.
+    pub energies: Vec<T>,
+    /// Force on each atom, where they come from a head of their own. Shape: `[n_atoms, 3]`.
+    pub direct_forces: Option<Vec<[T; 3]>>,
+    /// Gradients of the energy with respect to the edges, where forces come from these.
+    pub edge_gradients: EdgeGradients<T>,
+}
+
+/// Network compiled for this processor.
+pub trait Network<T: Number>: Debug + Send + Sync + 'static {
+    /// Activations, gradients and scratch memory of a call, reused by the next.
+    type Buffers: Default + Debug + Send;
+
+    /// Minimum number of atoms of a task: below, waking another thread takes longer than it saves.
+    const ATOMS_PER_TASK: usize;
+
+    /// Largest number of segments of a filter table; none for exact filters.
+    fn n_segments(&self) -> Option<usize>;
+
+    /// Bytes of the buffers of a call.
+    fn bytes(&self, n_atoms: usize) -> usize;
+
+    /// Limits the bytes of activations that are saved for the backward pass; a network that cannot recompute them ignores it.
+    fn save_at_most(&mut self, _bytes: usize) {}
+
+    /// Evaluates energies, and forces or edge gradients.
+    fn evaluate(&self, batch: &Batch<'_, T>, buffers: &mut Self::Buffers, output: &mut Output<T>);
+}
