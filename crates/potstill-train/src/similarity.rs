@@ -8,13 +8,11 @@
 
 use potstill_core::model::Tap;
 use potstill_core::{Error, Result, System};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_nn::Model;
 use potstill_nn::batch::to_host;
 use potstill_nn::ops::{Factor, product_into};
 use serde::{Deserialize, Serialize};
-
-/// Atoms of one forward pass.
-const ATOMS_PER_BATCH: usize = 400;
 
 /// Alignments between the layers of two networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

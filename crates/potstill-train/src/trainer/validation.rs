@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::module::Module;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::{Prediction, Result, System};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_nn::batch::to_host;
 use potstill_nn::checkpoint;
 use potstill_nn::model::Model;
@@ -19,8 +20,6 @@ use crate::prepared::{Member, Shard};
 use burn::tensor::Element;
 use potstill_nn::Number;
 
-/// Atoms of one forward pass in validation.
-const ATOMS_PER_BATCH: usize = 400;
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
 

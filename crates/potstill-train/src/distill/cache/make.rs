@@ -5,6 +5,7 @@ use std::path::Path;
 use potstill_core::files::write_atomically;
 use potstill_core::model::write_tensors;
 use potstill_core::{Error, Result};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use rayon::prelude::*;
 
 use super::INDEX;
@@ -17,9 +18,6 @@ use crate::distill::teacher::{Answer, Answering};
 
 /// Atoms of one shard, about; bounds what a killed labelling loses.
 pub(super) const ATOMS_PER_SHARD: usize = 40_000;
-/// Atoms of one forward pass of the teacher.
-const ATOMS_PER_BATCH: usize = 400;
-
 /// Writes the shards that are not there yet, then the index. `done` hears of each number of finished systems. The folder is
 /// locked by the caller.
 pub(super) fn make(
