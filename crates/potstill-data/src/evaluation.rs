@@ -14,6 +14,9 @@ const BATCHES_PER_THREAD: usize = 8;
 /// Receiver of each batch: its systems, and the prediction for them.
 pub type TakeBatch<'a> = dyn FnMut(&[Cow<'_, System>], &Prediction) -> Result<()> + 'a;
 
+/// Atoms of systems that are evaluated together, about.
+pub const ATOMS_PER_BATCH: usize = 400;
+
 /// Evaluates all `systems` in batches of about `max_atoms` atoms and gives the results to `each`, in order. No more than a few batches are in memory at a time.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ use burn::tensor::{DType, Device};
 use potstill_core::Potential;
 use potstill_core::model::FORMAT_VERSION;
 use potstill_data::io::{LabelKeys, read_all};
+use potstill_fixtures::workspace;
 use potstill_nn::Model;
-use potstill_testkit::golden::workspace;
 
 /// Saved models with their format version, ascending.
 fn saved() -> Vec<(u64, PathBuf)> {

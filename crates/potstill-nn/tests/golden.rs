@@ -4,14 +4,14 @@ mod support;
 
 use burn::tensor::{DType, Device};
 use potstill_core::model::Forces;
+use potstill_fixtures::{self as fixtures, Golden};
 use potstill_nn::tensors::to_host;
-use potstill_testkit::golden::{self, Golden};
-use support::{Case, MODEL_CASES, build_batch, check};
+use support::{Case, build_batch, check, model_cases};
 
 #[test]
 fn outputs_in_f64() {
-    for name in MODEL_CASES {
-        let Some(case) = Case::open(name) else { continue };
+    for case in model_cases() {
+        let name = case.name.as_str();
         for structure in case.single_structures() {
             let expected = case.golden(&format!("out_{structure}.safetensors"));
             let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F64);
@@ -44,8 +44,8 @@ fn outputs_in_f64() {
 
 #[test]
 fn outputs_in_f32() {
-    for name in MODEL_CASES {
-        let Some(case) = Case::open(name) else { continue };
+    for case in model_cases() {
+        let name = case.name.as_str();
         for structure in case.single_structures() {
             let expected = case.golden(&format!("out_{structure}.safetensors"));
             let batch = build_batch(&case, &[&structure], &Device::flex(), DType::F32);
@@ -60,8 +60,8 @@ fn outputs_in_f32() {
 
 #[test]
 fn one_batch_of_all_structures() {
-    for name in MODEL_CASES {
-        let Some(case) = Case::open(name) else { continue };
+    for case in model_cases() {
+        let name = case.name.as_str();
         let structures = case.structures();
         let names: Vec<&String> = structures.iter().collect();
         let expected = case.golden("batch.safetensors");
@@ -70,7 +70,7 @@ fn one_batch_of_all_structures() {
         check(name, "batch", "energy", &expected["f64.energy"], &output.energy, 1e-9);
         if let Some(forces) = expected.get("f64.forces_energy_grad") {
             check(name, "batch", "forces", forces, output.forces.as_ref().unwrap(), 1e-9);
-        } else if case.forces() == Forces::Direct || name.starts_with("schnet") {
+        } else if case.forces() == Forces::Direct || case.config["model"]["name"] == "schnet" {
             check(name, "batch", "forces", &expected["f64.forces"], output.forces.as_ref().unwrap(), 1e-9);
         }
     }
@@ -79,19 +79,15 @@ fn one_batch_of_all_structures() {
 /// The published layouts at full size, with procedural weights.
 #[test]
 fn paper_size() {
-    let Some(folder) = golden::fixtures("paper_size") else { return };
-    let config = golden::json(&folder.join("config.json"));
+    let config = fixtures::json(&fixtures::file("paper_size/config.json"));
     for (name, case) in config["cases"].as_object().unwrap() {
-        if !folder.join(format!("{name}.safetensors")).exists() {
-            continue;
-        }
+        let expected = fixtures::read(&fixtures::file(&format!("paper_size/{name}.safetensors")));
         let case = Case::procedural(name, case);
         let parameters = potstill_nn::parameters::describe(&case.network(DType::F32));
         let count: usize = parameters.iter().map(|p| p.len()).sum();
         assert_eq!(Some(count as u64), case.config["num_params_without_projections"].as_u64(), "{name}");
         let structures = case.structures();
         let names: Vec<&String> = structures.iter().collect();
-        let expected = golden::read(&folder.join(format!("{name}.safetensors")));
         // Both precisions against the f64 result: the reference's own f32 run is up to 2.3e-5 away from it.
         for (dtype, key, limit) in [(DType::F64, "f64", 1e-9), (DType::F32, "f32", 2e-5)] {
             let batch = build_batch(&case, &names, &Device::flex(), dtype);
@@ -107,9 +103,8 @@ fn paper_size() {
 /// The loss compares with features that are stored rounded to f32, so no gradient can agree better than to about 1e-7.
 #[test]
 fn parameter_gradients() {
-    for name in MODEL_CASES {
-        // The reference gave no gradients for this one.
-        let Some(case) = Case::open(name).filter(|_| name != "gemnet_oc_regular_feats") else { continue };
+    for case in model_cases().into_iter().filter(Case::has_gradients) {
+        let name = case.name.as_str();
         let expected = case.golden("grads.safetensors");
         let (loss, gradients) = support::training_like_gradients(&case, &expected);
         let golden_loss: &Golden = &expected["loss_total"];

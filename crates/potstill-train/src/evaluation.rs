@@ -8,12 +8,9 @@ use potstill_core::model::ElementEnergies;
 use potstill_core::system::Value;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use potstill_data::dataset::{Baseline, Shortfall, Systems};
-use potstill_data::evaluation::evaluate_each;
+use potstill_data::evaluation::{ATOMS_PER_BATCH, evaluate_each};
 use potstill_nn::{Model, parameters};
 use serde::{Deserialize, Serialize};
-
-/// Atoms of one forward pass.
-pub const ATOMS_PER_BATCH: usize = 400;
 
 /// Metrics and throughput, as `evaluate --json` prints them.
 #[derive(Debug, Clone, Serialize, Deserialize)]

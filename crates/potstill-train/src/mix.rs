@@ -78,8 +78,8 @@ impl Mix {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, Device, Tensor};
+    use potstill_fixtures as fixtures;
     use potstill_nn::tensors::{float_tensor, to_host};
-    use potstill_testkit::golden;
 
     use super::*;
     use crate::loss::{FeatureLoss, Scale};
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn weights_and_losses_are_those_of_the_reference() {
-        for case in 0..2 {
-            let Some(path) = golden::fixtures(&format!("kd_losses/case{case}.json")) else { return };
-            let json = golden::json(&path);
-            let tensors = golden::read(&golden::fixtures(&format!("kd_losses/case{case}.safetensors")).unwrap());
+        for path in fixtures::files("kd_losses", ".json") {
+            let case = path.display();
+            let json = fixtures::json(&path);
+            let tensors = fixtures::read(&path.with_extension("safetensors"));
             let device = Device::flex().autodiff();
             let sizes: Vec<usize> =
                 json["sizes"].as_array().unwrap().iter().map(|s| s.as_u64().unwrap() as usize).collect();
@@ -109,7 +109,7 @@ mod tests {
                 let of = |s: &bool| if *s { synthetic } else { other };
                 let expected = entry["per_sample"].as_array();
                 for (found, expected) in is_synthetic.iter().map(of).zip(expected.into_iter().flatten()) {
-                    assert!(close(found, expected.as_f64().unwrap()), "case {case}, {name}: {found}");
+                    assert!(close(found, expected.as_f64().unwrap()), "{case}, {name}: {found}");
                     n_weights += 1;
                 }
                 let feature = match name {
@@ -128,13 +128,13 @@ mod tests {
                 let scale = scale.map(|w| w / (n_atoms * width) as f64).collect();
                 let scale = Scale::Rows(float_tensor(scale, [n_atoms, 1], &device, DType::F64));
                 let value = FeatureLoss::Mse.evaluate(leaf.clone(), rows("teacher"), scale);
-                assert!(close(to_host(&value)[0], entry["value"].as_f64().unwrap()), "case {case}, {name}");
+                assert!(close(to_host(&value)[0], entry["value"].as_f64().unwrap()), "{case}, {name}");
                 let gradient = to_host(&leaf.grad(&value.backward()).unwrap());
                 let expected = &tensors[&format!("grad.{}.{feature}", entry["index"])];
-                assert!(expected.relative_difference(&gradient) < 1e-9, "case {case}, {name}");
+                assert!(expected.relative_difference(&gradient) < 1e-9, "{case}, {name}");
                 n_losses += 1;
             }
-            assert!(n_weights >= 8 && n_losses == 4, "case {case}: {n_weights} weights, {n_losses} losses");
+            assert!(n_weights >= 8 && n_losses == 4, "{case}: {n_weights} weights, {n_losses} losses");
         }
     }
 

@@ -8,9 +8,10 @@ use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
+use potstill_fixtures::{file, json, needs_full_set, read};
 use potstill_nn::Network;
 use potstill_nn::parameters;
-use potstill_testkit::golden;
+use potstill_testkit::golden::structure;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode, StepLength};
 use potstill_train::config::TrainingConfig;
 use potstill_train::distill::strategies::{NodeToNode, Vanilla, VectorToVector};
@@ -27,7 +28,7 @@ use serde_json::Value;
 fn systems(tensors: &Weights, names: &Value) -> Vec<System> {
     let forces: Vec<[f64; 3]> = rows(&tensors["forces_label"].values);
     let mut first = 0;
-    let named = |name: &Value| golden::structure(name.as_str().unwrap());
+    let named = |name: &Value| structure(name.as_str().unwrap());
     let label = |(system, &energy): (System, &f64)| {
         let atoms = first..first + system.n_atoms();
         first = atoms.end;
@@ -49,11 +50,11 @@ fn distance(place: &str, found: &[[f64; 3]], expected: &[f64]) -> f64 {
     distances.fold(0.0, f64::max)
 }
 
+#[needs_full_set]
 #[test]
 fn random_jitter() {
-    let Some(folder) = golden::fixtures("augment") else { return };
-    let (config, tensors) =
-        (golden::json(&folder.join("config.json")), golden::read(&folder.join("tensors.safetensors")));
+    let folder = file("augment");
+    let (config, tensors) = (json(&folder.join("config.json")), read(&folder.join("tensors.safetensors")));
     let systems = systems(&tensors, &config["structures"]);
     for case in config["jitter"].as_array().unwrap() {
         let key = format!("jitter{}", case["index"]);
@@ -153,11 +154,11 @@ fn terms(settings: &Value) -> (Vec<Term>, Vec<&'static str>) {
     (names.split(", ").enumerate().map(one).collect(), mappings)
 }
 
+#[needs_full_set]
 #[test]
 fn attacks() {
-    let Some(folder) = golden::fixtures("augment") else { return };
-    let (config, tensors) =
-        (golden::json(&folder.join("config.json")), golden::read(&folder.join("tensors.safetensors")));
+    let folder = file("augment");
+    let (config, tensors) = (json(&folder.join("config.json")), read(&folder.join("tensors.safetensors")));
     let student = architecture(&config["student"], &folder.join("student_scale_factors.safetensors"));
     let teacher_model = architecture(&config["teacher"], &folder.join("teacher_scale_factors.safetensors"));
     let normalizer = Normalizer::default();
@@ -166,7 +167,7 @@ fn attacks() {
     let systems = Systems::from(systems(&tensors, &config["structures"]));
     let split = Split::new(systems, &student.graph_rule(), &units).unwrap();
     let device = Device::flex();
-    let weights = golden::read(&folder.join("student.safetensors"));
+    let weights = read(&folder.join("student.safetensors"));
     for case in config["adversarial"].as_array().unwrap() {
         let key = case["key"].as_str().unwrap();
         let (terms, mappings) = terms(&case["distillation"]);
@@ -174,7 +175,7 @@ fn attacks() {
         let distill = DistillConfig { augmentation: Some(augmentation), ..DistillConfig::new("teacher", Vec::new()) };
         distill.validate(&student).unwrap();
         distill.questions(Some(&teacher_model), &student).unwrap();
-        let live = vec![teacher(&teacher_model, &golden::read(&folder.join("teacher.safetensors")), normalizer)];
+        let live = vec![teacher(&teacher_model, &read(&folder.join("teacher.safetensors")), normalizer)];
         let live = LiveTeacher::new(live);
         let teacher = TermTeacher { architecture: Some(teacher_model.clone()), source: Source::Live, live: Some(live) };
         let terms = Terms::new(&distill, &student, teacher, units.clone()).unwrap();

@@ -13,8 +13,8 @@ use burn::tensor::{DType, Device};
 use potstill_core::Precision;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
+use potstill_fixtures::{file, json, needs_full_set, read};
 use potstill_nn::parameters::{self, ParameterInfo};
-use potstill_testkit::golden;
 use potstill_train::config::TrainingConfig;
 use potstill_train::distill::labelling::open_or_make;
 use potstill_train::distill::strategies::{AtomicEnergy, EdgeToEdge, EdgeToNode, NodeToNode, Vanilla, VectorToVector};
@@ -29,16 +29,6 @@ use potstill_train::state::{self, Identity, Progress, Vectors};
 use potstill_train::trainer::{Job, Trainer};
 use reference::{Weights, architecture, header, student_name, systems, teacher};
 use serde_json::Value;
-
-const RUNS: [&str; 7] = [
-    "schnet_painn_n2n_coll",
-    "schnet_painn_pae_oc20opt",
-    "painn_painn_v2v_n2n",
-    "painn_painn_regular",
-    "painn_gemnet_e2e",
-    "painn_gemnet_e2n_v2v",
-    "gemnet_gemnet_n2n_e2e",
-];
 
 fn normalizer(settings: &Value) -> Normalizer {
     let number = |key: &str, default: f64| settings[key].as_f64().unwrap_or(default);
@@ -166,17 +156,17 @@ fn compare(place: &str, infos: &[(ParameterInfo, String)], found: &[f64], expect
 
 fn run(folder: &Path, name: &str, run: &Value) {
     let pair = folder.join(run["pair"].as_str().unwrap());
-    let config = golden::json(&pair.join("config.json"));
+    let config = json(&pair.join("config.json"));
     let student = architecture(&config["student"], &pair.join("student_scale_factors.safetensors"));
     let teacher_model = architecture(&config["teacher"], &pair.join("teacher_scale_factors.safetensors"));
-    let systems = Systems::from(systems(&golden::read(&folder.join("batch.safetensors"))));
+    let systems = Systems::from(systems(&read(&folder.join("batch.safetensors"))));
     let normalizer = normalizer(&run["normalizer"]);
     let training = training(&run["optim"]);
     let (distill, mappings) = terms(&run["distillation"]);
     assert_eq!(run["task"]["train_on_free_atoms"], true);
 
     let place = tempfile::tempdir().unwrap();
-    let teacher = teacher(&teacher_model, &golden::read(&pair.join("teacher.safetensors")), normalizer);
+    let teacher = teacher(&teacher_model, &read(&pair.join("teacher.safetensors")), normalizer);
     let questions = distill.questions(Some(&teacher_model), &student).unwrap();
     let cache = place.path().join("cache");
     let teacher = Teacher::networks(vec![teacher]).unwrap();
@@ -200,7 +190,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
             (info, name)
         })
         .collect();
-    let start = golden::read(&pair.join("student.safetensors"));
+    let start = read(&pair.join("student.safetensors"));
     let values = infos.iter().flat_map(|(_, name)| start[name].values.clone()).collect();
     write_start(place.path(), &training, values);
 
@@ -237,7 +227,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
             close(&at("gradient norm"), report.gradient_norm, norm);
         }
     }
-    let end = golden::read(&folder.join(format!("final_{name}.safetensors")));
+    let end = read(&folder.join(format!("final_{name}.safetensors")));
     let mut worst = compare(name, &infos, trainer.values(), &end, "param");
     if training.ema_decay > 0.0 {
         worst = worst.max(compare(name, &infos, trainer.average(), &end, "ema"));
@@ -245,11 +235,14 @@ fn run(folder: &Path, name: &str, run: &Value) {
     println!("{name}: {} parameters, largest difference {worst:.1e}", infos.len());
 }
 
+#[needs_full_set]
 #[test]
 fn five_steps_of_the_reference() {
-    let Some(folder) = golden::fixtures("training") else { return };
-    let expected = golden::json(&folder.join("expected.json"));
-    for name in RUNS {
-        run(&folder, name, &expected[name]);
+    let folder = file("training");
+    let expected = json(&folder.join("expected.json"));
+    let runs = expected.as_object().unwrap();
+    assert!(!runs.is_empty(), "no runs");
+    for (name, expected) in runs {
+        run(&folder, name, expected);
     }
 }

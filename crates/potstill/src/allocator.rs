@@ -1,4 +1,4 @@
-//! The program's allocator: `mimalloc`, told to keep what it has (`docs/decisions/0004-allocator.md`).
+//! The program's allocator: `mimalloc`, told to keep what it has (`docs/book/src/decisions/0004-allocator.md`).
 #![allow(unsafe_code)] // Options of a C library.
 
 #[global_allocator]

@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod commands;
 mod config_file;
+mod device;
 mod evaluation;
 #[cfg(test)]
 mod fuzz;
@@ -39,13 +40,13 @@ pub enum Outcome {
 fn main() -> ExitCode {
     #[cfg(feature = "mimalloc")]
     allocator::keep_memory();
-    internal::guarded(|| match args::Cli::read() {
+    internal::guarded(|| match commands::Cli::read() {
         Ok(cli) => run(cli),
         Err(error) => usage::answer(&error),
     })
 }
 
-fn run(cli: args::Cli) -> ExitCode {
+fn run(cli: commands::Cli) -> ExitCode {
     talk::set_level(cli.level());
     match commands::run(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

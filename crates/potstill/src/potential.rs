@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use burn::tensor::Device;
 use potstill_core::model::{Architecture, Header, ModelFile};
 use potstill_core::{Potential, Precision};
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
 
 use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind};
+use crate::device;
 
 /// A network with what runs it.
 pub struct Chosen {
@@ -57,7 +57,7 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
     };
     let (potential, details): (Box<dyn Potential>, String) = match (engine, dtype) {
         (EngineKind::Network, _) => {
-            (Box::new(Model::from_file(&file, &Device::flex(), potstill_nn::dtype(dtype))?), format!(" ({dtype})"))
+            (Box::new(Model::from_file(&file, &device::cpu(), potstill_nn::dtype(dtype))?), format!(" ({dtype})"))
         }
         (EngineKind::Fast, Precision::F32) => {
             let engine = Engine::<f32>::compile(&file, filters)?;

@@ -1,11 +1,14 @@
-//! Tasks of potstill's developers: `cargo xtask COMMAND`; `docs/robustness.md` says what each is for.
+//! Tasks of potstill's developers: `cargo xtask COMMAND`; `docs/book/src/explanation/robustness.md` says what each is for.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a developer's tool, whose output is its work")]
 
 mod build;
+mod ci;
+mod fixtures;
 mod fuzz;
 mod kill;
 mod markdown;
 mod readme;
+mod reference;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +25,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gate: everything that must hold before a change lands.
+    ///
+    /// Example: cargo xtask ci
+    Ci(ci::Args),
+    /// Cut the part of the golden files that ships with the repository out of a full set.
+    ///
+    /// Example: cargo xtask fixtures --from ../shared/fixtures
+    Fixtures(fixtures::Args),
     /// Give every reader changed inputs for some minutes, and report panics, hangs and allocations without end.
     ///
     /// Each target runs in a process of its own, which has 1 GiB and 10 s for each input. Inputs that show a defect are kept.
@@ -35,13 +46,20 @@ enum Command {
     ///
     /// Example: cargo xtask readme
     Readme(readme::Args),
+    /// Write the manual's pages of commands and configuration keys from the code.
+    ///
+    /// Example: cargo xtask reference --check
+    Reference(reference::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Ci(args) => ci::run(&args),
+        Command::Fixtures(args) => fixtures::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Kill(args) => kill::run(&args),
         Command::Readme(args) => readme::run(&args),
+        Command::Reference(args) => reference::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -11,14 +11,17 @@ use crate::build::build;
 use crate::markdown::{Block, blocks, section};
 use crate::root;
 
-/// What it is told.
+/// Heading of the README's walk.
+const SECTION: &str = "Your own data";
+
+/// Arguments of `cargo xtask readme`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Markdown file.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Heading of the section that is run.
-    #[arg(long, default_value = "Your own data", value_name = "TITLE")]
+    #[arg(long, default_value = SECTION, value_name = "TITLE")]
     section: String,
     /// Program to run as `potstill`. Default: the one of this repository, built in release.
     #[arg(long, value_name = "FILE")]
@@ -26,6 +29,11 @@ pub struct Args {
     /// Keep the folder in which the commands ran.
     #[arg(long)]
     keep: bool,
+}
+
+/// Runs the README's own walk.
+pub fn walk_of_the_readme() -> Result<bool> {
+    run(&Args { file: None, section: SECTION.to_owned(), binary: None, keep: false })
 }
 
 /// A step of the walk.

@@ -1,8 +1,6 @@
-use std::path::{Path, PathBuf};
-
+use potstill_fixtures::{file, json};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-use serde_json::Value as Json;
 
 use super::*;
 
@@ -135,14 +133,6 @@ proptest! {
     }
 }
 
-/// The evaluator's golden files: beside the workspace, or the copy that ships with it.
-fn fixtures() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    [root.join("../shared/fixtures/evaluator"), root.join("testdata/fixtures/evaluator")]
-        .into_iter()
-        .find(|p| p.is_dir())
-}
-
 fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {
     let bytes = tensors.tensor(name).unwrap().data();
     bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
@@ -177,13 +167,9 @@ fn update_golden(evaluator: &mut Evaluator, tensors: &SafeTensors<'_>, prefix: &
 
 #[test]
 fn agrees_with_the_reference_evaluator() {
-    let Some(folder) = fixtures() else {
-        eprintln!("left out: the evaluator's fixtures are not beside the workspace");
-        return;
-    };
-    let bytes = std::fs::read(folder.join("inputs.safetensors")).unwrap();
+    let bytes = std::fs::read(file("evaluator/inputs.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let expected: Json = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let expected = json(&file("evaluator/expected.json"));
     let cases = expected.as_array().unwrap();
     assert!(!cases.is_empty());
     for (index, case) in cases.iter().enumerate() {

@@ -1,55 +1,50 @@
 //! Reading golden cases of the reference into our networks.
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests tell what they found")]
+#![allow(clippy::print_stdout, reason = "tests tell what they found")]
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use potstill_core::System;
 use potstill_core::graph::{Neighbors, NetworkGraph};
 use potstill_core::model::{Architecture, Forces, GemNetOCConfig, PaiNNConfig, ScaleFactors, SchNetConfig, Tap};
+use potstill_fixtures::{self as fixtures, Golden};
 use potstill_nn::features::{Features, Reduction, edge_features};
 use potstill_nn::reference::reference_name;
 use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
 use potstill_nn::{Batch, Network, Output, parameters};
-use potstill_testkit::golden::{self, Golden, structure as system};
+use potstill_testkit::golden::structure as system;
 use serde_json::Value;
 
-pub const MODEL_CASES: [&str; 10] = [
-    "gemnet_oc_molecules",
-    "gemnet_oc_regular_feats",
-    "gemnet_oc_slabs",
-    "gemnet_oc_variants",
-    "schnet_molecules",
-    "schnet_slabs",
-    "painn_direct",
-    "painn_gradient",
-    "painn_layers_mlp",
-    "painn_teacher_identity",
-];
+/// Cases of `models/` whose networks exist here: all but GemNet-OC with gradient forces.
+pub fn model_cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = fixtures::cases("models").iter().map(|name| Case::open(name)).collect();
+    cases.retain(|case| !(case.is_gemnet() && case.config["forces"] == "gradient"));
+    assert!(!cases.is_empty(), "the set has no cases");
+    cases
+}
 
 /// One model of the reference with its settings and weights.
 pub struct Case {
+    pub name: String,
     pub config: Value,
-    folder: PathBuf,
     architecture: Architecture,
     weights: BTreeMap<String, Golden>,
 }
 
 impl Case {
-    /// A case of `models/`, `None` when it is not at hand.
-    pub fn open(name: &str) -> Option<Self> {
-        let folder = golden::fixtures(&format!("models/{name}"))?;
-        let config = golden::json(&folder.join("config.json"));
+    /// A case of `models/`.
+    pub fn open(name: &str) -> Self {
+        let file = |file: &str| fixtures::file(&format!("models/{name}/{file}"));
+        let config = fixtures::json(&file("config.json"));
         let mut scales = BTreeMap::new();
-        if folder.join("scale_factors.safetensors").exists() {
-            let factors = golden::read(&folder.join("scale_factors.safetensors"));
+        if config["num_scale_factors"] != 0 {
+            let factors = fixtures::read(&file("scale_factors.safetensors"));
             scales = factors.into_iter().map(|(name, factor)| (name, factor.values[0])).collect();
         }
         let architecture = architecture(&config["model"], &scales);
-        let weights = golden::read(&folder.join("model.safetensors"));
-        Some(Self { config, folder, architecture, weights })
+        let weights = fixtures::read(&file("model.safetensors"));
+        Self { name: name.to_owned(), config, architecture, weights }
     }
 
     /// A full-size case whose weights follow a rule instead of a file.
@@ -80,7 +75,7 @@ impl Case {
             let first: Vec<f64> = first.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
             assert_eq!(weights[key].values[..4], first, "{name} {key}");
         }
-        Self { config: config.clone(), folder: PathBuf::new(), architecture, weights }
+        Self { name: name.to_owned(), config: config.clone(), architecture, weights }
     }
 
     pub fn structures(&self) -> Vec<String> {
@@ -90,19 +85,22 @@ impl Case {
     /// Structures with golden outputs of their own: all in the full set, some in the part that ships.
     pub fn single_structures(&self) -> Vec<String> {
         let mut names = self.structures();
-        names.retain(|name| {
-            let found = self.folder.join(format!("out_{name}.safetensors")).exists();
-            if !found {
-                eprintln!("left out: golden {}, {name}", self.folder.display());
-            }
-            found
-        });
-        assert!(!names.is_empty(), "{} has no outputs", self.folder.display());
+        names.retain(|name| fixtures::optional(&self.path(&format!("out_{name}.safetensors"))).is_some());
+        assert!(!names.is_empty(), "{} has no outputs", self.name);
         names
     }
 
     pub fn golden(&self, file: &str) -> BTreeMap<String, Golden> {
-        golden::read(&self.folder.join(file))
+        fixtures::read(&fixtures::file(&self.path(file)))
+    }
+
+    fn path(&self, file: &str) -> String {
+        format!("models/{}/{file}", self.name)
+    }
+
+    /// Whether the reference gave gradients: not where it shows a GemNet-OC block's own features.
+    pub fn has_gradients(&self) -> bool {
+        !self.config["model"]["distill_layer_code"].as_str().is_some_and(|code| code.starts_with("regular"))
     }
 
     pub fn forces(&self) -> Forces {
@@ -182,11 +180,12 @@ impl Case {
 
     /// For each edge of the reference's order, our row; none where the reference could not run the structure alone.
     pub fn reference_edge_rows(&self, structure: &str) -> Option<Vec<usize>> {
-        let path = self.folder.join(format!("graph_{structure}.safetensors"));
-        path.exists().then(|| self.reference_rows(&[&structure.to_owned()]))
+        let too_small = self.config["computed_inside_a_batch_because_too_small_alone"].as_array().unwrap();
+        let is_there = !too_small.iter().any(|name| name == structure);
+        is_there.then(|| self.reference_rows(&[&structure.to_owned()]))
     }
 
-    /// The same for a batch.
+    /// For each edge of a batch in the reference's order, our row.
     pub fn reference_rows(&self, structures: &[&String]) -> Vec<usize> {
         let ours = build_graph(self, structures);
         let ours = ours.main();

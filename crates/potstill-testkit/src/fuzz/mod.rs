@@ -1,4 +1,4 @@
-//! Seeded mutation fuzzing of file readers on stable Rust; `docs/robustness.md` says how to use and extend it.
+//! Seeded mutation fuzzing of file readers on stable Rust; `docs/book/src/explanation/robustness.md` says how to use and extend it.
 //!
 //! A [`Target`] is a reader with a corpus. [`run`] changes inputs of the corpus at random, lays each in a file, and lets the
 //! reader open it. An input whose outcome is new, numbers aside, joins the pool of inputs that are changed further.

@@ -1,10 +1,12 @@
 //! Values and gradients of the reference implementation, in f64.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::tensor::{DType, Device, Gradients, Tensor};
+use potstill_fixtures::{self as fixtures, Golden};
 use potstill_nn::tensors::{float_tensor, to_host};
-use potstill_testkit::golden::{self, Golden};
+
 use serde_json::Value;
 
 use super::*;
@@ -20,15 +22,15 @@ struct Case {
 }
 
 impl Case {
-    fn read(index: usize) -> Option<Self> {
-        let json = golden::json(&golden::fixtures(&format!("kd_losses/case{index}.json"))?);
+    fn read(path: &Path) -> Self {
+        let json = fixtures::json(path);
         let sizes = json["sizes"].as_array().unwrap().iter().map(|s| s.as_u64().unwrap() as usize).collect();
-        Some(Self {
-            tensors: golden::read(&golden::fixtures(&format!("kd_losses/case{index}.safetensors"))?),
+        Self {
+            tensors: fixtures::read(&path.with_extension("safetensors")),
             entries: json["losses"].as_array().unwrap().clone(),
             sizes,
             device: Device::flex().autodiff(),
-        })
+        }
     }
 
     fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
@@ -174,8 +176,8 @@ fn feature_loss(distillation: &Value) -> FeatureLoss {
 }
 
 /// Runs every loss of one file that is ours, and says how many that were.
-fn run(index: usize) -> Option<usize> {
-    let case = Case::read(index)?;
+fn run(path: &Path) -> usize {
+    let case = Case::read(path);
     let mut n_run = 0;
     for entry in &case.entries {
         let loss = feature_loss(&entry["distillation"]);
@@ -193,14 +195,14 @@ fn run(index: usize) -> Option<usize> {
         }
         n_run += 1;
     }
-    Some(n_run)
+    n_run
 }
 
 #[test]
 fn values_and_gradients_equal_the_reference() {
-    for index in [0, 1] {
-        let Some(n_run) = run(index) else { return };
+    for path in fixtures::files("kd_losses", ".json") {
+        let n_run = run(&path);
         // 4 + 4 node, 1 edge, 1 vector, 2 atomic energies, 19 labels.
-        assert_eq!(n_run, 31, "case {index}");
+        assert_eq!(n_run, 31, "{}", path.display());
     }
 }

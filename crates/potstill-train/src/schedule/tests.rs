@@ -1,4 +1,4 @@
-use potstill_testkit::golden;
+use potstill_fixtures as fixtures;
 
 use super::*;
 
@@ -29,8 +29,7 @@ fn config(json: &serde_json::Value) -> ScheduleConfig {
 
 #[test]
 fn golden_schedules() {
-    let Some(path) = golden::fixtures("schedules.json") else { return };
-    for (name, case) in golden::json(&path).as_object().unwrap() {
+    for (name, case) in fixtures::json(&fixtures::file("schedules.json")).as_object().unwrap() {
         let initial = case["config"]["lr_initial"].as_f64().unwrap();
         let mut schedule = Schedule::new(config(&case["config"]), initial, 0);
         let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{name}: {a} instead of {b}");

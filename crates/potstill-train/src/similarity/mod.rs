@@ -10,14 +10,12 @@ mod sums;
 
 use potstill_core::model::Tap;
 use potstill_core::{Error, Result, System};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_nn::Model;
 use potstill_nn::tensors::to_host;
 use serde::{Deserialize, Serialize};
 
 use self::sums::{Features, Sums};
-
-/// Atoms of one forward pass.
-const ATOMS_PER_BATCH: usize = 400;
 
 /// Alignments between the layers of two networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

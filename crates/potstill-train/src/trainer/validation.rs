@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Element;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::{Prediction, Result, System};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_nn::model::Model;
 use potstill_nn::tensors::to_host;
 use potstill_nn::{Number, checkpoint, parameters};
@@ -18,8 +19,6 @@ use crate::distill::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
 use crate::prepared::{Member, Shard};
 
-/// Atoms of one forward pass in validation.
-const ATOMS_PER_BATCH: usize = 400;
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
 

@@ -12,10 +12,10 @@ use std::path::Path;
 use burn::tensor::{DType, Device};
 use potstill_core::System;
 use potstill_core::graph::Neighbors;
+use potstill_fixtures::{Golden, read};
 use potstill_nn::Model;
 use potstill_nn::parameters;
 use potstill_nn::reference::reference_name;
-use potstill_testkit::golden::{self, Golden};
 use serde_json::Value;
 
 pub type Weights = BTreeMap<String, Golden>;
@@ -33,7 +33,7 @@ pub fn architecture(model: &Value, scales: &Path) -> Architecture {
             neighbors: Neighbors::All,
         });
     }
-    let scales = golden::read(scales);
+    let scales = read(scales);
     if model["name"] == "gemnet_oc" {
         let imported = potstill_nn::import::architecture("gemnet_oc", model.as_object().unwrap()).unwrap();
         let Architecture::GemNetOC(config) = imported else { panic!("a GemNet-OC was asked for") };

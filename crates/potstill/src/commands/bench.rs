@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
+use potstill_core::Precision;
 use potstill_core::{Potential, System};
 use potstill_data::io::LabelKeys;
 use rand::{RngExt, SeedableRng};
@@ -10,10 +13,48 @@ use serde::Serialize;
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::{BenchArgs, EngineArgs};
+use crate::args::{EngineArgs, EngineKind, FilterArgs, KeyArgs};
+use crate::limits::{positive, precision, whole};
 use crate::load;
 use crate::potential::{self, Chosen};
 use crate::progress::Progress;
+
+/// Arguments of `potstill bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Files of systems; default: generated boxes.
+    ///
+    /// The boxes hold the model's elements, with about 50 neighbours an atom.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "atoms")]
+    pub data: Vec<PathBuf>,
+    /// Systems that are evaluated at a time.
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = whole(1..=1_000_000_usize))]
+    pub batch: usize,
+    /// Numbers of atoms of the boxes.
+    #[arg(long, value_delimiter = ',', default_values_t = [1000, 10_000], value_name = "N,…", value_parser = whole(1..=10_000_000_usize))]
+    pub atoms: Vec<usize>,
+    /// Engines that are timed in turn.
+    #[arg(long, value_enum, value_name = "KIND,…", value_delimiter = ',', default_values_t = [EngineKind::Fast, EngineKind::Network])]
+    pub engine: Vec<EngineKind>,
+    /// Its filters.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// Seconds for each engine and size.
+    #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = positive(86_400.0))]
+    pub seconds: f64,
+    /// Precision.
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
+    pub dtype: Precision,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Neighbours of an atom in a generated box.
 const NEIGHBORS: f64 = 50.0;
@@ -38,7 +79,7 @@ struct Timing {
 }
 
 /// Times the engines in turn, evaluation by evaluation, so that whatever else the machine does strikes all of them.
-pub fn run(args: &BenchArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     let engines = args
         .engine
         .iter()

@@ -9,9 +9,91 @@ use potstill_data::io::{Kind as FileKind, LabelKeys, Output, Overwrite, read, wr
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::DataCommand;
+use crate::args::{ExistingArgs, KeyArgs};
+use crate::limits::seed;
 use crate::progress::Progress;
 use crate::{audit, load};
+
+/// Commands of `potstill data`.
+#[derive(Debug, clap::Subcommand)]
+pub enum DataCommand {
+    /// Count systems and describe their labels.
+    ///
+    /// Example: potstill data info train.extxyz
+    Info {
+        /// Files of systems.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn one format into another.
+    ///
+    /// Both are known by their endings: .xyz and .extxyz (also with .gz, .xz, .zst), .npz.
+    ///
+    /// Example: potstill data convert train.npz train.extxyz.xz
+    Convert {
+        /// File to read.
+        input: PathBuf,
+        /// File to write.
+        output: PathBuf,
+        /// Files that exist already.
+        #[command(flatten)]
+        existing: ExistingArgs,
+        /// Print counts as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Make structures from seeds and label them with a teacher.
+    ///
+    /// They are displaced at random, relaxed after that, or come from dynamics. Each says in its metadata what it came from.
+    ///
+    /// Example: potstill data generate --teacher teacher.safetensors
+    /// --seeds train.extxyz --method md --temperature 600 --per-seed 5 --output synthetic.extxyz
+    Generate(super::generate::Args),
+    /// Cut a dataset into parts.
+    ///
+    /// Example: potstill data split all.extxyz --parts train=0.8 val=0.1 test=0.1 --out parts
+    Split {
+        /// File to read.
+        input: PathBuf,
+        /// Names and sizes, as train=0.8 test=1000.
+        ///
+        /// A fraction or a number of systems.
+        #[arg(long, required = true, num_args = 1.., value_name = "NAME=SIZE")]
+        parts: Vec<String>,
+        /// Folder for NAME.extxyz of each part.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Keep systems with the same value of a key together.
+        ///
+        /// Such as all frames of a trajectory.
+        #[arg(long, value_name = "KEY")]
+        group_by: Option<String>,
+        /// Files that exist already.
+        #[command(flatten)]
+        existing: ExistingArgs,
+        /// Print counts as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Ending of the files.
+        #[arg(long, default_value = "extxyz")]
+        format: String,
+        /// Seed of the shuffle.
+        #[arg(long, default_value_t = 0, value_parser = seed)]
+        seed: u64,
+        /// Names of labels.
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
 
 /// Looks at data, converts it, splits it.
 pub fn run(command: &DataCommand) -> Result<Outcome> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use potstill_core::files::write_atomically;
 use potstill_core::model::Architecture;
@@ -11,11 +13,34 @@ use potstill_train::scales;
 use super::train::load_data;
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::FitScalesArgs;
+use crate::args::ExistingArgs;
 use crate::config_file;
+use crate::limits::seed;
+
+/// Arguments of `potstill fit-scales`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// TOML configuration of the network and its training systems.
+    pub config: PathBuf,
+    /// TOML file for the factors; default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Change a setting, as --set seed=1.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of the weights; default: that of the configuration.
+    #[arg(long, value_parser = seed)]
+    pub seed: Option<u64>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
+    /// Print the factors as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Fits the scale factors of a GemNet-OC to the training systems of a configuration.
-pub fn run(args: &FitScalesArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     let mut config = config_file::read(&args.config, &args.set)?;
     if let Some(path) = &args.out {
         let data = &config.data;

@@ -1,16 +1,27 @@
 //! `potstill info`
 
+use std::path::PathBuf;
+
 use anyhow::Result;
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_nn::{Model, parameters};
 
 use super::{print, print_json};
-use crate::Outcome;
-use crate::args::InfoArgs;
+use crate::{Outcome, device};
+
+/// Arguments of `potstill info`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    pub model: PathBuf,
+    /// Print the header as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Describes a model file.
-pub fn run(args: &InfoArgs) -> Result<Outcome> {
-    let model = Model::load(&args.model, &Device::flex(), DType::F32)?;
+pub fn run(args: &Args) -> Result<Outcome> {
+    let model = Model::load(&args.model, &device::cpu(), DType::F32)?;
     let header = model.header();
     if args.json {
         print_json(header)?;

@@ -1,5 +1,7 @@
 //! `potstill label`
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
 use potstill_core::Precision;
@@ -11,12 +13,68 @@ use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, Te
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::LabelArgs;
+use crate::args::KeyArgs;
+use crate::limits::{positive, whole};
 use crate::load;
 use crate::progress::Progress;
 
+/// Arguments of `potstill label`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Models of the teacher, or files of labels.
+    ///
+    /// Several models give their mean and how far they are apart, and the first shows features. Files of labels may come from
+    /// another program.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub model: Vec<PathBuf>,
+    /// Files of systems.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Folder of the cache.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Taps to keep; default: the last.
+    ///
+    /// Such as U4; `potstill info` lists them.
+    #[arg(long, num_args = 1.., value_name = "TAP")]
+    pub tap: Vec<String>,
+    /// Keep scalar features.
+    #[arg(long)]
+    pub node: bool,
+    /// Keep vector features.
+    #[arg(long)]
+    pub vector: bool,
+    /// Keep edge features, summed at each atom.
+    ///
+    /// A network without edge features shows its scalar ones.
+    #[arg(long)]
+    pub edge_sum: bool,
+    /// Keep edge features.
+    #[arg(long)]
+    pub edge: bool,
+    /// f16 or f32, for features.
+    #[arg(long, default_value = "f16", value_name = "TYPE", value_parser = ["f16", "f32"], hide_possible_values = true)]
+    pub feature_precision: String,
+    /// Force derivatives to keep.
+    ///
+    /// Along that many random directions; for the strategy hessian.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole(0..=1000_usize))]
+    pub probes: usize,
+    /// Their displacement in Å.
+    ///
+    /// Standard deviation of each component.
+    #[arg(long, default_value_t = 0.01, value_name = "A", value_parser = positive(1.0))]
+    pub probe_step: f64,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Writes, or finds, what a teacher says of a dataset.
-pub fn run(args: &LabelArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     let inputs: Vec<_> = args.model.iter().chain(&args.data).cloned().collect();
     Output { inputs: &inputs, ..Output::default() }.check_folder(&args.out)?;
     let files = TeacherFiles::Several(args.model.clone());
@@ -72,7 +130,7 @@ fn spread(cache: &TeacherCache, systems: &Systems) -> Result<(f64, f64)> {
     Ok((energy / systems.len().max(1) as f64, forces / n_atoms.max(1) as f64))
 }
 
-fn probes(args: &LabelArgs, teacher: &Teacher) -> Result<Option<Probes>> {
+fn probes(args: &Args, teacher: &Teacher) -> Result<Option<Probes>> {
     if args.probes == 0 {
         return Ok(None);
     }
@@ -82,7 +140,7 @@ fn probes(args: &LabelArgs, teacher: &Teacher) -> Result<Option<Probes>> {
     Ok(Some(Probes { step: args.probe_step, n: args.probes }))
 }
 
-fn wanted(args: &LabelArgs, teacher: &Teacher) -> Result<Vec<Wanted>> {
+fn wanted(args: &Args, teacher: &Teacher) -> Result<Vec<Wanted>> {
     if !(args.node || args.vector || args.edge || args.edge_sum) {
         return Ok(Vec::new());
     }

@@ -1,17 +1,25 @@
 //! `potstill man`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap_mangen::Man;
 use potstill_core::files::write_atomically;
 
+use super::Cli;
 use super::print;
 use crate::Outcome;
-use crate::args::{Cli, ManArgs};
+
+/// Arguments of `potstill man`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for the pages.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
 
 /// Writes a manual page for each command.
-pub fn run(args: &ManArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     let out = &args.out;
     std::fs::create_dir_all(out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
     let mut program = Cli::program().disable_help_subcommand(true);

@@ -1,4 +1,4 @@
-//! One file per verb.
+//! The command line, and one file for each verb with its arguments.
 
 mod bench;
 mod completions;
@@ -21,10 +21,158 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Outcome;
-use crate::args::{Cli, Command};
+use crate::limits::whole;
 use crate::output::{print, print_json};
+use crate::talk::Level;
+
+/// Distil big, slow neural network potentials into small, fast ones.
+///
+/// Energies are in eV, lengths in Å, forces in eV/Å. Results go to standard output, everything else to standard error.
+/// Exit status: 0 done, 1 a threshold that was asked for was missed, 2 failed, 70 an error of potstill itself, 130 interrupted.
+/// A line of standard error that cannot be written is dropped; a result that cannot be written is a failure, unless nobody
+/// reads on (`potstill … | head`).
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Threads to use; default: one per core.
+    ///
+    /// Results depend on their number by rounding only.
+    #[arg(long, global = true, value_name = "N", value_parser = whole(1..=1024_usize), display_order = 1000)]
+    pub threads: Option<usize>,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 1001)]
+    pub quiet: bool,
+    /// Say more about what is done.
+    #[arg(short, long, global = true, display_order = 1002)]
+    pub verbose: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train and distil a student on shipped data, compare, report.
+    ///
+    /// The student is trained alone and distilled, in about 3 minutes.
+    ///
+    /// Example: potstill demo --out demo
+    Demo(crate::args::DemoArgs),
+    /// Train a network on labelled systems.
+    ///
+    /// Example: potstill train configs/acac-painn.toml --out runs/acac
+    Train(train::Args),
+    /// Train a student with the help of a teacher.
+    ///
+    /// The configuration has a `[distill]` section. The teacher is asked once, before the first step; its answers are kept in a
+    /// cache and reused.
+    ///
+    /// Example: potstill distill student.toml --out runs/student --set seed=1
+    Distill(train::Args),
+    /// Keep what a teacher says of a dataset in a cache.
+    ///
+    /// Energies and forces are always kept, features when they are asked for.
+    ///
+    /// Example: potstill label --model teacher.safetensors --data train.extxyz --out cache --node --vector
+    Label(label::Args),
+    /// Fit the scale factors of a GemNet-OC.
+    ///
+    /// Training does that by itself. Prints the section of a configuration.
+    ///
+    /// Example: potstill fit-scales configs/oc20-gemnet-oc.toml --out scales.toml
+    FitScales(fit_scales::Args),
+    /// Measure a model against labels.
+    ///
+    /// Example: potstill evaluate --model model.safetensors --data test.extxyz --max-force-mae 0.05
+    Evaluate(evaluate::Args),
+    /// Write what a model says of systems to a file.
+    ///
+    /// Energies are under `energy`, forces under `forces`, atomic energies under `atomic_energies`. Stress is written where a
+    /// system has a cell and the model a gradient. Metadata and columns of the input stay, except its other labels.
+    ///
+    /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
+    Predict(predict::Args),
+    /// Time a model.
+    ///
+    /// Prints systems, atoms and steps of dynamics per second, with the fast engine and with the network in turn.
+    ///
+    /// Example: potstill bench --model model.safetensors --atoms 1000,10000,100000 --threads 1
+    Bench(bench::Args),
+    /// Train students in many ways and compare them in one table.
+    ///
+    /// A file lists the ways and seeds. Runs that are done are skipped, others go on: the same command finishes a study that was
+    /// interrupted.
+    ///
+    /// Example: potstill study data/xcoll-demo/study.toml --out study --jobs 2
+    Study(crate::args::StudyArgs),
+    /// Compare the features of two networks, layer by layer.
+    ///
+    /// The measure is centred kernel alignment.
+    ///
+    /// Example: potstill similarity --a teacher.safetensors --b distilled.safetensors --b alone.safetensors --data
+    /// test.extxyz --plot similarity.svg
+    Similarity(similarity::Args),
+    /// Turn a checkpoint of the Open Catalyst Project into a model.
+    ///
+    /// Reads what `torch.save` wrote (`.pt`); nothing in it is ever run.
+    ///
+    /// Example: potstill import --checkpoint best_checkpoint.pt --output painn.safetensors
+    Import(import::Args),
+    /// Write weights under the Open Catalyst Project's names.
+    ///
+    /// Example: potstill export --model painn.safetensors --output painn-ocp.safetensors
+    Export(export::Args),
+    /// Describe a model file.
+    ///
+    /// Example: potstill info model.safetensors
+    Info(info::Args),
+    /// Look at data, convert it, split it.
+    #[command(subcommand)]
+    Data(data::DataCommand),
+    /// Print a script that completes arguments in a shell.
+    ///
+    /// Example: potstill completions bash > ~/.local/share/bash-completion/completions/potstill
+    Completions(completions::Args),
+    /// Write manual pages.
+    ///
+    /// Example: potstill man --out ~/.local/share/man/man1
+    Man(man::Args),
+}
+
+impl Cli {
+    /// The program with all its commands, options and help.
+    pub fn program() -> clap::Command {
+        with_negative_numbers(Self::command())
+    }
+
+    /// Reads the command line.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut matches = Self::program().try_get_matches()?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Self::program()))
+    }
+
+    /// How much the user wants to hear.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+/// Lets `-1` be a value, so that the answer to `--std -1` says what it may be and not that there is no option `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let allow = |arg: clap::Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
+}
 
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> Result<Outcome> {
@@ -64,3 +212,6 @@ fn tell_left_out(file: &Path, names: &[String]) {
         say!("{}: left out, as the format cannot hold them: {}", file.display(), names.join(", "));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,22 +3,56 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use potstill_core::Precision;
 use potstill_core::system::Column;
 use potstill_core::{Prediction, System};
-use potstill_data::evaluation::evaluate_each;
+use potstill_data::evaluation::{ATOMS_PER_BATCH, evaluate_each};
 use potstill_data::io::keys::{ENERGY_KEYS, FORCES_KEYS};
 use potstill_data::io::{Kind, LabelKeys, Output, write};
 
 use super::{print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::PredictArgs;
+use crate::args::{EngineArgs, ExistingArgs, KeyArgs};
+use crate::limits::precision;
 use crate::progress::Progress;
 use crate::{load, potential};
-use potstill_train::evaluation::ATOMS_PER_BATCH;
+
+/// Arguments of `potstill predict`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// File of systems.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// File to write (extended XYZ or npz).
+    ///
+    /// Extended XYZ is compressed when the name ends in .gz, .xz or .zst.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
+    /// Print counts as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Precision of the network.
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
+    pub dtype: Precision,
+    /// How the network is run.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+}
 
 /// Replaces labels by what the model says, and adds atomic energies.
-pub fn run(args: &PredictArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     let inputs = [args.model.clone(), args.input.clone()];
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;

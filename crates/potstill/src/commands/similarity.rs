@@ -1,9 +1,9 @@
 //! `potstill similarity`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::files::write_atomically;
 use potstill_data::dataset::Visit;
 use potstill_data::io::{Kind, LabelKeys, Output};
@@ -12,18 +12,58 @@ use potstill_train::similarity::{Similarity, similarity};
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::SimilarityArgs;
+use crate::args::{ExistingArgs, KeyArgs};
+use crate::device;
 use crate::heat_map::{HeatMap, svg};
+use crate::limits::whole;
 use crate::load;
 use crate::progress::Progress;
 
+/// Arguments of `potstill similarity`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Model file whose layers are the rows.
+    ///
+    /// For example a teacher.
+    #[arg(long, value_name = "FILE")]
+    pub a: PathBuf,
+    /// Model file whose layers are the columns.
+    ///
+    /// Several give several tables: --b distilled.safetensors --b alone.safetensors.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub b: Vec<PathBuf>,
+    /// Files of systems; labels are not needed.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub data: Vec<PathBuf>,
+    /// Look at the first that many systems only.
+    #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX))]
+    pub max_systems: Option<usize>,
+    /// Show the unbiased estimate.
+    ///
+    /// It differs where there are few atoms.
+    #[arg(long)]
+    pub unbiased: bool,
+    /// Heat map to write (SVG).
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Files that exist already.
+    #[command(flatten)]
+    pub existing: ExistingArgs,
+    /// Names of labels.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// Print both estimates as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Compares the layers of one network with those of others.
-pub fn run(args: &SimilarityArgs) -> Result<Outcome> {
+pub fn run(args: &Args) -> Result<Outcome> {
     if let Some(plot) = &args.plot {
         let inputs: Vec<_> = args.b.iter().chain(&args.data).chain([&args.a]).cloned().collect();
         Output { overwrite: args.existing.policy(), inputs: &inputs }.check(plot, Kind::Svg)?;
     }
-    let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &Device::flex(), DType::F32)?) };
+    let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &device::cpu(), DType::F32)?) };
     let first = load(&args.a)?;
     let read = load::open(&args.data, &LabelKeys::from(&args.keys), Some(true), args.max_systems)?;
     let systems = read.as_slice().context("systems are not in memory")?;
@@ -52,11 +92,11 @@ pub fn run(args: &SimilarityArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn values<'a>(args: &SimilarityArgs, result: &'a Similarity) -> &'a [Vec<f64>] {
+fn values<'a>(args: &Args, result: &'a Similarity) -> &'a [Vec<f64>] {
     if args.unbiased { &result.cka_unbiased } else { &result.cka }
 }
 
-fn picture(args: &SimilarityArgs, results: &[(&Path, Similarity)]) -> String {
+fn picture(args: &Args, results: &[(&Path, Similarity)]) -> String {
     let (rows_title, titles) =
         (file_name(&args.a), results.iter().map(|(path, _)| file_name(path)).collect::<Vec<_>>());
     let maps: Vec<HeatMap> = results
@@ -82,7 +122,7 @@ fn file_name(path: &Path) -> String {
     }
 }
 
-fn table(args: &SimilarityArgs, path: &Path, result: &Similarity) -> String {
+fn table(args: &Args, path: &Path, result: &Similarity) -> String {
     let what = if args.unbiased { "unbiased CKA" } else { "CKA" };
     let mut lines = vec![format!(
         "{what} of {} (rows) and {} (columns), {} atoms",

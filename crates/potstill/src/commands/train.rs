@@ -1,6 +1,6 @@
 //! `potstill train` and `potstill distill`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,12 +18,44 @@ use potstill_train::trainer::Summary;
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::TrainArgs;
+use crate::limits::seed;
 use crate::progress::Progress;
-use crate::{audit, config_file, load};
+use crate::{audit, config_file, device, load};
+
+/// Arguments of `potstill train` and `potstill distill`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// TOML configuration; paths in it are relative to it.
+    pub config: PathBuf,
+    /// Folder of the run.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on from the last checkpoint, if there is one.
+    ///
+    /// Starts where there is none yet: a job script can always give it.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Start again in a folder that is not empty.
+    ///
+    /// The old run goes when the new one has made its first step; its cache of teacher targets stays.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Change a setting, as --set training.epochs=10.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of weights and order; default: that of the configuration.
+    #[arg(long, value_parser = seed)]
+    pub seed: Option<u64>,
+    /// Where to compute.
+    #[arg(long, default_value = "cpu", value_parser = device::NAMES)]
+    pub device: String,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Trains a network, with or without a teacher.
-pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
+pub fn run(args: &Args, distill: bool) -> Result<Outcome> {
     let mut config = config_file::read(&args.config, &args.set)?;
     config.seed = args.seed.unwrap_or(config.seed);
     let file = args.config.display();
@@ -39,6 +71,8 @@ pub fn run(args: &TrainArgs, distill: bool) -> Result<Outcome> {
         (false, true) => Start::Replace,
         (false, false) => Start::New,
     };
+    // Training runs on the processor; another device would have to be handed to it.
+    detail!("device: {:?}", device::named(&args.device)?);
     let folder = RunFolder::open(&args.out, start)?;
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;

@@ -1,6 +1,6 @@
 //! Bars with errors, from a common zero.
 
-use super::page::escape;
+use super::escape::escape;
 use super::series::{colour, hex};
 use super::table::MISSING;
 

@@ -151,6 +151,6 @@ fn draw(
 /// The drawing with a start tag for HTML: no fixed size, no name space, a description.
 fn inline(svg: &str, title: &str, height: u32) -> String {
     let body = svg.split_once('>').map_or("", |(_, body)| body);
-    let title = super::page::escape(title);
+    let title = super::escape::escape(title);
     format!(r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{title}">{body}"#)
 }

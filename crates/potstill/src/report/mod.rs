@@ -5,6 +5,7 @@
 mod axis;
 mod bars;
 mod chart;
+mod escape;
 mod page;
 mod series;
 mod table;

@@ -7,27 +7,10 @@ use anyhow::{Context, Result};
 use potstill_core::metrics::{EFWT_ENERGY, EFWT_FORCE, Metrics};
 
 use super::chart::{self, Drawing};
+use super::escape::escape;
 use super::series::{Series, colour, hex};
 use super::table::{COLUMNS, MISSING, NO_GAP, cells, gap_text, grouped, milli, numbers};
 use super::{Bars, Curve, ModelRow, Parity, Plot, Report, bars};
-
-/// Text as the content of an element or of an attribute in quotes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(character),
-            c if c.is_control() => escaped.push('\u{FFFD}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<String> {

@@ -169,9 +169,9 @@ fn pickles(put: Put<'_>) {
 
 /// The smallest graph object of each generation, where the folder of shared data is there; else those of before stay.
 fn records(put: Put<'_>) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/oc20_lmdb");
+    let Some(folder) = potstill_fixtures::datasets() else { return };
     for name in ["pyg1", "pyg2"] {
-        let Ok(lmdb) = Lmdb::open(&folder.join(format!("{name}.lmdb"))) else { continue };
+        let Ok(lmdb) = Lmdb::open(&folder.join(format!("oc20_lmdb/{name}.lmdb"))) else { continue };
         let records = (0..24).filter_map(|i| lmdb.get(i.to_string().as_bytes()).unwrap());
         let record = records.min_by_key(Vec::len).unwrap();
         put("oc20", name, &record);

@@ -1,7 +1,7 @@
 //! Fuzzing of every reader: a short run of each target with the other tests, long ones by `cargo xtask fuzz`.
 //!
 //! `corpus/TARGET/` holds inputs to start from, `regressions/TARGET/` those that once showed a defect. A target that is
-//! added to [`targets`] takes part in all of it; `docs/robustness.md` says more.
+//! added to [`targets`] takes part in all of it; `docs/book/src/explanation/robustness.md` says more.
 
 mod checkpoints;
 mod inputs;

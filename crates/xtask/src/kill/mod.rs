@@ -29,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Times that one run is killed, at most.
 const MOST_KILLS: usize = 3;
 
-/// What it is told.
+/// Commands that are killed, unless told otherwise.
+const WHAT: &str = "train,distill,label,generate,convert,study";
+
+/// Arguments of `cargo xtask kill`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Runs, each killed up to three times, in turn for each command.
@@ -42,7 +45,7 @@ pub struct Args {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "train,distill,label,generate,convert,study",
+        default_value = WHAT,
         value_name = "NAME,…"
     )]
     what: Vec<String>,
@@ -52,6 +55,12 @@ pub struct Args {
     /// Keep the folders of runs that differ, in this folder.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+}
+
+/// Kills each command twice.
+pub fn twelve_runs() -> Result<bool> {
+    let what = WHAT.split(',').map(str::to_owned).collect();
+    run(&Args { runs: 12, seed: 1, what, binary: None, keep: None })
 }
 
 /// A run that nobody disturbed.

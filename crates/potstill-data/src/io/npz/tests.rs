@@ -1,7 +1,8 @@
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use npyz::WriterBuilder;
+use potstill_fixtures::{data, needs_datasets};
 use proptest::prelude::*;
 
 use super::*;
@@ -108,21 +109,12 @@ fn writes_what_it_reads() {
     );
 }
 
-/// The folder of large test data beside the workspace, where there is one.
-fn data() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    folder.is_dir().then_some(folder)
-}
-
+#[needs_datasets]
 #[test]
 fn coll_archives_equal_their_text() {
-    let Some(data) = data() else {
-        eprintln!("left out: the data folder ../shared/data is absent");
-        return;
-    };
     for split in ["val", "test"] {
-        let (npz, _) = read_all(&data.join(format!("coll_npz/xcoll_{split}.npz")), &LabelKeys::default()).unwrap();
-        let text = read_all(&data.join(format!("xcoll/{split}.extxyz.xz")), &LabelKeys::default()).unwrap();
+        let (npz, _) = read_all(&data(&format!("coll_npz/xcoll_{split}.npz")), &LabelKeys::default()).unwrap();
+        let text = read_all(&data(&format!("xcoll/{split}.extxyz.xz")), &LabelKeys::default()).unwrap();
         assert_eq!((npz.len(), text.1.energy.as_deref()), (1000, Some("energy")));
         for (a, b) in npz.iter().zip(&text.0) {
             assert_eq!(a.atomic_numbers, b.atomic_numbers);

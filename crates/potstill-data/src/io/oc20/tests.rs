@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use potstill_fixtures::{data, needs_datasets};
 use proptest::prelude::*;
 
 use super::*;
@@ -7,14 +8,8 @@ use crate::io::lmdb::Lmdb;
 use crate::io::{LabelKeys, read_all};
 use potstill_core::{Result, System};
 
-/// A folder of data beside the repository; absent, the test is left out.
-fn data() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/oc20_lmdb");
-    if !folder.is_dir() {
-        eprintln!("left out: the folder ../shared/data/oc20_lmdb is absent");
-        return None;
-    }
-    Some(folder)
+fn folder() -> PathBuf {
+    data("oc20_lmdb")
 }
 
 fn open(bytes: Vec<u8>) -> Result<Oc20Lmdb> {
@@ -44,9 +39,10 @@ fn assert_same(found: &System, text: &System) {
     assert_eq!(found.metadata.len(), 2);
 }
 
+#[needs_datasets]
 #[test]
 fn both_generations_equal_the_text_file() {
-    let Some(folder) = data() else { return };
+    let folder = folder();
     let (expected, _) = read_all(&folder.join("same_24_systems.extxyz"), &LabelKeys::default()).unwrap();
     for name in ["pyg1.lmdb", "pyg2.lmdb"] {
         let (found, chosen) = read_all(&folder.join(name), &LabelKeys::default()).unwrap();
@@ -67,9 +63,10 @@ fn pairs(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     lmdb.keys().map(|key| key.unwrap()).map(|key| (key.clone(), lmdb.get(&key).unwrap().unwrap())).collect()
 }
 
+#[needs_datasets]
 #[test]
 fn length_may_be_absent_or_wrong() {
-    let Some(folder) = data() else { return };
+    let folder = folder();
     let mut pairs = pairs(&folder.join("pyg1.lmdb"));
     let first = Oc20Lmdb::open(&folder.join("pyg1.lmdb")).unwrap();
     let database = crate::io::lmdb::tests::database;
@@ -91,17 +88,19 @@ fn length_may_be_absent_or_wrong() {
     assert!(error.starts_with("t.lmdb: system 0: the pickle names the class `posix.system`"), "{error}");
 }
 
+#[needs_datasets]
 #[test]
 fn labels_by_name() {
-    let Some(folder) = data() else { return };
+    let folder = folder();
     let keys = LabelKeys { energy: Some("z".into()), ..LabelKeys::default() };
     let error = read_all(&folder.join("pyg2.lmdb"), &keys).unwrap_err().to_string();
     assert!(error.ends_with("system 0: `z` is asked for, but absent"), "{error}");
 }
 
+#[needs_datasets]
 #[test]
 fn cut_anywhere_gives_an_error() {
-    let Some(folder) = data() else { return };
+    let folder = folder();
     let bytes = std::fs::read(folder.join("pyg2.lmdb")).unwrap();
     // The end of the last page is empty: a file without it is whole.
     let used = bytes.iter().rposition(|&b| b != 0).unwrap();
@@ -113,9 +112,10 @@ fn cut_anywhere_gives_an_error() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+    #[needs_datasets]
     #[test]
     fn changed_bytes_give_no_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..200)) {
-        let Some(folder) = data() else { return Ok(()) };
+        let folder = folder();
         let mut bytes = std::fs::read(folder.join("pyg2.lmdb")).unwrap();
         changes.iter().for_each(|(at, byte)| { let i = at.index(bytes.len()); bytes[i] = *byte });
         if let Ok(file) = open(bytes) {

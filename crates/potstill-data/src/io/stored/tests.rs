@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use potstill_fixtures::{data, needs_datasets};
+
 use super::*;
 use crate::io::{read_all, write};
 use potstill_core::system::Value;
@@ -167,15 +169,12 @@ fn damage_in_the_file_is_found_by_the_first_pass() {
     assert!(!folder.path().join("a.xyz.potstill-index").exists());
 }
 
+#[needs_datasets]
 #[test]
 fn lmdb_files_are_read_by_key() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/oc20_lmdb/pyg2.lmdb");
-    if !data.is_file() {
-        return eprintln!("left out: the folder ../shared/data/oc20_lmdb is absent");
-    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.lmdb");
-    std::fs::copy(&data, &path).unwrap();
+    std::fs::copy(data("oc20_lmdb/pyg2.lmdb"), &path).unwrap();
     let expected = read_all(&path, &LabelKeys::default()).unwrap();
     for _ in 0..2 {
         let file = open(&path, None);

@@ -1,20 +1,14 @@
 use std::path::{Path, PathBuf};
 
+use potstill_fixtures::{cases, file, files, is_full_set, json, optional};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::*;
 use crate::io::pickle::{Value, to_json};
 
-/// A folder of fixtures beside the repository; absent, the test is left out.
-fn fixtures(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures").join(name);
-    if !folder.is_dir() {
-        eprintln!("left out: the folder ../shared/fixtures/{name} is absent");
-        return None;
-    }
-    Some(folder)
-}
+/// End of the names of files of scale factors.
+const SCALES: &str = "scaling_factors.pt";
 
 fn memory(bytes: &[u8]) -> potstill_core::Result<TorchFile> {
     TorchFile::from_source(Box::new(bytes.to_vec()), Path::new("t.pt"))
@@ -94,7 +88,6 @@ fn bad_tensors() {
     assert!(read_all(b"not a checkpoint").unwrap_err().to_string().contains("is not a file of torch.save"));
 }
 
-/// Compares a state dict with a safetensors file.
 /// Flips every bit of a storage and of the pickle; the archive of the same bytes without a CRC is read.
 #[test]
 fn flipped_bits_of_entries_are_errors() {
@@ -116,68 +109,90 @@ fn flipped_bits_of_entries_are_errors() {
     assert_eq!(read_all(&flipped).unwrap(), 2, "without a CRC nothing can be said");
 }
 
-fn compare(file: &TorchFile, state: Value<'_>, prefix: &str, expected: &Path) {
+/// Whether a state dict holds the tensors of a safetensors file, bit for bit.
+fn equals(file: &TorchFile, state: Value<'_>, prefix: &str, expected: &Path) -> bool {
     let bytes = std::fs::read(expected).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let tensors = file.tensors(state).unwrap();
-    assert_eq!(tensors.len(), expected.len());
-    for (name, tensor) in tensors {
-        let view = expected.tensor(name.strip_prefix(prefix).unwrap_or(&name)).unwrap();
-        assert_eq!(tensor.shape(), view.shape(), "{name}");
-        let found: Vec<u8> = match file.read(&tensor).unwrap().numbers {
-            Numbers::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Numbers::F64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Numbers::I64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        };
-        assert!(found == view.data(), "{name}");
+    let same = |(name, tensor): &(String, TensorRef)| {
+        let view = expected.tensor(name.strip_prefix(prefix).unwrap_or(name));
+        view.is_ok_and(|view| view.shape() == tensor.shape() && view.data() == bytes_of(file, tensor))
+    };
+    tensors.len() == expected.len() && tensors.iter().all(same)
+}
+
+fn bytes_of(file: &TorchFile, tensor: &TensorRef) -> Vec<u8> {
+    match file.read(tensor).unwrap().numbers {
+        Numbers::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Numbers::F64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Numbers::I64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
     }
+}
+
+/// Checkpoints of the golden set: what is no file of scale factors.
+fn checkpoints() -> Vec<PathBuf> {
+    let mut paths = files("checkpoints", ".pt");
+    paths.retain(|path| !name_of(path).ends_with(SCALES));
+    paths
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap()
+}
+
+/// Weights of the model cases, and those beside the checkpoints.
+fn weights() -> Vec<PathBuf> {
+    let models = cases("models").into_iter().filter_map(|case| optional(&format!("models/{case}/model.safetensors")));
+    let beside = if is_full_set() { files("checkpoints", ".safetensors") } else { Vec::new() };
+    models.chain(beside).collect()
 }
 
 #[test]
 fn checkpoints_equal_the_weights_beside_them() {
-    let (Some(folder), Some(models)) = (fixtures("checkpoints"), fixtures("models")) else { return };
-    for (name, weights) in [
-        ("painn_best_checkpoint.pt", models.join("painn_direct/model.safetensors")),
-        ("painn_legacy_not_zip.pt", folder.join("painn_checkpoint_training_state.safetensors")),
-        ("gemnet_oc_best_checkpoint.pt", models.join("gemnet_oc_molecules/model.safetensors")),
-        ("schnet_best_checkpoint.pt", models.join("schnet_molecules/model.safetensors")),
-        ("painn_checkpoint_training_state.pt", folder.join("painn_checkpoint_training_state.safetensors")),
-    ] {
-        let file = TorchFile::open(&folder.join(name)).unwrap();
+    let weights = weights();
+    for path in checkpoints() {
+        let name = name_of(&path);
+        let file = TorchFile::open(&path).unwrap();
         let state = file.root().get("state_dict").unwrap();
         let first = state.pairs().next().unwrap().0.as_str().unwrap();
         let prefix = if first.starts_with("module.module.") { "module.module." } else { "module." };
-        compare(&file, state, prefix, &weights);
+        assert!(weights.iter().any(|weights| equals(&file, state, prefix, weights)), "{name}: no such weights");
         let config = to_json(file.root().get("config").unwrap()).unwrap();
         assert!(config.get("model").is_some(), "{name}: {config}");
         assert_eq!(number(file.root().get("step").unwrap_or(state)).is_some(), name.contains("training"));
     }
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "pt") {
-            read_all(&std::fs::read(&path).unwrap()).unwrap();
-        }
+    for path in files("checkpoints", ".pt") {
+        read_all(&std::fs::read(path).unwrap()).unwrap();
     }
 }
 
 #[test]
 fn scale_files() {
-    let (Some(folder), Some(models)) = (fixtures("checkpoints"), fixtures("models")) else { return };
-    let file = TorchFile::open(&folder.join("reference_gemnet-oc_small_scaling_factors.pt")).unwrap();
-    assert_eq!(file.tensors(file.root()).unwrap().len(), 41);
-    for model in ["painn_direct", "gemnet_oc_molecules"] {
-        let file = TorchFile::open(&models.join(model).join("scale_factors.pt")).unwrap();
-        compare(&file, file.root(), "", &models.join(model).join("scale_factors.safetensors"));
+    for path in files("checkpoints", SCALES) {
+        let file = TorchFile::open(&path).unwrap();
+        assert!(!file.tensors(file.root()).unwrap().is_empty(), "{}", path.display());
     }
+    let mut compared = 0;
+    for case in cases("models") {
+        let n = json(&file(&format!("models/{case}/config.json")))["num_scale_factors"].as_u64().unwrap();
+        let Some(path) = (n > 0).then(|| optional(&format!("models/{case}/scale_factors.pt"))).flatten() else {
+            continue;
+        };
+        let scales = TorchFile::open(&path).unwrap();
+        assert_eq!(scales.tensors(scales.root()).unwrap().len() as u64, n, "{case}");
+        let expected = file(&format!("models/{case}/scale_factors.safetensors"));
+        assert!(equals(&scales, scales.root(), "", &expected), "{case}");
+        compared += 1;
+    }
+    assert!(compared > 0, "no case has scale factors");
 }
 
 #[test]
 fn cut_anywhere_gives_an_error() {
-    let Some(folder) = fixtures("checkpoints") else { return };
-    for name in ["painn_best_checkpoint.pt", "painn_legacy_not_zip.pt"] {
-        let bytes = std::fs::read(folder.join(name)).unwrap();
-        for end in (0..bytes.len()).step_by(1000) {
-            assert!(read_all(&bytes[..end]).is_err(), "{name} cut at {end}");
+    for path in checkpoints().iter().filter(|path| !name_of(path).contains("training")) {
+        let bytes = std::fs::read(path).unwrap();
+        for end in (0..bytes.len()).step_by(1000 + bytes.len() / 1000) {
+            assert!(read_all(&bytes[..end]).is_err(), "{} cut at {end}", path.display());
         }
     }
 }
@@ -186,9 +201,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn changed_bytes_give_no_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20)) {
-        let Some(folder) = fixtures("checkpoints") else { return Ok(()) };
-        for name in ["reference_painn_nb6_scaling_factors.pt", "painn_legacy_not_zip.pt"] {
-            let mut bytes = std::fs::read(folder.join(name)).unwrap();
+        // Files of either kind: an archive of scale factors, and one from before archives where the set has it.
+        let scales = files("checkpoints", SCALES).into_iter().last();
+        for path in scales.into_iter().chain(checkpoints().into_iter().filter(|path| name_of(path).contains("legacy"))) {
+            let mut bytes = std::fs::read(path).unwrap();
             // The pickles of the older kind lie at its start, behind them numbers that may be anything.
             let end = bytes.len().min(12_000);
             changes.iter().for_each(|(at, byte)| bytes[at.index(end)] = *byte);

@@ -5,15 +5,13 @@ use std::path::Path;
 use potstill_core::files::write_atomically;
 use potstill_core::model::write_tensors;
 use potstill_core::{Error, Result};
+use potstill_data::evaluation::ATOMS_PER_BATCH;
 use rayon::prelude::*;
 
 use crate::distill::answer::Answer;
 use crate::distill::cache::{INDEX, Index, KEY, Origin, Shard, ShardIdentity, pack};
 use crate::distill::questions::Questions;
 use crate::distill::teacher::Answering;
-
-/// Atoms of one forward pass of the teacher.
-const ATOMS_PER_BATCH: usize = 400;
 
 /// Writes the shards that are not there yet, then the index. `done` hears of each number of finished systems. The folder is
 /// locked by the caller.

@@ -1,8 +1,8 @@
 //! Values and gradients of the reference implementation, in f64.
 
 use burn::tensor::{DType, Device, Tensor};
+use potstill_fixtures as fixtures;
 use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
-use potstill_testkit::golden;
 
 use super::{cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
 use crate::distill::groups::Groups;
@@ -12,10 +12,10 @@ const TOLERANCE: f64 = 1e-9;
 #[test]
 fn values_and_gradients_equal_the_reference() {
     let device = Device::flex().autodiff();
-    for case in [0, 1] {
-        let Some(path) = golden::fixtures(&format!("kd_losses/case{case}.json")) else { return };
-        let json = golden::json(&path);
-        let tensors = golden::read(&golden::fixtures(&format!("kd_losses/case{case}.safetensors")).unwrap());
+    for path in fixtures::files("kd_losses", ".json") {
+        let case = path.display();
+        let json = fixtures::json(&path);
+        let tensors = fixtures::read(&path.with_extension("safetensors"));
         let sizes: Vec<usize> =
             json["sizes"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
         let edges = tensors["edge_index"].integers();
@@ -57,14 +57,14 @@ fn values_and_gradients_equal_the_reference() {
                 _ => continue,
             };
             let (got, expected) = (to_host(&value)[0], entry["value"].as_f64().unwrap());
-            assert!((got / expected - 1.0).abs() < TOLERANCE, "case {case}, {name}: {got} instead of {expected}");
+            assert!((got / expected - 1.0).abs() < TOLERANCE, "{case}, {name}: {got} instead of {expected}");
             let got = to_host(&leaf.grad(&value.backward()).expect("a gradient"));
             let expected = &tensors[&format!("grad.{}.{feature}", entry["index"])];
             let difference = expected.relative_difference(&got);
-            assert!(difference < TOLERANCE, "case {case}, {name}: gradient off by {difference:e}");
+            assert!(difference < TOLERANCE, "{case}, {name}: gradient off by {difference:e}");
             n_run += 1;
         }
         // 4 geometric, 3 global, 2 local, 1 alignment.
-        assert_eq!(n_run, 10, "case {case}");
+        assert_eq!(n_run, 10, "{case}");
     }
 }

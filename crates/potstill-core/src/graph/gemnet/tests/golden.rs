@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use potstill_fixtures::optional;
 use safetensors::SafeTensors;
 
 use super::*;
 use crate::graph::gemnet::{GemNetGraph, Triplets};
-use crate::graph::tests::golden::{fixtures, ints, read_systems, reals};
+use crate::graph::tests::golden::{golden_systems, ints, model_cases, reals, strings};
 
 fn rule_of(model: &serde_json::Value) -> GemNetRule {
     let cutoff = |key: &str| model[key].as_f64().unwrap();
@@ -104,18 +105,14 @@ fn assert_lists(graph: &GemNetGraph, file: &SafeTensors) {
     }
 }
 
-fn model_case(case: &str) {
-    let Some(folder) = fixtures(&format!("models/{case}")) else { return };
-    let Some(structures) = fixtures("structures") else { return };
-    let config: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
-    let mut systems = read_systems(&structures.join("molecules.extxyz"));
-    systems.extend(read_systems(&structures.join("slabs.extxyz")));
+fn model_case(case: &str, config: &serde_json::Value, systems: &BTreeMap<String, System>) {
     let rule = rule_of(&config["model"]);
+    // Molecules of less than four atoms have no file: the reference cannot run them alone.
+    let too_small = strings(&config["computed_inside_a_batch_because_too_small_alone"]);
     let mut compared = 0;
-    for name in config["structures"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
-        // Molecules of less than four atoms have no file: the reference cannot run them alone.
-        let Ok(bytes) = std::fs::read(folder.join(format!("graph_{name}.safetensors"))) else { continue };
+    for name in strings(&config["structures"]).into_iter().filter(|name| !too_small.contains(name)) {
+        let Some(path) = optional(&format!("models/{case}/graph_{name}.safetensors")) else { continue };
+        let bytes = std::fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let graph = rule.build(&[&systems[name]]).unwrap();
         let what = format!("{case} {name}");
@@ -128,30 +125,13 @@ fn model_case(case: &str) {
         assert_lists(&graph, &file);
         compared += 1;
     }
-    assert_eq!(compared, 3, "{case}");
+    assert!(compared > 0, "{case} has no graphs");
 }
 
 #[test]
-fn gemnet_oc_molecules() {
-    model_case("gemnet_oc_molecules");
-}
-
-#[test]
-fn gemnet_oc_gradient() {
-    model_case("gemnet_oc_gradient");
-}
-
-#[test]
-fn gemnet_oc_regular_feats() {
-    model_case("gemnet_oc_regular_feats");
-}
-
-#[test]
-fn gemnet_oc_variants() {
-    model_case("gemnet_oc_variants");
-}
-
-#[test]
-fn gemnet_oc_slabs() {
-    model_case("gemnet_oc_slabs");
+fn gemnet_oc() {
+    let systems = golden_systems();
+    for (case, config) in model_cases("gemnet_oc") {
+        model_case(&case, &config, &systems);
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use potstill_fixtures::{data, needs_datasets, workspace};
+
 use super::verdict::judge;
 use super::*;
 use crate::io::{LabelKeys, read};
@@ -14,17 +16,14 @@ fn load(path: &Path) -> Vec<System> {
     read(path, &LabelKeys::default()).unwrap().take(SYSTEMS).map(Result::unwrap).collect()
 }
 
-/// The shipped data, and what lies beside the repository.
-fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let demo = root.join("data/xcoll-demo");
-    let shared = root.join("../shared/data");
-    let mut files: Vec<PathBuf> = ["train", "val", "test"].map(|n| demo.join(format!("{n}.extxyz.xz"))).into();
-    if !shared.is_dir() {
-        eprintln!("only the shipped data: the folder ../shared/data is absent");
-        return files;
-    }
-    for name in [
+/// Files of the shipped dataset.
+fn shipped() -> Vec<PathBuf> {
+    ["train", "val", "test"].map(|name| workspace().join(format!("data/xcoll-demo/{name}.extxyz.xz"))).into()
+}
+
+/// Files of the large datasets.
+fn large() -> Vec<PathBuf> {
+    let names = [
         "3bpa/train_300K.xyz",
         "3bpa/train_mixedT.xyz",
         "acac/train_300K.xyz",
@@ -47,10 +46,8 @@ fn files() -> Vec<PathBuf> {
         "oc20_lmdb/same_24_systems.extxyz",
         "coll_npz/xcoll_val.npz",
         "coll_npz/xcoll_test.npz",
-    ] {
-        files.push(shared.join(name));
-    }
-    files
+    ];
+    names.map(data).into()
 }
 
 /// The same systems with every energy, force and length multiplied.
@@ -81,17 +78,37 @@ fn size(units: &[units::Unit], name: &str) -> f64 {
     units.iter().find(|unit| unit.0 == name).unwrap().1
 }
 
-#[test]
-fn real_data_are_clean() {
-    for file in files() {
+fn assert_clean(files: Vec<PathBuf>) {
+    for file in files {
         assert_eq!(found(&load(&file)), [], "{}", file.display());
     }
 }
 
 #[test]
+fn shipped_data_are_clean() {
+    assert_clean(shipped());
+}
+
+#[needs_datasets]
+#[test]
+fn real_data_are_clean() {
+    assert_clean(large());
+}
+
+#[test]
+fn wrong_units_are_found_in_shipped_data() {
+    assert_wrong_units_are_found(shipped());
+}
+
+#[needs_datasets]
+#[test]
 fn wrong_units_are_found_in_real_data() {
+    assert_wrong_units_are_found(large());
+}
+
+fn assert_wrong_units_are_found(files: Vec<PathBuf>) {
     let bohr = size(&units::LENGTH, "bohr");
-    for file in files() {
+    for file in files {
         let systems = load(&file);
         let n_labelled = systems.iter().filter(|s| s.forces.is_some()).count();
         if n_labelled < 200 {
@@ -127,7 +144,7 @@ fn wrong_units_are_found_in_real_data() {
 
 #[test]
 fn energies_per_atom_are_named() {
-    for file in files().iter().filter(|f| f.to_string_lossy().contains("xcoll-demo/train")) {
+    for file in shipped().iter().filter(|f| f.to_string_lossy().contains("xcoll-demo/train")) {
         let mut systems = load(file);
         systems.iter_mut().for_each(|s| s.energy = s.energy.map(|e| e / s.n_atoms() as f64));
         assert!(refusal(&systems).starts_with("energies look as if they were per atom: "), "{}", refusal(&systems));
@@ -137,7 +154,7 @@ fn energies_per_atom_are_named() {
 /// Where there is nothing to go by, nothing is said: too few systems, energies alone, no forces, gases.
 #[test]
 fn little_evidence_is_no_evidence() {
-    let [train, ..] = &files()[..] else { panic!("no data") };
+    let [train, ..] = &shipped()[..] else { panic!("no data") };
     let systems = load(train);
     assert_eq!(found(&scaled(&systems[..2], 23.0, -23.0, 1.0)), []);
     let without: Vec<System> =

@@ -1,0 +1,46 @@
+//! Steps that cargo does.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::root;
+
+/// A cargo command in the repository.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Whether a command succeeds; its output is shown.
+pub fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command.status().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    Ok(status.success())
+}
+
+/// Checks the format of the code.
+pub fn format() -> Result<bool> {
+    succeeds(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+/// Runs all tests, the snapshots of the command line among them.
+pub fn tests() -> Result<bool> {
+    // A snapshot that differs is an error, not a file to look at later.
+    succeeds(cargo(&["test", "--release", "--workspace"]).env("INSTA_UPDATE", "no"))
+}
+
+/// Runs clippy; a warning is an error.
+pub fn lints() -> Result<bool> {
+    succeeds(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+/// Builds the documentation of the code; a warning is an error.
+pub fn documentation() -> Result<bool> {
+    succeeds(cargo(&["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Packs every crate that is published, without building it again.
+pub fn packages() -> Result<bool> {
+    succeeds(&mut cargo(&["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]))
+}
