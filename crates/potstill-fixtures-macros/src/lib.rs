@@ -2,10 +2,16 @@
 //!
 //! They stand before `#[test]`. The decision is made when the test is compiled; cargo compiles it again when the
 //! environment variable changes.
+//!
+//! ```ignore
+//! #[needs_full_set]
+//! #[test]
+//! fn five_steps_of_the_reference() {}
+//! ```
 
 use proc_macro::TokenStream;
 
-#[path = "../../potstill-fixtures/src/places.rs"]
+// The file of potstill-fixtures: crates that are not published can be packed only if none needs another.
 mod places;
 
 /// Ignores the test unless the full set of fixtures is at hand (`POTSTILL_FIXTURES`, or beside the repository).

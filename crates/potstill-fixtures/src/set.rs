@@ -55,7 +55,7 @@ pub fn files(folder: &str, suffix: &str) -> Vec<PathBuf> {
 /// A file or folder of the large datasets.
 ///
 /// # Panics
-/// When they lack it. A test that reads them is marked with [`needs_datasets`](crate::needs_datasets).
+/// When they lack it. A test that reads them is marked with `needs_datasets`.
 pub fn data(path: &str) -> PathBuf {
     let folder = places::datasets().unwrap_or_else(|| panic!("no datasets: set {DATA_VARIABLE}"));
     let found = folder.join(path);

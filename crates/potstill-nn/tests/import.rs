@@ -8,7 +8,8 @@ use potstill_core::Potential;
 use potstill_core::files::checksum;
 use potstill_core::model::Architecture;
 use potstill_data::io::torch::TorchFile;
-use potstill_fixtures::{self as fixtures, Golden, needs_full_set};
+use potstill_fixtures::{self as fixtures, Golden};
+use potstill_fixtures_macros::needs_full_set;
 use potstill_nn::Model;
 use potstill_nn::import::{ImportOptions, export, import, read_scale_factors};
 use potstill_testkit::golden;
@@ -73,7 +74,7 @@ fn imported_models_predict_what_the_reference_does() {
         for structure in structures.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
             let expected = fixtures::file(&format!("models/{case}/out_{structure}.safetensors"));
             let expected = fixtures::read(&expected);
-            let system = golden::structure(structure);
+            let system = golden::structure(&fixtures::files("structures", ".extxyz"), structure);
             let prediction = model.evaluate(&[&system]).unwrap();
             let energy = normalizer.denormalize_energy(expected["f64.energy"].values[0]);
             assert!((prediction.energy[0] - energy).abs() < 1e-9 * energy.abs(), "{case} {structure}");

@@ -8,7 +8,8 @@ use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::Normalizer;
 use potstill_data::dataset::Systems;
-use potstill_fixtures::{file, json, needs_full_set, read};
+use potstill_fixtures::{file, files, json, read};
+use potstill_fixtures_macros::needs_full_set;
 use potstill_nn::Network;
 use potstill_nn::parameters;
 use potstill_testkit::golden::structure;
@@ -28,7 +29,7 @@ use serde_json::Value;
 fn systems(tensors: &Weights, names: &Value) -> Vec<System> {
     let forces: Vec<[f64; 3]> = rows(&tensors["forces_label"].values);
     let mut first = 0;
-    let named = |name: &Value| structure(name.as_str().unwrap());
+    let named = |name: &Value| structure(&files("structures", ".extxyz"), name.as_str().unwrap());
     let label = |(system, &energy): (System, &f64)| {
         let atoms = first..first + system.n_atoms();
         first = atoms.end;

@@ -6,6 +6,8 @@ use anyhow::Result;
 use potstill_core::System;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{ChosenKeys, LabelKeys, StoredFile, read, stored};
+use potstill_train::config::DataConfig;
+use potstill_train::run::Data;
 
 use crate::args::KeyArgs;
 use crate::progress::Progress;
@@ -17,6 +19,21 @@ impl From<&KeyArgs> for LabelKeys {
     fn from(args: &KeyArgs) -> Self {
         Self { energy: args.energy_key.clone(), forces: args.forces_key.clone(), stress: args.stress_key.clone() }
     }
+}
+
+/// Reads the datasets that a configuration names.
+pub fn load_data(data: &DataConfig) -> Result<Data> {
+    let keys = LabelKeys { energy: data.energy_key.clone(), forces: data.forces_key.clone(), stress: None };
+    let train = open(&data.train, &keys, data.in_memory, data.max_train_systems)?;
+    let validation = match data.validation.is_empty() {
+        true => Systems::default(),
+        false => open(&data.validation, &keys, data.in_memory, None)?,
+    };
+    let synthetic = match data.synthetic.is_empty() {
+        true => Systems::default(),
+        false => open(&data.synthetic, &keys, data.in_memory, None)?,
+    };
+    Ok(Data { train, synthetic, validation })
 }
 
 /// All systems of some files, one after the other; says on standard error what was read.

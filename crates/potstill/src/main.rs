@@ -15,6 +15,7 @@ mod evaluation;
 mod fuzz;
 mod heat_map;
 mod internal;
+mod interrupt;
 mod limits;
 mod load;
 mod output;
@@ -23,6 +24,7 @@ mod progress;
 mod report;
 mod study;
 mod usage;
+mod watcher;
 
 use std::process::ExitCode;
 

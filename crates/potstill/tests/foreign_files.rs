@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
-use potstill_fixtures::{self as fixtures, data, needs_datasets, needs_full_set};
+use potstill_fixtures::{self as fixtures, data};
+use potstill_fixtures_macros::{needs_datasets, needs_full_set};
 use tempfile::TempDir;
 
 const SYSTEMS: &str = "3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 pbc=\"F F F\"\n\

@@ -13,7 +13,7 @@ use potstill_nn::features::{Features, Reduction, edge_features};
 use potstill_nn::reference::reference_name;
 use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
 use potstill_nn::{Batch, Network, Output, parameters};
-use potstill_testkit::golden::structure as system;
+use potstill_testkit::golden::structure;
 use serde_json::Value;
 
 /// Cases of `models/` whose networks exist here: all but GemNet-OC with gradient forces.
@@ -22,6 +22,11 @@ pub fn model_cases() -> Vec<Case> {
     cases.retain(|case| !(case.is_gemnet() && case.config["forces"] == "gradient"));
     assert!(!cases.is_empty(), "the set has no cases");
     cases
+}
+
+/// A structure of the golden set.
+pub fn system(name: &str) -> System {
+    structure(&fixtures::files("structures", ".extxyz"), name)
 }
 
 /// One model of the reference with its settings and weights.

@@ -14,11 +14,11 @@ use potstill_train::distill::Term;
 use potstill_train::evaluation::{Evaluation, gap_closed, n_parameters};
 use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Student, Study, Thinned};
 
-use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::DemoArgs;
 use crate::config_file;
+use crate::interrupt::interrupt_flag;
 use crate::report::{Curve, ModelRow, Parity, Plot, Report, table};
 use crate::study::{Checks, Terminal, learning_curve};
 

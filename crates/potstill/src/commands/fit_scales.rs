@@ -10,12 +10,12 @@ use potstill_core::model::Architecture;
 use potstill_data::io::{Kind, Output};
 use potstill_train::scales;
 
-use super::train::load_data;
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::ExistingArgs;
 use crate::config_file;
 use crate::limits::seed;
+use crate::load::load_data;
 
 /// Arguments of `potstill fit-scales`.
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,10 @@ use potstill_core::files::FolderLock;
 use potstill_nn::Model;
 use potstill_train::study::{Bench, Layout, Place, markdown};
 
-use super::train::interrupt_flag;
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::StudyArgs;
+use crate::interrupt::interrupt_flag;
 use crate::study::{self, Checks, Terminal, configure};
 
 /// Runs what is not done yet, trials of weights first, then writes `table.md`, `table.csv`, `summary.json` and

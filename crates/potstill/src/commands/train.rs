@@ -1,26 +1,25 @@
 //! `potstill train` and `potstill distill`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use potstill_core::metrics::Metrics;
 use potstill_core::model::Header;
-use potstill_data::dataset::{Shortfall, Systems};
-use potstill_data::io::LabelKeys;
-use potstill_train::config::{Config, DataConfig};
-use potstill_train::distill::labelling::Origin;
+use potstill_data::dataset::Shortfall;
+use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};
-use potstill_train::observer::{Ending, Observer, StepReport, ValidationReport, Weights};
-use potstill_train::run::{Data, Prelude, train};
+use potstill_train::observer::{Ending, Weights};
+use potstill_train::run::{Data, train};
 use potstill_train::trainer::Summary;
 
 use super::{print, print_json};
 use crate::Outcome;
+use crate::interrupt::interrupt_flag;
 use crate::limits::seed;
-use crate::progress::Progress;
-use crate::{audit, config_file, device, load};
+use crate::load::load_data;
+use crate::watcher::{Watcher, tell};
+use crate::{audit, config_file, device};
 
 /// Arguments of `potstill train` and `potstill distill`.
 #[derive(Debug, clap::Args)]
@@ -86,35 +85,6 @@ pub fn run(args: &Args, distill: bool) -> Result<Outcome> {
 fn run_config(config: &Config, data: Data, folder: &RunFolder, interrupt: &AtomicBool, name: &str) -> Result<Summary> {
     let mut watcher = Watcher::new(name);
     Ok(train(config, data, folder, interrupt, &mut watcher, &tell)?)
-}
-
-/// Reads what a configuration names.
-pub fn load_data(data: &DataConfig) -> Result<Data> {
-    let keys = LabelKeys { energy: data.energy_key.clone(), forces: data.forces_key.clone(), stress: None };
-    let train = load::open(&data.train, &keys, data.in_memory, data.max_train_systems)?;
-    let validation = match data.validation.is_empty() {
-        true => Systems::default(),
-        false => load::open(&data.validation, &keys, data.in_memory, None)?,
-    };
-    let synthetic = match data.synthetic.is_empty() {
-        true => Systems::default(),
-        false => load::open(&data.synthetic, &keys, data.in_memory, None)?,
-    };
-    Ok(Data { train, synthetic, validation })
-}
-
-/// Flag that Ctrl-C, SIGTERM and SIGHUP set; the second of them ends the program at once.
-pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if handler.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        say!("interrupted: saving after this step; interrupt again to stop at once");
-    })
-    .context("cannot watch for Ctrl-C")?;
-    Ok(flag)
 }
 
 fn report(summary: &Summary, json: bool) -> Result<()> {
@@ -196,108 +166,5 @@ impl Shipped {
             pair(validation.energy_mae, baseline.and_then(|b| b.energy_mae), "meV"),
             pair(validation.forces_mae, baseline.and_then(|b| b.forces_mae), "meV/Å"),
         )
-    }
-}
-
-/// Says an event before the first step.
-pub fn tell(event: Prelude) {
-    match event {
-        Prelude::References(energies, underdetermined) => {
-            let list: Vec<String> = energies.iter().map(|(e, v)| format!("{e} {v:.4}")).collect();
-            let note = if underdetermined { " (compositions leave a choice; totals are right)" } else { "" };
-            say!("reference energies in eV: {}{note}", list.join(", "));
-        }
-        Prelude::IsolatedAtoms(n) => say!("{n} isolated atoms gave reference energies and are not trained on"),
-        Prelude::Cache(Origin::Made, bytes) => say!("teacher cache: made, {bytes} bytes"),
-        Prelude::Cache(Origin::Reused, bytes) => say!("teacher cache: reused, {bytes} bytes"),
-        Prelude::Weights(weights) => {
-            let list: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight:.4}")).collect();
-            say!("weights of the terms: {}", list.join(", "));
-        }
-        Prelude::Waiting(what) => say!("waiting for the teacher cache: {what}"),
-        Prelude::Note(note) => say!("{note}"),
-        Prelude::Verified(bytes, seconds) => say!("teacher cache: {bytes} bytes verified in {seconds:.1} s"),
-        Prelude::Labelling(done, total) => say!("asking the teacher: {done}/{total} systems"),
-    }
-}
-
-/// Observer that shows steps and validations on standard error.
-pub struct Watcher {
-    name: String,
-    progress: Option<Progress>,
-    resumed_at: u64,
-    resumed_seconds: Option<f64>,
-    systems: usize,
-}
-
-impl Watcher {
-    /// An observer of the training of that name.
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), progress: None, resumed_at: 0, resumed_seconds: None, systems: 0 }
-    }
-}
-
-impl Observer for Watcher {
-    fn start(&mut self, total_steps: u64, resumed_at: u64) {
-        self.resumed_at = resumed_at;
-        self.progress = Some(Progress::new(&self.name, total_steps));
-        if resumed_at > 0 {
-            say!("resumed after step {resumed_at}");
-        }
-    }
-
-    fn step(&mut self, report: &StepReport) {
-        let start = *self.resumed_seconds.get_or_insert(report.seconds);
-        // The first step only starts the clock.
-        let rate = if report.seconds > start { self.systems as f64 / (report.seconds - start) } else { 0.0 };
-        if report.seconds >= start && report.step > self.resumed_at + 1 || self.systems > 0 {
-            self.systems += report.n_systems;
-        } else {
-            self.systems = 1;
-        }
-        if let Some(progress) = &self.progress {
-            progress.show(report.step, &format!("loss {:.4}  {rate:.0} systems/s", report.loss));
-        }
-    }
-
-    fn validation(&mut self, report: &ValidationReport) {
-        let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2}", v * 1e3));
-        let line = format!(
-            "epoch {:>4}  step {:>7}  {:>6.0} s  validation: energy MAE {} meV, force MAE {} meV/Å{}{}",
-            report.epoch,
-            report.step,
-            report.seconds,
-            show(report.validation.energy_mae),
-            show(report.validation.forces_mae),
-            describe_other(report),
-            if report.best { "  (best)" } else { "" }
-        );
-        match &self.progress {
-            Some(progress) => progress.say(&line),
-            None => say!("{line}"),
-        }
-    }
-}
-
-/// Which weights were the better ones, and by how much in the loss that decides by default.
-fn describe_other(report: &ValidationReport) -> String {
-    let name = |weights| if weights == Weights::Raw { "raw" } else { "averaged" };
-    match &report.other {
-        Some(other) => format!(
-            "  {} weights (loss {:.4}; {} {:.4})",
-            name(report.weights),
-            report.validation_loss,
-            name(other.weights),
-            other.validation_loss
-        ),
-        None => String::new(),
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        if let Some(progress) = &self.progress {
-            progress.finish();
-        }
     }
 }

@@ -12,8 +12,9 @@ use potstill_train::study::{CellEvent, Host, Task};
 
 use super::plain;
 use crate::args::EngineArgs;
-use crate::commands::train::{Watcher, load_data, tell};
+use crate::load::load_data;
 use crate::progress::Progress;
+use crate::watcher::{Watcher, tell};
 use crate::{audit, load, potential};
 
 /// Checks of the data before a study.

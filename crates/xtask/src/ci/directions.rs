@@ -16,11 +16,17 @@ struct Room {
     tests_use: &'static [&'static str],
 }
 
+/// Golden files.
+const FIXTURES: &[&str] = &["potstill-fixtures", "potstill-fixtures-macros"];
+
+/// What the tests of crates with the tensor framework use.
+const TESTS: &[&str] = &["potstill-testkit", "potstill-fixtures", "potstill-fixtures-macros"];
+
 /// The rooms of the house; ARCHITECTURE.md says why.
 const ROOMS: &[Room] = &[
-    Room { name: "potstill-core", uses: &[], tests_use: &["potstill-fixtures"] },
-    Room { name: "potstill-data", uses: &["potstill-core"], tests_use: &["potstill-fixtures"] },
-    Room { name: "potstill-kernels", uses: &["potstill-core"], tests_use: &["potstill-fixtures"] },
+    Room { name: "potstill-core", uses: &[], tests_use: FIXTURES },
+    Room { name: "potstill-data", uses: &["potstill-core"], tests_use: FIXTURES },
+    Room { name: "potstill-kernels", uses: &["potstill-core"], tests_use: FIXTURES },
     Room { name: "potstill-simulate", uses: &["potstill-core"], tests_use: &["potstill-data", "potstill-engine"] },
     Room {
         name: "potstill-engine",
@@ -31,12 +37,12 @@ const ROOMS: &[Room] = &[
     Room {
         name: "potstill-nn",
         uses: &["potstill-core", "potstill-data", "potstill-kernels", "burn", "burn-flex"],
-        tests_use: &["potstill-testkit", "potstill-fixtures"],
+        tests_use: TESTS,
     },
     Room {
         name: "potstill-train",
         uses: &["potstill-core", "potstill-data", "potstill-nn", "potstill-simulate", "burn"],
-        tests_use: &["potstill-testkit", "potstill-fixtures"],
+        tests_use: TESTS,
     },
     Room {
         name: "potstill",
@@ -49,10 +55,10 @@ const ROOMS: &[Room] = &[
             "potstill-train",
             "burn",
         ],
-        tests_use: &["potstill-testkit", "potstill-fixtures"],
+        tests_use: TESTS,
     },
-    Room { name: "potstill-testkit", uses: &["potstill-core", "potstill-data", "potstill-fixtures"], tests_use: &[] },
-    Room { name: "potstill-fixtures", uses: &["potstill-fixtures-macros"], tests_use: &[] },
+    Room { name: "potstill-testkit", uses: &["potstill-core", "potstill-data"], tests_use: &[] },
+    Room { name: "potstill-fixtures", uses: &[], tests_use: &[] },
     Room { name: "potstill-fixtures-macros", uses: &[], tests_use: &[] },
     // It builds and runs the others, with the features of the whole workspace.
     Room { name: "xtask", uses: &[], tests_use: &[] },

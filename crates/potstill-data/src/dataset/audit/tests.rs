@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use potstill_fixtures::{data, needs_datasets, workspace};
+use potstill_fixtures::{data, workspace};
+use potstill_fixtures_macros::needs_datasets;
 
 use super::*;
 use crate::io::{LabelKeys, read};

@@ -2,7 +2,8 @@ use std::io::Cursor;
 use std::path::Path;
 
 use npyz::WriterBuilder;
-use potstill_fixtures::{data, needs_datasets};
+use potstill_fixtures::data;
+use potstill_fixtures_macros::needs_datasets;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use potstill_fixtures::{data, needs_datasets};
+use potstill_fixtures::data;
+use potstill_fixtures_macros::needs_datasets;
 use proptest::prelude::*;
 
 use super::*;

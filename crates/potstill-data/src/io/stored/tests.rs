@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use potstill_fixtures::{data, needs_datasets};
+use potstill_fixtures::data;
+use potstill_fixtures_macros::needs_datasets;
 
 use super::*;
 use crate::io::{read_all, write};

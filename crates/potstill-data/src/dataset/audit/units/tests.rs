@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use potstill_fixtures::{data, needs_datasets, workspace};
+use potstill_fixtures::{data, workspace};
+use potstill_fixtures_macros::needs_datasets;
 
 use super::verdict::judge;
 use super::*;

@@ -1,0 +1,1 @@
+../../potstill-fixtures/src/places.rs
