@@ -49,6 +49,8 @@ pub mod parameters;
 mod precision;
 pub mod reference;
 pub mod tensors;
+#[cfg(test)]
+mod testing;
 
 pub use batch::Batch;
 pub use features::Features;

@@ -197,7 +197,7 @@ pub fn clip_global_norm<T: Number>(gradients: &mut [T], max_norm: f64) -> f64 {
     let factor = max_norm / (norm + 1e-6);
     if max_norm > 0.0 && norm.is_finite() && factor < 1.0 {
         let factor = T::of(factor);
-        gradients.iter_mut().for_each(|g| *g = *g * factor);
+        gradients.iter_mut().for_each(|g| *g *= factor);
     }
     norm
 }

@@ -71,7 +71,7 @@ pub(super) fn silu_of<T: Number>(values: &[T]) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::same_derivatives;
+    use crate::testing::same_derivatives;
     use super::*;
 
     #[test]

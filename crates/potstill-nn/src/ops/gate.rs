@@ -74,7 +74,7 @@ impl Operation<3> for GateOperation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::same_derivatives;
+    use crate::testing::same_derivatives;
     use super::*;
 
     #[test]

@@ -138,7 +138,7 @@ impl JoinOperation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::same_derivatives;
+    use crate::testing::same_derivatives;
     use super::*;
     use crate::tensors::int_tensor;
 

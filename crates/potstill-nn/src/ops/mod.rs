@@ -32,8 +32,6 @@ mod painn_message;
 mod product;
 mod residual;
 mod schnet_convolution;
-#[cfg(test)]
-pub(crate) mod testing;
 
 pub use self::angular_sum::angular_sum;
 pub use self::dense::{dense, dense_silu};

@@ -91,7 +91,7 @@ impl Operation<3> for ResidualOperation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::same_derivatives;
+    use crate::testing::same_derivatives;
     use super::*;
 
     #[test]

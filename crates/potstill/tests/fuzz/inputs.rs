@@ -189,7 +189,7 @@ fn tensor(key: &str, n: usize, shape: &[usize]) -> String {
 
 /// The entries of a checkpoint of the Open Catalyst Project with a SchNet.
 fn checkpoint(network: &Architecture) -> Vec<(String, Vec<u8>)> {
-    let blank = Network::blank(&network, &Device::flex(), DType::F32);
+    let blank = Network::blank(network, &Device::flex(), DType::F32);
     let mut entries = vec![("c/data.pkl".to_owned(), Vec::new())];
     let mut state = String::new();
     for (i, parameter) in parameters::describe(&blank).iter().enumerate() {

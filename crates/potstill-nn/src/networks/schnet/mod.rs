@@ -153,7 +153,7 @@ mod tests {
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::ops::testing::{everything, far};
+    use crate::testing::{everything, far};
     use crate::parameters;
 
     #[test]
