@@ -90,7 +90,7 @@ impl Error {
         }
     }
 
-    /// The same error with the file of the system that it is about. `origin` knows the file of a system, and the system's index
+    /// Adds the file of the system that the error is about. `origin` knows the file of a system, and the system's index
     /// in it.
     #[must_use]
     pub fn located<'p>(self, origin: &dyn Fn(usize) -> Option<(&'p Path, usize)>) -> Self {

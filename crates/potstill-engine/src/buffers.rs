@@ -42,7 +42,7 @@ pub struct EdgeBuffers<T> {
 pub struct EdgeGradients<T> {
     /// Shape: `[n_edges]`.
     pub distance: Vec<T>,
-    /// With respect to the direction from target to source. Shape: `[n_edges]`, or empty.
+    /// Gradient with respect to the direction from target to source. Shape: `[n_edges]`, or empty.
     pub direction: Vec<[T; 3]>,
 }
 

@@ -1,4 +1,4 @@
-//! One call of the engine: neighbour list, network, energies, forces and virials.
+//! Evaluation of systems: neighbour list, network, energies, forces and virials.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
@@ -32,7 +32,7 @@ pub trait Evaluate: Debug + Send + Sync {
     /// Bytes of a call, about.
     fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize;
 
-    /// See [`Network::save_at_most`].
+    /// Sets the limit of saved activations in bytes; see [`Network::save_at_most`].
     fn save_at_most(&mut self, bytes: usize);
 
     /// Sets the distance beyond the cutoff to which candidates are listed, in Å.

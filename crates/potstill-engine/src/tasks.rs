@@ -12,7 +12,7 @@ pub const BLOCK: usize = 64;
 pub struct Parts<'a, T>(&'a mut [T]);
 
 impl<'a, T> Parts<'a, T> {
-    /// Whole array.
+    /// View of the whole array.
     pub fn of(array: &'a mut [T]) -> Self {
         Self(array)
     }

@@ -26,7 +26,7 @@ pub trait Number:
 {
     /// Zero.
     const ZERO: Self;
-    /// One.
+    /// The number one.
     const ONE: Self;
 
     /// Rounds to this type.

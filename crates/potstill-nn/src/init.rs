@@ -26,7 +26,7 @@ pub enum Init {
 /// Seeded source of parameters on one device.
 #[derive(Debug)]
 pub struct Initializer {
-    /// None for a blank network.
+    /// Random numbers; `None` for a blank network.
     rng: Option<ChaCha8Rng>,
     device: Device,
     dtype: DType,

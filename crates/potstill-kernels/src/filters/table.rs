@@ -28,9 +28,9 @@ const MOST: usize = 16_384;
 /// Filters of one layer.
 #[derive(Debug)]
 pub enum Filters<T> {
-    /// From a table.
+    /// Filters from a table.
     Table(Table<T>),
-    /// From the network itself, whose rows have so many parts.
+    /// Filters from the network itself, with the number of parts of its rows.
     Exact(Box<dyn FilterNetwork>, usize),
 }
 

@@ -127,7 +127,7 @@ impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> MessageAdjoint<'_, T,
     }
 }
 
-/// One register of the rows of a source, and of its gradients.
+/// Registers of the rows of a source, and of their gradients.
 struct Source<R> {
     x: [R; 3],
     v: [R; 3],

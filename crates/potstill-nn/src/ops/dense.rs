@@ -71,8 +71,8 @@ pub(super) fn silu_of<T: Number>(values: &[T]) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::same_derivatives;
     use super::*;
+    use crate::testing::same_derivatives;
 
     #[test]
     fn agrees_with_plain_operations() {

@@ -74,8 +74,8 @@ impl Operation<3> for GateOperation {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::same_derivatives;
     use super::*;
+    use crate::testing::same_derivatives;
 
     #[test]
     fn agrees_with_plain_operations() {

@@ -138,9 +138,9 @@ impl JoinOperation {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::same_derivatives;
     use super::*;
     use crate::tensors::int_tensor;
+    use crate::testing::same_derivatives;
 
     #[test]
     fn agrees_with_plain_operations() {

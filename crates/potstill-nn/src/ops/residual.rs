@@ -91,8 +91,8 @@ impl Operation<3> for ResidualOperation {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::same_derivatives;
     use super::*;
+    use crate::testing::same_derivatives;
 
     #[test]
     fn agrees_with_plain_operations() {

@@ -74,11 +74,11 @@ pub enum AttackRule {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepLength {
-    /// That many Å for each eV/Å of force.
+    /// Displacement in Å for each eV/Å of force.
     Proportional(f64),
-    /// That many Å divided by the force in eV/Å.
+    /// Displacement in Å times eV/Å, divided by the force.
     Inverse(f64),
-    /// That many Å.
+    /// Displacement in Å.
     Fixed(f64),
 }
 

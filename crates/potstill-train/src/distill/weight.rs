@@ -88,7 +88,7 @@ pub enum WeightSchedule {
     /// No change. The default.
     #[default]
     Constant,
-    /// From 0 to the full weight in equal steps, over the first part of the run.
+    /// Ramp from 0 to the full weight in equal steps, over the first part of the run.
     Ramp {
         /// Part of the run after which the full weight is reached: 0.1 for a tenth.
         until: f64,

@@ -168,7 +168,7 @@ impl Split {
         members.into_iter().collect()
     }
 
-    /// Another system in the place of system `index`, such as a copy whose atoms were moved.
+    /// Prepares another system in the place of system `index`, such as a copy whose atoms were moved.
     ///
     /// # Errors
     /// As [`Split::new`].

@@ -22,11 +22,11 @@ pub struct SystemWeights {
 /// Kind of the rows of a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
-    /// One for each system.
+    /// A row for each system.
     Systems,
-    /// One for each atom.
+    /// A row for each atom.
     Atoms,
-    /// One for each edge.
+    /// A row for each edge.
     Edges,
 }
 

@@ -64,11 +64,11 @@ pub enum Prelude {
     Cache(Origin, usize),
     /// Weights of the distillation terms, where some had to be found.
     Weights(Vec<(String, f64)>),
-    /// So many systems of so many are labelled.
+    /// Numbers of labelled systems and of all systems.
     Labelling(usize, usize),
-    /// Another process makes the teacher's targets in the same folder; this run waits for it.
+    /// Wait for another process that makes the teacher's targets in the same folder.
     Waiting(String),
-    /// Something unusual about the teacher's answers, one sentence.
+    /// Remark about the teacher's answers, one sentence.
     Note(String),
     /// The teacher's targets, so many bytes, were verified, which took so many seconds; said only of large ones.
     Verified(usize, f64),

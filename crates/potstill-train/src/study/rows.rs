@@ -1,4 +1,4 @@
-//! From the results of cells to the lines of the table.
+//! Lines of the table from the results of cells.
 
 use potstill_core::Result;
 use potstill_core::metrics::Metrics;

@@ -40,7 +40,7 @@ pub struct Job<'a> {
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Why it ended.
+    /// Reason for which it ended.
     pub ending: Ending,
     /// Steps done.
     pub steps: u64,

@@ -1,4 +1,4 @@
-//! From the energies back to the edges.
+//! Backward pass of PaiNN: from the energies to the edges.
 
 use std::ops::Range;
 

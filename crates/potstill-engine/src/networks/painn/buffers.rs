@@ -170,7 +170,7 @@ pub struct UpdateParts<'a, T> {
 }
 
 impl<'a, T> UpdateParts<'a, T> {
-    /// Whole of the activations.
+    /// View of all saved activations.
     pub fn of(saved: &'a mut UpdateSaved<T>) -> Self {
         Self {
             mixed: Parts::of(&mut saved.mixed),

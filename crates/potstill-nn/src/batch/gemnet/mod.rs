@@ -82,9 +82,9 @@ pub struct AtomTable {
 pub struct QuadrupletTables {
     /// Lengths of the inner edges `b → a` in Å. Shape: `[n_inner, 1]`.
     pub inner_distance: Tensor<2>,
-    /// For each inner edge, the main edges `d → b`, with the angle at `b`.
+    /// Main edges `d → b` of each inner edge, with the angle at `b`.
     pub incoming: AngleTable,
-    /// For each main edge `c → a`, the inner edges `b → a`, with the angle at `a`.
+    /// Inner edges `b → a` of each main edge `c → a`, with the angle at `a`.
     pub outgoing: AngleTable,
     /// Dihedral angle in [0, π] for each slot of `outgoing` and each slot of `incoming`. Shape: `[n·width, 1, width']`.
     pub dihedral: Tensor<3>,
@@ -93,7 +93,7 @@ pub struct QuadrupletTables {
 }
 
 impl QuadrupletTables {
-    /// For each quadruplet its row among the slots of `incoming`: what a quadruplet reads.
+    /// Rows that quadruplets read, gathered from the slots of `incoming`.
     pub(crate) fn quadruplet_rows(&self, x: Tensor<2>) -> Tensor<2> {
         let width = self.incoming.inputs.width;
         let inner: Vec<i32> = self.outgoing.inputs.input.to_data().iter::<i32>().collect();
@@ -112,9 +112,9 @@ pub struct GemNetTables {
     pub edge_to_edge: AngleTable,
     /// Edges between atoms and edges.
     pub atom_edge: Option<EdgeTable>,
-    /// For each main edge, the atom–edge edges into its target.
+    /// Atom–edge edges into the target of each main edge.
     pub atom_to_edge: Option<AngleTable>,
-    /// For each atom, its atom–edge edges, and the main edges into their targets.
+    /// Atom–edge edges of each atom, and the main edges into their targets.
     pub edge_to_atom: Option<AtomTable>,
     /// Edges between atoms, and those of each atom.
     pub atom_to_atom: Option<(EdgeTable, InputTable)>,

@@ -44,7 +44,7 @@ fn legendre(x: &Tensor<3>, n: usize) -> Vec<Tensor<3>> {
 pub(super) struct Spherical {
     /// Functions of θ. Shape: `[n_slots, n_f, k]`.
     pub dihedral: Tensor<3>,
-    /// For each function `f` of θ: the functions of φ that it meets. Shape: `[n, n_k, width]`.
+    /// Functions of φ that each function of θ meets. Shape: `[n, n_k, width]`.
     pub polar: Vec<Tensor<3>>,
     /// Place in the basis of the functions, group after group.
     pub order: Vec<usize>,

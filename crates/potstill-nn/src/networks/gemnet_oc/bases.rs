@@ -71,7 +71,7 @@ impl BasisEmbedding {
 pub struct TripletBases {
     /// `n_radial → radial_channels` for the input edge.
     pub radial: Dense,
-    /// For the output edge and the angle.
+    /// Basis of the output edge and the angle.
     pub circular: BasisEmbedding,
     #[module(skip)]
     scale: Option<Scale>,
@@ -95,9 +95,9 @@ pub struct QuadrupletBases {
     pub inner: ScaledRadial,
     /// `n_radial → radial_channels` for the edge `d → b`.
     pub radial: Dense,
-    /// For the inner edge and the angle at `b`.
+    /// Basis of the inner edge and the angle at `b`.
     pub circular: BasisEmbedding,
-    /// For the edge `c → a`, the angle at `a` and the dihedral angle.
+    /// Basis of the edge `c → a`, the angle at `a` and the dihedral angle.
     pub spherical: BasisEmbedding,
     #[module(skip)]
     circular_scale: Option<Scale>,
@@ -120,11 +120,11 @@ pub struct Bases {
     pub atom_to_atom_radial: Option<ScaledRadial>,
     /// Triplets of main edges.
     pub edge_to_edge: TripletBases,
-    /// From atoms to edges.
+    /// Bases of messages from atoms to edges.
     pub atom_to_edge: Option<TripletBases>,
-    /// From edges to atoms.
+    /// Bases of messages from edges to atoms.
     pub edge_to_atom: Option<TripletBases>,
-    /// From atoms to atoms: `n_radial → radial_channels`.
+    /// Basis of messages from atoms to atoms: `n_radial → radial_channels`.
     pub atom_to_atom: Option<Dense>,
     /// Quadruplets.
     pub quadruplets: Option<QuadrupletBases>,

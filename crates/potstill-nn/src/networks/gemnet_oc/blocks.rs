@@ -76,11 +76,11 @@ pub struct InteractionBlock {
     pub edge_to_edge: Triplets,
     /// Quadruplets.
     pub quadruplets: Option<Quadruplets>,
-    /// From atoms to edges.
+    /// Messages from atoms to edges.
     pub atom_to_edge: Option<Triplets>,
-    /// From edges to atoms.
+    /// Messages from edges to atoms.
     pub edge_to_atom: Option<Triplets>,
-    /// From atoms to atoms.
+    /// Messages from atoms to atoms.
     pub atom_to_atom: Option<Pairs>,
     /// On edges, before the skip connection.
     pub before_skip: Vec<Residual>,
@@ -88,7 +88,7 @@ pub struct InteractionBlock {
     pub after_skip: Vec<Residual>,
     /// On atoms.
     pub atom_residuals: Vec<Residual>,
-    /// From edges to atoms.
+    /// Update of atoms by their edges.
     pub atom_update: AtomUpdate,
     /// `2·atom + edge → edge`.
     pub concat: Dense,
@@ -197,7 +197,7 @@ impl InteractionBlock {
 /// Contribution of an output block to the features of the heads.
 #[derive(Module, Debug)]
 pub struct OutputBlock {
-    /// From edges to atoms.
+    /// Update of atoms by their edges.
     pub energy: AtomUpdate,
     /// On atoms, after the skip connection.
     pub energy_residuals: Vec<Residual>,

@@ -53,9 +53,9 @@ enum Sent {
 
 /// Gradients with respect to a block's inputs.
 pub(super) struct BlockAdjoint {
-    /// Of the distance of each edge. Shape: `[n_edges, 1]`.
+    /// Gradient with respect to the distance of each edge. Shape: `[n_edges, 1]`.
     pub distance: Tensor<2>,
-    /// Of the rows that atoms sent. Shape: `[n_atoms, n_filters]`.
+    /// Gradient with respect to the rows that atoms sent. Shape: `[n_atoms, n_filters]`.
     pub sent: Tensor<2>,
 }
 

@@ -153,8 +153,8 @@ mod tests {
     use potstill_testkit::systems::{crystal, molecule};
 
     use super::*;
-    use crate::testing::{everything, far};
     use crate::parameters;
+    use crate::testing::{everything, far};
 
     #[test]
     fn fused_convolutions_and_their_derivatives_are_those_of_tensor_operations() {

@@ -65,13 +65,13 @@ pub fn messages(
 
 /// Gradients that the adjoint of the messages gives.
 pub struct MessageGradients {
-    /// With respect to `sent`. Shape: `[n, 3h]`.
+    /// Gradient with respect to `sent`. Shape: `[n, 3h]`.
     pub sent: Tensor<2>,
-    /// With respect to the vectors; none where there are no vectors. Shape: `[n, 3h]`.
+    /// Gradient with respect to the vectors; none where there are no vectors. Shape: `[n, 3h]`.
     pub vector: Option<Tensor<2>>,
-    /// With respect to the distances. Shape: `[n_edges, 1]`.
+    /// Gradient with respect to the distances. Shape: `[n_edges, 1]`.
     pub distance: Tensor<2>,
-    /// With respect to the directions from target to source. Shape: `[n_edges, 3]`.
+    /// Gradient with respect to the directions from target to source. Shape: `[n_edges, 3]`.
     pub direction: Tensor<2>,
 }
 

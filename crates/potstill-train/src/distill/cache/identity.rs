@@ -74,7 +74,7 @@ pub(in crate::distill) enum Origin {
     Known(Box<ShardIdentity>),
     /// An older version, with the hash of its plan.
     Old(String),
-    /// Another program.
+    /// Shard of another program.
     Foreign,
 }
 

@@ -1,4 +1,4 @@
-//! From a teacher's answers to the tensors of a shard.
+//! Tensors of a shard from a teacher's answers.
 
 use half::f16;
 use potstill_core::model::Tensors;

@@ -33,9 +33,9 @@ pub enum Origin {
 pub enum Event {
     /// The answers about so many systems are there.
     Labelled(usize),
-    /// Another process makes the same cache, and this one waits for it.
+    /// Wait for another process that makes the same cache.
     Waiting(Holder),
-    /// Something unusual about the teacher's answers, one sentence.
+    /// Remark about the teacher's answers, one sentence.
     Note(String),
     /// All shards were read and verified.
     Verified {
