@@ -44,3 +44,14 @@ pub fn documentation() -> Result<bool> {
 pub fn packages() -> Result<bool> {
     succeeds(&mut cargo(&["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]))
 }
+
+/// Looks at a report in a browser, where one is installed.
+pub fn report_in_a_browser() -> Result<bool> {
+    let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    if !["chromium", "chromium-browser", "google-chrome"].iter().any(|name| is_there(&name)) {
+        println!("no browser is installed: nothing looks at the report");
+        return Ok(true);
+    }
+    let test = "a_browser_shows_everything_without_a_network";
+    succeeds(&mut cargo(&["test", "--release", "--workspace", "--bin", "potstill", "--", "--ignored", test]))
+}

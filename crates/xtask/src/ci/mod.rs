@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
     Step { name: "unused", about: "unused dependencies", run: tools::machete },
     Step { name: "spelling", about: "spelling", run: tools::typos },
     Step { name: "tests", about: "the README's test command", run: cargo::tests },
+    Step { name: "browser", about: "a report in a browser", run: cargo::report_in_a_browser },
     Step { name: "reference", about: "generated pages of the manual", run: reference::check },
     Step { name: "walk", about: "the README's walk", run: readme::walk_of_the_readme },
     Step { name: "kill", about: "killed runs", run: kill::twelve_runs },
