@@ -40,6 +40,11 @@ impl Default for FilterChoice {
     }
 }
 
+/// Whether the engine has a network of that architecture.
+pub fn runs(architecture: &Architecture) -> bool {
+    matches!(architecture, Architecture::SchNet(_) | Architecture::PaiNN(_))
+}
+
 /// Student compiled for this processor, in f32 or f64.
 #[derive(Debug)]
 pub struct Engine<T> {
@@ -70,7 +75,7 @@ impl<T: Number> Engine<T> {
         let evaluator: Box<dyn Evaluate> = match &header.model {
             Architecture::SchNet(c) => Box::new(Evaluator::new(SchNet::<T>::new(c, &mut weights, accuracy)?, rule)),
             Architecture::PaiNN(c) => Box::new(Evaluator::new(PaiNN::<T>::new(c, &mut weights, accuracy)?, rule)),
-            Architecture::GemNetOC(_) => return Err(unsupported(file)),
+            _ => return Err(unsupported(file)),
         };
         weights.finish()?;
         let elements = header.atomic_numbers().map_err(|e| Error::file(file.path(), format!("header: {e}")))?;

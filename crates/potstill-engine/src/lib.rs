@@ -61,5 +61,5 @@ mod order;
 mod tasks;
 mod weights;
 
-pub use engine::{Engine, FilterChoice};
+pub use engine::{Engine, FilterChoice, runs};
 pub use potstill_kernels::Number;

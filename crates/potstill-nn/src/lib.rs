@@ -59,3 +59,10 @@ pub use networks::Network;
 pub use output::Output;
 pub use potstill_kernels::Number;
 pub use precision::dtype;
+
+/// Examples of the manual, compiled as tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../../docs/book/src/how-to/add-a-network.md")]
+    struct AddANetwork;
+}

@@ -22,16 +22,16 @@ pub struct Output {
 }
 
 impl Output {
-    /// Sums atomic energies; no forces yet.
-    pub(crate) fn new(batch: &Batch, atomic_energies: Tensor<2>, features: Vec<Features>) -> Self {
+    /// Output with the sums of atomic energies, without forces.
+    pub fn new(batch: &Batch, atomic_energies: Tensor<2>, features: Vec<Features>) -> Self {
         let energy = batch.sum_over_systems(atomic_energies.clone());
         Self { energy, atomic_energies, forces: None, virial: None, features }
     }
 
-    /// Forces and virial from `∂E/∂displacement` of each edge, where displacement is `r_source − r_target + shift·cell`.
+    /// Sets forces and virial from `∂E/∂displacement` of each edge, where displacement is `r_source − r_target + shift·cell`.
     ///
     /// Under a strain ε every displacement becomes `(1 + ε) d`, so `∂E/∂ε = Σ_e g_e ⊗ d_e`.
-    pub(crate) fn set_edge_gradient(&mut self, batch: &Batch, gradient: Tensor<2>) {
+    pub fn set_edge_gradient(&mut self, batch: &Batch, gradient: Tensor<2>) {
         let pulled = sum_rows(gradient.clone(), batch.target.clone(), batch.n_atoms);
         let pushed = sum_rows(gradient.clone(), batch.source.clone(), batch.n_atoms);
         self.forces = Some(pulled - pushed);

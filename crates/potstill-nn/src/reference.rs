@@ -5,17 +5,22 @@ use potstill_core::model::Architecture;
 /// Reference's name of a parameter, for example
 /// `messages.0.scalar_in.weight` → `message_layers.0.x_proj.0.weight`.
 pub fn reference_name(architecture: &Architecture, name: &str) -> String {
-    let table: &[(&str, &str)] = match architecture {
-        Architecture::SchNet(_) => &SCHNET,
-        Architecture::PaiNN(_) => &PAINN,
-        Architecture::GemNetOC(config) => return crate::networks::gemnet_oc::names::reference_name(config, name),
+    if let Architecture::GemNetOC(config) = architecture {
+        return crate::networks::gemnet_oc::names::reference_name(config, name);
+    }
+    let is_painn = matches!(architecture, Architecture::PaiNN(_));
+    // A network that the reference does not have keeps its names.
+    let table: &[(&str, &str)] = match matches!(architecture, Architecture::SchNet(_)) {
+        true => &SCHNET,
+        false if is_painn => &PAINN,
+        false => &[],
     };
     let mut result = name.to_owned();
     for (ours, theirs) in table {
         result = result.replace(ours, theirs);
     }
     // Two-layer maps of PaiNN are `in`/`out` here and positions 0 and 2 of a sequence there.
-    if matches!(architecture, Architecture::PaiNN(_)) {
+    if is_painn {
         for (ours, theirs) in [(".in.", ".0."), (".out.", ".2.")] {
             result = result.replace(ours, theirs);
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use potstill_core::model::{Architecture, Header, ModelFile};
+use potstill_core::model::{Header, ModelFile};
 use potstill_core::{Potential, Precision};
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
@@ -45,10 +45,8 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
     let file = ModelFile::read(model)?;
     let engine = match args.engine {
         Some(engine) => engine,
-        None => match file.header().model {
-            Architecture::SchNet(_) | Architecture::PaiNN(_) => EngineKind::Fast,
-            Architecture::GemNetOC(_) => EngineKind::Network,
-        },
+        None if potstill_engine::runs(&file.header().model) => EngineKind::Fast,
+        None => EngineKind::Network,
     };
     let filters = filters(&args.filters, dtype)?;
     let of = |n_segments: Option<usize>| match n_segments {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, EnergyScale, versions};
-use crate::elements::atomic_number;
+use crate::elements::{atomic_number, symbol_or_number};
 use crate::{Error, Result};
 
 /// Header of a model file.
@@ -67,7 +67,16 @@ impl Header {
 
     fn validate(&self) -> Result<()> {
         self.model.validate()?;
-        self.scale.normalizer.validate(false)
+        self.scale.normalizer.validate(false)?;
+        let largest = self.model.max_atomic_number();
+        match self.atomic_numbers()?.last() {
+            Some(&z) if z > largest => {
+                let name = symbol_or_number(z);
+                let message = format!("{name} has an atomic number above {largest}, the largest of this network");
+                Err(Error::setting("elements", message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Atomic numbers of the elements, ascending.

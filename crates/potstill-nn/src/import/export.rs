@@ -89,7 +89,6 @@ fn offsets(architecture: &Architecture) -> Vec<(String, Vec<f64>)> {
             let basis = Gaussians::new(0.0, 1.0, config.n_radial);
             vec![("radial_basis.rbf.offset".to_owned(), basis.offsets)]
         }
-        Architecture::PaiNN(_) => Vec::new(),
         Architecture::GemNetOC(config) => {
             let offsets = Gaussians::exact(0.0, 1.0, config.n_radial).offsets;
             let (plain, beside) = (config.radial_basis, config.angular_radial_basis());
@@ -107,13 +106,13 @@ fn offsets(architecture: &Architecture) -> Vec<(String, Vec<f64>)> {
             let names = names.into_iter().filter(|(on, _)| *on);
             names.map(|(_, name)| (format!("{name}.rbf.offset"), offsets.clone())).collect()
         }
+        _ => Vec::new(),
     }
 }
 
 /// Scale factors by the reference's names.
 fn scales(architecture: &Architecture) -> BTreeMap<String, f64> {
     match architecture {
-        Architecture::SchNet(_) => BTreeMap::new(),
         Architecture::PaiNN(config) => {
             let value = |i| config.update_scales.get(i).copied().unwrap_or(1.0);
             (0..config.n_layers).map(|i| (format!("upd_out_scalar_scale_{i}"), value(i))).collect()
@@ -122,5 +121,6 @@ fn scales(architecture: &Architecture) -> BTreeMap<String, f64> {
             ScaleFactors::Given(factors) => factors.clone(),
             _ => config.scale_names().into_iter().map(|name| (name, 1.0)).collect(),
         },
+        _ => BTreeMap::new(),
     }
 }

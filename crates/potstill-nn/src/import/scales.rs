@@ -62,7 +62,7 @@ pub(super) fn settle(
     let expected: Vec<String> = match model {
         Architecture::GemNetOC(config) => config.scale_names(),
         Architecture::PaiNN(config) => (0..config.n_layers).map(|i| format!("upd_out_scalar_scale_{i}")).collect(),
-        Architecture::SchNet(_) => return Ok(0),
+        _ => return Ok(0),
     };
     // Without a scale file in its settings a model was trained with factors of 1.
     let wants_none = attributes.get("scale_file").is_none_or(Json::is_null);
@@ -84,7 +84,7 @@ pub(super) fn settle(
     match model {
         Architecture::GemNetOC(config) => config.scale_factors = ScaleFactors::Given(values),
         Architecture::PaiNN(config) => config.update_scales = expected.iter().map(get).collect(),
-        Architecture::SchNet(_) => {}
+        _ => {}
     }
     Ok(expected.len())
 }

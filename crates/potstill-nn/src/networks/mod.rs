@@ -15,16 +15,40 @@ use crate::batch::Batch;
 use crate::init::Initializer;
 use crate::output::Output;
 
-/// Network of any architecture.
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "a handful exist at a time, and a module cannot be boxed")]
-pub enum Network {
-    /// See [`SchNet`].
-    SchNet(SchNet),
-    /// See [`PaiNN`].
-    PaiNN(PaiNN),
-    /// See [`GemNetOC`].
-    GemNetOC(GemNetOC),
+/// Defines [`Network`] from one line per architecture; names are those of the variants of [`Architecture`].
+macro_rules! networks {
+    ($($network:ident,)+) => {
+        /// Network of any architecture.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "a handful exist at a time, and a module cannot be boxed")]
+        pub enum Network {
+            $(
+                #[doc = concat!("See [`", stringify!($network), "`].")]
+                $network($network),
+            )+
+        }
+
+        impl Network {
+            fn build(architecture: &Architecture, rng: &mut Initializer) -> Self {
+                match architecture {
+                    $(Architecture::$network(settings) => Self::$network($network::new(settings, rng)),)+
+                }
+            }
+
+            /// Energies, forces when `forces` asks for them, and features at `taps`, in normalised units.
+            pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
+                match self {
+                    $(Self::$network(network) => network.forward(batch, forces, taps),)+
+                }
+            }
+        }
+    };
+}
+
+networks! {
+    SchNet,
+    PaiNN,
+    GemNetOC,
 }
 
 impl Network {
@@ -37,23 +61,6 @@ impl Network {
     pub fn blank(architecture: &Architecture, device: &Device, dtype: DType) -> Self {
         Self::build(architecture, &mut Initializer::blank(device, dtype))
     }
-
-    fn build(architecture: &Architecture, rng: &mut Initializer) -> Self {
-        match architecture {
-            Architecture::SchNet(config) => Self::SchNet(SchNet::new(config, rng)),
-            Architecture::PaiNN(config) => Self::PaiNN(PaiNN::new(config, rng)),
-            Architecture::GemNetOC(config) => Self::GemNetOC(GemNetOC::new(config, rng)),
-        }
-    }
-
-    /// Energies, forces when `forces` asks for them, and features at `taps`, in normalised units.
-    pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
-        match self {
-            Self::SchNet(network) => network.forward(batch, forces, taps),
-            Self::PaiNN(network) => network.forward(batch, forces, taps),
-            Self::GemNetOC(network) => network.forward(batch, forces, taps),
-        }
-    }
 }
 
 /// Parameters whose gradients are divided by a number before anything else is done with them, with that number.
@@ -62,6 +69,6 @@ impl Network {
 pub fn gradient_divisors(architecture: &Architecture) -> Vec<(&'static str, usize)> {
     match architecture {
         Architecture::GemNetOC(config) => GemNetOC::gradient_divisors(config),
-        Architecture::SchNet(_) | Architecture::PaiNN(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
