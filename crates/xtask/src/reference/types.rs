@@ -135,6 +135,7 @@ impl Types {
                 self.add(&item.ident, Type { doc: doc(&item.attrs), serde, shape: Shape::Enum(variants) });
             }
             Item::Macro(item) if item.mac.path.is_ident("strategies") => self.strategies(&item.mac),
+            Item::Macro(item) if item.mac.path.is_ident("architectures") => self.architectures(&item.mac),
             Item::Impl(item) => self.default_of(item),
             Item::Fn(item) if item.sig.inputs.is_empty() => {
                 let value = last_expression(&item.block);
@@ -168,6 +169,18 @@ impl Types {
         self.types.insert("Term".to_owned(), Type { doc, serde, shape });
     }
 
+    /// The enum of all architectures, which a macro makes of their list: `PaiNN(PaiNNConfig) = "painn"`.
+    fn architectures(&mut self, mac: &syn::Macro) {
+        let Ok(list) = mac.parse_body_with(syn::punctuated::Punctuated::<syn::Expr, Token![,]>::parse_terminated)
+        else {
+            return;
+        };
+        let variants = list.iter().filter_map(architecture).collect();
+        let serde = Serde { tag: Some("architecture".to_owned()), ..Serde::default() };
+        let doc = "Settings of a network.".to_owned();
+        self.types.insert("Architecture".to_owned(), Type { doc, serde, shape: Shape::Enum(variants) });
+    }
+
     fn default_of(&mut self, item: &syn::ItemImpl) {
         let is_default = item.trait_.as_ref().is_some_and(|(_, path, _)| path.is_ident("Default"));
         let syn::Type::Path(of) = &*item.self_ty else { return };
@@ -178,6 +191,23 @@ impl Types {
             self.defaults.extend(value.map(|value| (name.ident.to_string(), value)));
         }
     }
+}
+
+/// Variant of one entry of the list of architectures.
+fn architecture(entry: &Expr) -> Option<Variant> {
+    let Expr::Assign(entry) = entry else { return None };
+    let Expr::Call(variant) = &*entry.left else { return None };
+    let (Expr::Path(ident), Expr::Path(settings)) = (&*variant.func, variant.args.first()?) else { return None };
+    let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(name), .. }) = &*entry.right else { return None };
+    Some(Variant {
+        ident: ident.path.get_ident()?.to_string(),
+        name: name.value(),
+        doc: String::new(),
+        is_default: false,
+        serde: Serde::default(),
+        fields: Vec::new(),
+        inner: syn::parse_str(&settings.path.get_ident()?.to_string()).ok(),
+    })
 }
 
 /// An entry of the list of strategies: a name, and perhaps `alias "short"`.
