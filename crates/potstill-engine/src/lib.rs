@@ -13,7 +13,7 @@
 //! | `networks` | the trait of a network; SchNet and PaiNN, forward and by hand-derived adjoints |
 //!
 //! ```
-//! use potstill_core::model::{Header, SchNetConfig, write_model};
+//! use potstill_core::model::{ElementEnergies, EnergyScale, Header, SchNetConfig, write_model};
 //! use potstill_core::{Potential, System};
 //! use potstill_engine::{Engine, FilterChoice};
 //!
@@ -42,7 +42,8 @@
 //! ];
 //! let folder = tempfile::tempdir().unwrap();
 //! let path = folder.path().join("model.safetensors");
-//! write_model(&path, &Header::new(config, vec!["H".to_owned()], Default::default()), &weights)?;
+//! let scale = EnergyScale { reference_energies: ElementEnergies::new([(1, -13.6)]), ..EnergyScale::default() };
+//! write_model(&path, &Header::new(config, vec!["H".to_owned()], scale), &weights)?;
 //!
 //! let engine = Engine::<f32>::load(&path, FilterChoice::default())?;
 //! let hydrogen =

@@ -277,12 +277,12 @@ fn what_the_engine_cannot_run_is_named() {
     let key = good.windows(17).position(|w| w == b"potstill-checksum").unwrap();
     good[key..key + 17].copy_from_slice(b"potstill-unsealed");
     for (from, to, wanted) in [
-        ("n_gaussians\\\":8", "n_gaussians\\\":0", "model.n_gaussians is 0; it must lie between 2 and"),
+        ("n_gaussians\\\":8", "n_gaussians\\\":0", "model.n_gaussians: is 0; it must lie between 2 and"),
         ("n_interactions\\\":3", "n_interactions\\\":4", "weight interactions.3.filter_in.weight is missing"),
         ("n_interactions\\\":3", "n_interactions\\\":2", "is not part of the network in the header"),
         ("cutoff\\\":4.0", "cutoff\\\":0.0", "model.cutoff: 0 is not a distance"),
         ("energy_std\\\":1.7", "energy_std\\\":0.0", "energy_std"),
-        ("[\\\"H\\\"", "[\\\"Q\\\"", "element `Q` is unknown"),
+        ("[\\\"H\\\"", "[\\\"Q\\\"", "elements: `Q` is not an element"),
     ] {
         let start = good.windows(from.len()).position(|w| w == from.as_bytes()).expect(from);
         let mut changed = good.clone();
