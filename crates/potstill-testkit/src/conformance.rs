@@ -17,7 +17,7 @@ const PROBE: f64 = 1e-8;
 /// Limit of a jump there: forces may have a slope.
 const SMOOTH: f64 = 1e-5;
 
-/// Something that must not (or must) change a prediction.
+/// Law of physics that every prediction keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Law {
     /// Turned systems have the same energy and turned forces.
@@ -40,7 +40,7 @@ pub enum Law {
     IsolatedAtom,
     /// Nothing jumps when two atoms lose sight of each other.
     SmoothCutoff,
-    /// The same call gives the same bits.
+    /// Repeated calls give the same bits.
     Determinism,
     /// Atomic energies add up to the energy.
     AtomicEnergies,
@@ -76,7 +76,7 @@ pub const LAWS: [Law; 15] = [
 pub struct Exception {
     /// The law.
     pub law: Law,
-    /// Why it cannot hold.
+    /// Reason for which it cannot hold.
     pub reason: &'static str,
 }
 

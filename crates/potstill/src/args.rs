@@ -37,7 +37,7 @@ pub struct ExistingArgs {
 }
 
 impl ExistingArgs {
-    /// As the library has it.
+    /// Policy for existing files.
     pub fn policy(self) -> Overwrite {
         match (self.overwrite, self.no_clobber) {
             (true, _) => Overwrite::Always,
@@ -80,7 +80,7 @@ pub struct FilterArgs {
     pub table_accuracy: Option<f64>,
 }
 
-/// How a network is run.
+/// Engine and filters of a network.
 #[derive(Debug, Clone, Default, Args)]
 pub struct EngineArgs {
     /// What runs the network.

@@ -7,7 +7,7 @@ const CELL: usize = 44;
 const MARGIN: usize = 96;
 const GAP: usize = 40;
 
-/// One table with the names of its rows and columns.
+/// Table with the names of its rows and columns.
 pub struct HeatMap<'a> {
     /// Above the table.
     pub title: &'a str,
@@ -17,7 +17,7 @@ pub struct HeatMap<'a> {
     pub rows: &'a [String],
     /// Names of columns.
     pub columns: &'a [String],
-    /// By row; NaN is left blank.
+    /// Values by row; NaN is left blank.
     pub values: &'a [Vec<f64>],
 }
 

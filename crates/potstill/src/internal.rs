@@ -14,7 +14,7 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     std::panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or(ExitCode::from(STATUS))
 }
 
-/// One line, and the call stack where RUST_BACKTRACE asks for it.
+/// Reports a panic on one line, with the call stack where RUST_BACKTRACE asks for it.
 fn report(panic: &PanicHookInfo<'_>) {
     static IS_REPORTED: AtomicBool = AtomicBool::new(false);
     let backtrace = Backtrace::capture();

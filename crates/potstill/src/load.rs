@@ -12,7 +12,7 @@ use potstill_train::run::Data;
 use crate::args::KeyArgs;
 use crate::progress::Progress;
 
-/// What datasets may take in memory before they are left on disk.
+/// Largest estimated size in bytes of datasets that are read into memory.
 const IN_MEMORY_BYTES: u64 = 4 << 30;
 
 impl From<&KeyArgs> for LabelKeys {
@@ -160,7 +160,7 @@ pub fn tell_ignored(file: &Path, names: &[String]) {
     }
 }
 
-/// Which labels were taken under which names.
+/// Describes the labels that were taken, and their names.
 fn describe(chosen: &ChosenKeys) -> String {
     let part = |what: &str, key: &Option<String>, others: &[String]| match key {
         None => format!("no {what}"),

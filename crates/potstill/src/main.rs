@@ -28,7 +28,7 @@ mod watcher;
 
 use std::process::ExitCode;
 
-/// How a command that did not fail ended.
+/// End of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// All is done.

@@ -1,4 +1,4 @@
-//! Which program runs a network.
+//! Choice between the engine and the network itself.
 
 use std::path::Path;
 
@@ -17,13 +17,13 @@ pub struct Chosen {
     pub potential: Box<dyn Potential>,
     /// Header of its file.
     pub header: Header,
-    /// What runs it.
+    /// Engine that runs it.
     pub engine: EngineKind,
     details: String,
 }
 
 impl Chosen {
-    /// As `--engine` has it.
+    /// Name of the engine as `--engine` has it.
     pub fn name(&self) -> &'static str {
         match self.engine {
             EngineKind::Fast => "fast",
@@ -31,7 +31,7 @@ impl Chosen {
         }
     }
 
-    /// One line for people.
+    /// Describes the engine on one line.
     pub fn describe(&self) -> String {
         format!("engine: {}{}", self.name(), self.details)
     }

@@ -16,7 +16,7 @@ fn can_draw() -> bool {
     is_on(Level::Normal) && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
 }
 
-/// One task's progress.
+/// Progress of a task.
 pub struct Progress {
     bar: Option<ProgressBar>,
     name: String,

@@ -6,7 +6,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How much the user wants to hear.
+/// Amount of talk on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Errors alone (`--quiet`).

@@ -33,7 +33,7 @@ pub fn answer(error: &Error) -> ExitCode {
     }
 }
 
-/// What is wrong with the command line, and what it may be.
+/// Explains the fault of a command line, and what it may be, on one line.
 fn one_line(error: &Error) -> String {
     let argument = words(error, ContextKind::InvalidArg).unwrap_or_default();
     let flag = argument.split_whitespace().next().unwrap_or_default().trim_end_matches("...").to_owned();
@@ -65,7 +65,7 @@ fn one_line(error: &Error) -> String {
     }
 }
 
-/// What clap noted about an error, as one string.
+/// Words that clap noted about an error, as one string.
 fn words(error: &Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
@@ -79,7 +79,7 @@ fn nearest(error: &Error, kind: ContextKind) -> String {
     words(error, kind).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
-/// Where to read more: the help of the command that was meant.
+/// Hint at the help of the command that was meant.
 fn hint(error: &Error) -> String {
     let usage = words(error, ContextKind::Usage).unwrap_or_default();
     let command = usage.trim_start_matches("Usage:").split_whitespace().skip(1);

@@ -86,7 +86,7 @@ impl Observer for Watcher {
     }
 }
 
-/// Which weights were the better ones, and by how much in the loss that decides by default.
+/// Describes the better weights, and by how much in the loss that decides by default.
 fn describe_other(report: &ValidationReport) -> String {
     let name = |weights| if weights == Weights::Raw { "raw" } else { "averaged" };
     match &report.other {

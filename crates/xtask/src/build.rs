@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::root;
 
-/// What cargo built.
+/// Executables that cargo built.
 pub struct Built {
     artifacts: Vec<Value>,
 }

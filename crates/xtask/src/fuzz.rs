@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::build::build;
 use crate::root;
 
-/// What it is told.
+/// Arguments of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Minutes of all targets together.

@@ -7,7 +7,7 @@ pub struct Block {
     pub language: String,
     /// Line of the opening fence, counted from 1.
     pub line: usize,
-    /// What is between the fences, without the indentation of the opening one.
+    /// Text between the fences, without the indentation of the opening one.
     pub text: String,
 }
 

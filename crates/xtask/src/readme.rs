@@ -142,7 +142,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What a walk leaves in its folder, and whether it succeeded.
+    /// Success of a walk, and the folder that it leaves.
     fn walked(text: &str) -> (bool, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let steps = steps(&blocks(text), 0).unwrap();

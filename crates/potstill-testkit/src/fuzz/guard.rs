@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 thread_local! {
-    /// What panicked last on this thread, while panics are caught.
+    /// Message of the last panic on this thread, while panics are caught.
     static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// For calls of that name.
+    /// Guard for calls of that name.
     pub fn new(name: &'static str) -> Self {
         record_panics();
         let (start, running) = (Instant::now(), Arc::new(AtomicU64::new(0)));

@@ -52,10 +52,10 @@ pub struct Target {
 /// Function under test: everything a user's file of that name goes through.
 pub type Reader = Box<dyn Fn(&Path) -> Result<(), String>>;
 
-/// What ends a run.
+/// Limit that ends a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Budget {
-    /// So many inputs.
+    /// Number of inputs.
     Inputs(u64),
     /// So much time.
     Time(Duration),
@@ -66,7 +66,7 @@ pub enum Budget {
 pub struct Finding {
     /// `panic` or `message`.
     pub kind: &'static str,
-    /// What happened, and where.
+    /// Message of the panic, and its place.
     pub message: String,
     /// The input.
     pub input: Vec<u8>,

@@ -32,7 +32,7 @@ const EDGES: [u64; 18] = [
     u64::MAX,
 ];
 
-/// The same in text, and what else a parser of numbers meets.
+/// Numbers in text that parsers stumble over.
 const NUMBERS: [&str; 22] = [
     "0",
     "-0",
@@ -68,7 +68,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// With words of a format.
+    /// Mutator with the words of a format.
     pub fn new(seed: u64, dictionary: &'static [&'static str]) -> Self {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), dictionary }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// longer of its kind.
 pub type Shape = fn(bytes: &[u8], choice: usize, change: Change<'_>) -> Option<Vec<u8>>;
 
-/// What a part becomes.
+/// Change of a part of an input.
 pub type Change<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
 
 /// A file without a container.

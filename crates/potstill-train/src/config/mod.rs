@@ -21,7 +21,7 @@ pub struct Config {
     pub seed: u64,
     /// Files and labels.
     pub data: DataConfig,
-    /// The network, tagged by `architecture = "schnet" | "painn"`.
+    /// The network, tagged by `architecture = "schnet" | "painn" | "gemnet_oc"`.
     pub model: Architecture,
     /// Optimisation.
     #[serde(default)]

@@ -61,7 +61,7 @@ const NEIGHBORS: f64 = 50.0;
 /// Displacement of its atoms from a lattice, as a part of the spacing.
 const DISORDER: f64 = 0.1;
 
-/// One engine on one set of systems.
+/// Timing of an engine on one set of systems.
 #[derive(Debug, Serialize)]
 struct Timing {
     engine: &'static str,

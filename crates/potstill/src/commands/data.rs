@@ -160,7 +160,7 @@ fn convert(input: &Path, output: &Path, keys: &LabelKeys, json: bool) -> Result<
     print(&format!("{}: {n} systems", output.display()))
 }
 
-/// What `data split` is told, apart from the parts.
+/// Options of `data split`, apart from the parts.
 struct Division<'a> {
     input: &'a Path,
     out: &'a Path,

@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// What a configuration holds of them.
+/// Scale factors as a configuration holds them.
 #[derive(serde::Serialize)]
 struct Section<'a> {
     model: Model<'a>,

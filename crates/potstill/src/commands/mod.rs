@@ -155,7 +155,7 @@ impl Cli {
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Self::program()))
     }
 
-    /// How much the user wants to hear.
+    /// Amount of talk that the user wants.
     pub fn level(&self) -> Level {
         match (self.quiet, self.verbose) {
             (true, _) => Level::Quiet,

@@ -142,7 +142,7 @@ impl Shipped {
         })
     }
 
-    /// One line that says which weights are shipped and how good they are, beside a constant predictor.
+    /// Describes the shipped weights and their errors beside those of a constant predictor, in one line.
     fn describe(&self, baseline: Option<&Metrics>) -> String {
         let weights = match self.weights {
             Some(Weights::Averaged) => "averaged weights",

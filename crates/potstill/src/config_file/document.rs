@@ -57,7 +57,7 @@ fn line(text: &str, at: usize) -> usize {
     1 + text[..text.floor_char_boundary(at)].matches('\n').count()
 }
 
-/// Where the last key of a path begins, or the entry of an array after it.
+/// Position of the last key of a path, or of the entry of an array after it.
 fn start(table: &DeTable<'_>, steps: &[Step]) -> Option<usize> {
     let (Step::Key(first), rest) = steps.split_first()? else { return None };
     let (key, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == first.as_str())?;

@@ -1,4 +1,4 @@
-//! Which key of a TOML document is at fault.
+//! Key of a TOML document that is at fault.
 //!
 //! Errors of `serde` do not tell, or no longer, where the value lies inside a tagged enum. The key is found by trying: values
 //! are read in a fixed order, so the first one at fault ends the shortest document that gives the same complaint.
@@ -9,7 +9,7 @@ use toml::{Table, Value};
 /// Keys that say which variant of an enum the others belong to; nothing can be read without them.
 const TAGS: [&str; 3] = ["architecture", "kind", "strategy"];
 
-/// One step on the way to a value.
+/// Step of the path to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Key of a table.
@@ -18,14 +18,14 @@ pub enum Step {
     Index(usize),
 }
 
-/// What is wrong with a document.
+/// Fault of a document.
 #[derive(Debug)]
 pub struct Fault {
-    /// Where.
+    /// Path to the faulty value.
     pub path: Vec<Step>,
     /// In the words of `serde`.
     pub complaint: String,
-    /// What was found there.
+    /// Value at the path.
     pub value: Value,
     /// The words that a missing tag may be.
     pub choices: Option<String>,

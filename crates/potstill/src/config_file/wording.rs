@@ -7,7 +7,7 @@ use super::fault::Fault;
 /// Longest value that is quoted in full.
 const LONGEST: usize = 60;
 
-/// What is wrong with a key, and what it may be, on one line.
+/// Explains the fault of a key, and what it may be, on one line.
 pub fn explain(fault: &Fault) -> String {
     let complaint = fault.complaint.replace('\n', " ");
     if let Some(key) = complaint.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {

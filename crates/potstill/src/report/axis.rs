@@ -9,7 +9,7 @@ const LARGEST: f64 = 1e30;
 /// Free room at either end, as part of the range.
 const MARGIN: f64 = 0.04;
 
-/// How values are laid out along an axis.
+/// Layout of values along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
     /// Proportional to the value.
@@ -19,7 +19,7 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    /// Where a value lies along the axis; `None` when it cannot be drawn.
+    /// Position of a value along the axis; `None` when it cannot be drawn.
     pub(super) fn position(self, value: f64) -> Option<f64> {
         match self {
             Scale::Linear => (value.abs() <= LARGEST).then_some(value),

@@ -7,9 +7,9 @@ use super::table::MISSING;
 /// A number with a name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
-    /// What it is of.
+    /// Name of the bar.
     pub name: String,
-    /// Its length.
+    /// Length of the bar.
     pub value: f64,
     /// Standard error, where it is known.
     pub error: Option<f64>,
@@ -22,7 +22,7 @@ pub struct Bars {
     pub title: String,
     /// Unit behind each number.
     pub unit: String,
-    /// From top to bottom; those that are not finite have a name and no length.
+    /// Bars from top to bottom; those that are not finite have a name and no length.
     pub bars: Vec<Bar>,
 }
 

@@ -36,7 +36,7 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 pub(super) struct Drawing {
     /// An `<svg>` element; `None` when there is no point to draw.
     pub(super) svg: Option<String>,
-    /// One for each curve, in order.
+    /// Series of each curve, in order.
     pub(super) series: Vec<Series>,
 }
 

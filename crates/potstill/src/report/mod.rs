@@ -37,7 +37,7 @@ pub struct Plot {
     pub y_label: String,
     /// Draws the vertical axis in decades; values that are not positive are left out then.
     pub log_y: bool,
-    /// What to draw, in the order of the legend. Colours repeat after eight curves.
+    /// Curves in the order of the legend. Colours repeat after eight.
     pub curves: Vec<Curve>,
 }
 
@@ -56,7 +56,7 @@ pub struct Parity {
     pub series: Vec<Curve>,
 }
 
-/// What is known of one model.
+/// Row of a table: a model with its size, errors and speed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRow {
     /// Name of the model.
@@ -83,7 +83,7 @@ pub struct Report {
     /// Part of the gap between student alone and teacher that distillation closed, in percent: energy, forces.
     /// Without it, a report of three models says that there was no gap.
     pub gap_closed: Option<(f64, f64)>,
-    /// The same for many runs.
+    /// Gaps closed by many runs.
     pub gaps: Vec<Bars>,
     /// Errors against speed.
     pub comparisons: Vec<Plot>,

@@ -109,7 +109,7 @@ fn gap(report: &Report) -> String {
     format!("<section>\n<h2>Gap closed by distillation</h2>\n{content}</section>\n")
 }
 
-/// The same for many runs, each with an error.
+/// Section with the gaps closed by many runs, each with an error.
 fn gaps(gaps: &[Bars]) -> String {
     if gaps.is_empty() {
         return String::new();
@@ -192,7 +192,7 @@ fn legend_entry(key: &str, text: &str) -> String {
     format!("<li><svg class=\"key\" viewBox=\"0 0 64 20\" aria-hidden=\"true\">{key}</svg>{text}</li>")
 }
 
-/// What the legend says of a series that is not drawn whole.
+/// Remark in the legend on a series that is not drawn whole.
 fn remark(series: &Series) -> String {
     match (series.points.len(), series.n_valid) {
         (0, _) => " <small>(no data)</small>".to_owned(),

@@ -26,7 +26,7 @@ pub(super) fn hex((red, green, blue): (u8, u8, u8)) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// What is left of a curve.
+/// Part of a curve that is drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     /// Positions along the axes, at most as many as allowed.

@@ -68,7 +68,7 @@ pub(super) fn cells(rows: &[ModelRow]) -> Vec<[String; 8]> {
     rows.iter().enumerate().map(row).collect()
 }
 
-/// From eV to meV, from eV/Å to meV/Å.
+/// Converts eV to meV, eV/Å to meV/Å.
 pub(super) fn milli(value: f64) -> f64 {
     1_000.0 * value
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::cargo::cargo;
 
-/// What a crate may use.
+/// Crates that a crate may use.
 struct Room {
     name: &'static str,
     /// In what ships.
@@ -19,7 +19,7 @@ struct Room {
 /// Golden files.
 const FIXTURES: &[&str] = &["potstill-fixtures", "potstill-fixtures-macros"];
 
-/// What the tests of crates with the tensor framework use.
+/// Crates that tests use where the tensor framework is at hand.
 const TESTS: &[&str] = &["potstill-testkit", "potstill-fixtures", "potstill-fixtures-macros"];
 
 /// The rooms of the house; ARCHITECTURE.md says why.

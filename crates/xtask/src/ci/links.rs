@@ -65,7 +65,7 @@ fn links(text: &str) -> Vec<String> {
     found
 }
 
-/// Why a link leads nowhere.
+/// Reason for which a link leads nowhere.
 fn broken(page: &Path, link: &str) -> Option<&'static str> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;

@@ -21,7 +21,7 @@ pub struct Modules {
 /// Names that a module has from elsewhere, each with its full path.
 type Imports = BTreeMap<String, Vec<String>>;
 
-/// One module as written.
+/// Module as written.
 struct Source {
     items: Vec<Item>,
     imports: Imports,

@@ -20,7 +20,7 @@ pub struct Case {
     pub final_files: &'static [&'static str],
 }
 
-/// All of them.
+/// All cases.
 pub fn all() -> Vec<Case> {
     let case = |name, arguments, resumes, final_files| Case { name, arguments, resumes, final_files };
     vec![

@@ -1,4 +1,4 @@
-//! What is readable at any moment, and what is equal in the end.
+//! Checks of files: readable at any moment, equal in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -49,7 +49,7 @@ pub fn readable(work: &Path, reference: &Path, final_files: &[&str]) -> Result<V
     Ok(wrong)
 }
 
-/// Why a file cannot be read.
+/// Reason for which a file cannot be read.
 fn damage(name: &Path, bytes: &[u8]) -> Option<String> {
     let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default();
     // Lock files say nothing.
@@ -82,7 +82,7 @@ pub fn compare(work: &Path, reference: &Path) -> Result<(Vec<String>, Vec<String
     Ok((different, leftovers))
 }
 
-/// How two files differ, times aside.
+/// Difference of two files, times aside.
 fn difference(name: &Path, ours: &[u8], theirs: &[u8]) -> Result<Option<String>> {
     let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default();
     if ours == theirs || NOT_COMPARED.contains(&extension) {

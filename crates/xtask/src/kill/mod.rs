@@ -78,11 +78,11 @@ struct Total {
     kills: BTreeMap<&'static str, usize>,
     /// Kills while a temporary file was there.
     in_saves: usize,
-    /// By kind: runs that differ, files that cannot be read, leftovers, starts that failed, hangs.
+    /// Faults by kind: runs that differ, files that cannot be read, leftovers, starts that failed, hangs.
     faults: BTreeMap<&'static str, usize>,
 }
 
-/// Something that must not be.
+/// Fault of a run.
 struct Fault {
     kind: &'static str,
     message: String,
@@ -131,13 +131,13 @@ fn counts(counts: &BTreeMap<&'static str, usize>) -> String {
     if list.is_empty() { "0".to_owned() } else { list.join(", ") }
 }
 
-/// How a start of the program ended.
+/// End of a start of the program.
 enum End {
-    /// By itself.
+    /// It ended by itself.
     Finished(ExitStatus, String),
-    /// By a signal, with a temporary file there or not.
+    /// A signal ended it, with a temporary file there or not.
     Killed { in_save: bool },
-    /// It did not.
+    /// It did not end.
     Hung,
 }
 

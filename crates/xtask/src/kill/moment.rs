@@ -1,4 +1,4 @@
-//! When a run is killed, and how.
+//! Moment and signal of a kill.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,14 +13,14 @@ use rand_chacha::ChaCha8Rng;
 /// Time between two looks at a run.
 pub const TICK: Duration = Duration::from_micros(200);
 
-/// How a run is told to end.
+/// Signal that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// At once, as by a power cut.
     Kill,
-    /// As by a queue whose time is over.
+    /// SIGTERM, as of a queue whose time is over.
     Terminate,
-    /// As by Ctrl-C.
+    /// SIGINT, as of Ctrl-C.
     Interrupt,
 }
 
@@ -48,7 +48,7 @@ impl Signal {
     }
 }
 
-/// What is waited for.
+/// Event that is waited for.
 #[derive(Debug, Clone, Copy)]
 enum Wait {
     /// A time since the start.
@@ -61,7 +61,7 @@ enum Wait {
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     wait: Wait,
-    /// How.
+    /// Signal of the kill.
     pub signal: Signal,
 }
 

@@ -4,7 +4,7 @@ use quote::ToTokens;
 use syn::Expr;
 
 use super::fields::{is_option, last_name};
-use super::types::{Field, Shape, Type, Types};
+use super::types::{Field, Shape, Type, Types, renamed};
 
 impl Types {
     /// Default of a field, `None` where the field must be given. `of` is the type with the field, where it has a name.
@@ -21,7 +21,7 @@ impl Types {
         (field.serde.default || is_option(&field.ty)).then(|| self.default_of_type(&field.ty))
     }
 
-    /// What `Default::default` gives for a type.
+    /// Value of `Default::default` for a type.
     fn default_of_type(&self, ty: &syn::Type) -> String {
         if is_option(ty) {
             return "none".to_owned();
@@ -59,6 +59,10 @@ impl Types {
             Expr::Path(path) => match path.path.segments.last().map(|segment| segment.ident.to_string()) {
                 Some(name) if name == "None" => "none".to_owned(),
                 Some(name) if self.constants.contains_key(&name) => self.written(&self.constants[&name], ty),
+                // A type that reads words itself: its variants are those words.
+                Some(name) if path.path.segments.len() > 1 => self
+                    .variant_name(value, ty)
+                    .unwrap_or_else(|| format!("`\"{}\"`", renamed(&name, Some("snake_case")))),
                 _ => self.variant_name(value, ty).unwrap_or_else(|| plain(value)),
             },
             _ => self.variant_name(value, ty).unwrap_or_else(|| plain(value)),

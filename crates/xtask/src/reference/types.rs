@@ -25,9 +25,9 @@ pub struct Types {
 pub struct Type {
     /// Documentation.
     pub doc: String,
-    /// Its `serde` attributes.
+    /// Attributes of `serde`.
     pub serde: Serde,
-    /// Its parts.
+    /// Parts of the type.
     pub shape: Shape,
 }
 
@@ -49,7 +49,7 @@ pub struct Field {
     pub doc: String,
     /// Type.
     pub ty: syn::Type,
-    /// Its `serde` attributes.
+    /// Attributes of `serde`.
     pub serde: Serde,
 }
 
@@ -63,7 +63,7 @@ pub struct Variant {
     pub doc: String,
     /// Whether it is the default.
     pub is_default: bool,
-    /// Its `serde` attributes.
+    /// Attributes of `serde`.
     pub serde: Serde,
     /// Fields between braces.
     pub fields: Vec<Field>,
@@ -71,7 +71,7 @@ pub struct Variant {
     pub inner: Option<syn::Type>,
 }
 
-/// What `serde` attributes say.
+/// Meaning of `serde` attributes.
 #[derive(Default)]
 pub struct Serde {
     /// Whether an absent value has a default.
