@@ -46,7 +46,7 @@ const SHIPPED: &[(&str, Tensors)] = &[
     ("kd_losses/case0.safetensors", All),
     ("models/gemnet_oc_molecules/batch.safetensors", All),
     ("models/gemnet_oc_molecules/config.json", All),
-    ("models/gemnet_oc_molecules/grads.safetensors", SmallGradients(256)),
+    ("models/gemnet_oc_molecules/grads.safetensors", SmallGradients(512)),
     ("models/gemnet_oc_molecules/graph_benzene.safetensors", All),
     ("models/gemnet_oc_molecules/graph_ethanol.safetensors", All),
     ("models/gemnet_oc_molecules/model.safetensors", FirstNames),
