@@ -48,7 +48,7 @@ pub fn packages() -> Result<bool> {
 /// Looks at a report in a browser, where one is installed.
 pub fn report_in_a_browser() -> Result<bool> {
     let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
-    if !["chromium", "chromium-browser", "google-chrome"].iter().any(|name| is_there(&name)) {
+    if !["chromium", "chromium-browser", "google-chrome"].iter().any(is_there) {
         println!("no browser is installed: nothing looks at the report");
         return Ok(true);
     }
