@@ -10,7 +10,7 @@
 //! | [`layers`], [`ops`] | layers; operations on the CPU with a backward pass of their own |
 //! | [`batch`], [`features`] | neighbour graphs as tensors; features at taps |
 //! | [`tensors`], [`parameters`], [`init`] | functions of tensors; parameters as one vector; initial weights |
-//! | [`checkpoint`], [`import`], [`reference`] | model files; checkpoints of the reference implementation |
+//! | [`checkpoint`], [`import`], [`mod@reference`] | model files; checkpoints of the reference implementation |
 //!
 //! ```
 //! use burn::tensor::{DType, Device};

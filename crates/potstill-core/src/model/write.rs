@@ -24,7 +24,7 @@ pub fn write_model(path: &Path, header: &Header, tensors: &Tensors) -> Result<()
 
 /// Writes `tensors`, one metadata entry and a checksum to a safetensors file, through a temporary name.
 ///
-/// Readers call [`checksum::verify`] before they use anything of the file.
+/// Readers call [`verify`](crate::files::checksum::verify) before they use anything of the file.
 ///
 /// # Errors
 /// What the file system says; a file of that name is then as it was before.

@@ -10,7 +10,7 @@
 //! | anything else | refused | replaced | refused |
 //!
 //! [`Output::check`] looks before anything is read or written; the file itself is replaced when the new one is complete
-//! ([`AtomicFile`](super::AtomicFile)).
+//! ([`AtomicFile`](potstill_core::files::AtomicFile)).
 
 use std::path::{Path, PathBuf};
 

@@ -21,7 +21,7 @@ const LARGE_CACHE: usize = 1 << 30;
 /// Asks the teacher for everything that the terms of `config` compare, into a cache that runs on the same data find ready.
 ///
 /// # Errors
-/// As [`train`].
+/// As [`train`](super::train).
 pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &Tell<'_>) -> Result<()> {
     let Some(distill) = &config.distill else { return Ok(()) };
     let fit = config.data.reference_energies.fit(&data.train)?;
