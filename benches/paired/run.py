@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare the speed of two builds of potstill on one machine, in turn, in one run.
 
-    python3 benches/paired/run.py OLD NEW [--rounds 7] [--threads 1] [--folder DIR]
+    python3 benches/paired/run.py OLD NEW [--rounds 7] [--threads 1] [--folder DIR] [--only WORDS]
 
 OLD and NEW are two `potstill` binaries. Both evaluate a molecule, a batch and a box with the fast engine, and train SchNet,
 PaiNN and GemNet-OC for a few steps, round after round: old, new, new, old, … so that whatever else the machine does strikes
@@ -81,6 +81,7 @@ def main():
     parser.add_argument("new", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", help="only the timings whose name contains this, such as 'train painn'")
     parser.add_argument("--folder", type=Path, help="where models and runs are kept; default: a temporary folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -90,6 +91,9 @@ def main():
         prepare(folder, binaries["old"])
         tasks = [(f"engine {n} {w}", lambda b, n=n, w=w: evaluate(b, n, w, args.threads, folder)) for n in ("schnet", "painn") for w in ("molecule", "batch", "box")]
         tasks += [(f"train {n}", lambda b, n=n: train(b, n, args.threads, folder)) for n in NETWORKS]
+        tasks = [(name, task) for name, task in tasks if (args.only or "") in name]
+        if not tasks:
+            parser.error(f"--only: no timing has {args.only!r} in its name")
         times = {name: {"old": [], "new": []} for name, _ in tasks}
         for round in range(args.rounds):
             for name, task in tasks:

@@ -16,6 +16,7 @@
 //! | `edge_filter` | SchNet's filters at many lengths |
 //! | `schnet_convolution` | SchNet's convolutions over edges |
 //! | `painn_message` | PaiNN's messages over edges |
+//! | `padding` | rows padded to whole vector registers |
 //! | `host_inputs` | inputs that each row sums over |
 //! | `angular_sum` | sums over triplets |
 //! | `dihedral_sum` | sums over quadruplets |
@@ -28,6 +29,7 @@ mod gate;
 mod host_inputs;
 mod join;
 mod operation;
+mod padding;
 mod painn_message;
 mod product;
 mod residual;

@@ -18,7 +18,6 @@
 //! In tensor operations each product is an array with a row for each edge; here nothing has one but `d` itself, and filters have a
 //! row for each length.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -28,6 +27,7 @@ use potstill_kernels::number::{Number, dispatch, lanes_here, vectorized};
 use potstill_kernels::schnet::{Convolution, ConvolutionAdjoint};
 
 use super::operation::{Forward, Input, Operation, Primitive, run};
+use super::padding::{padded, unpadded};
 
 /// Edges with the length of each; constants of these operations.
 #[derive(Debug)]
@@ -110,35 +110,14 @@ struct Convolve(Arc<FilteredEdges>);
 #[derive(Debug, Clone)]
 struct ConvolveAdjoint(Arc<FilteredEdges>);
 
-/// Rows of a width that is a whole number of registers: the given ones where it is, else a copy with zeros.
-fn padded<'a, T: Number>(rows: &'a [T], width: usize) -> (Cow<'a, [T]>, usize) {
-    let wide = width.next_multiple_of(lanes_here::<T>());
-    if wide == width {
-        return (Cow::Borrowed(rows), wide);
-    }
-    let mut out = vec![T::ZERO; rows.len() / width * wide];
-    for (to, from) in out.chunks_exact_mut(wide).zip(rows.chunks_exact(width)) {
-        to[..width].copy_from_slice(from);
-    }
-    (Cow::Owned(out), wide)
-}
-
-/// Rows without the zeros of [`padded`].
-fn unpadded<T: Number>(rows: Vec<T>, width: usize, wide: usize) -> Vec<T> {
-    match wide == width {
-        true => rows,
-        false => rows.chunks_exact(wide).flat_map(|row| &row[..width]).copied().collect(),
-    }
-}
-
 /// Gradients with respect to `x` and, with `GEOMETRY`, to the distances; `slopes` are the derivatives of the filters.
 fn adjoint<T: Number, const GEOMETRY: bool>(
     edges: &FilteredEdges,
     [sum_gradient, x, values, slopes]: [&[T]; 4],
     (n, width): (usize, usize),
 ) -> [Vec<T>; 2] {
-    let [(sum_gradient, wide), (x, _), (values, _), (slopes, _)] =
-        [sum_gradient, x, values, slopes].map(|rows| padded(rows, width));
+    let wide = width.next_multiple_of(lanes_here::<T>());
+    let [sum_gradient, x, values, slopes] = [sum_gradient, x, values, slopes].map(|rows| padded(rows, width, wide));
     let mut sent_out = vec![T::ZERO; n * wide];
     let mut by_source = vec![T::ZERO; if GEOMETRY { edges.row.len() } else { 0 }];
     let order = &edges.by_source;
@@ -164,7 +143,8 @@ impl Operation<2> for Convolve {
     fn forward<T: Number>(&self, [x, filters]: [Input<'_, T>; 2], _: bool) -> Forward<T> {
         let (n, width) = x.matrix();
         let values = &filters.values[..self.0.lengths.len() * width];
-        let [(x, wide), (values, _)] = [x.values, values].map(|rows| padded(rows, width));
+        let wide = width.next_multiple_of(lanes_here::<T>());
+        let [x, values] = [x.values, values].map(|rows| padded(rows, width, wide));
         let mut sums = vec![T::ZERO; n * wide];
         let order = &self.0.by_target;
         dispatch(Convolution {

@@ -142,6 +142,7 @@ fn radius_graphs() {
             continue;
         };
         let (graph, expected) = (rule_of(case).build(&[system]).unwrap(), golden_edges(&file, key));
+        assert_eq!(case["edges_per_image"], serde_json::json!([graph.n_edges()]), "{key}");
         if without_ties.keys().any(|prefix| name.starts_with(prefix)) {
             assert_same(&graph, &expected, key);
         } else {
@@ -149,7 +150,10 @@ fn radius_graphs() {
         }
         compared += 1;
     }
-    assert!(compared > 0 && unwrapped > 0, "{compared} graphs and {unwrapped} of unwrapped positions");
+    // Each structure with unwrapped positions was drawn alone and beside another one.
+    let n_unwrapped = systems.keys().filter(|name| name.ends_with("_unwrapped")).count();
+    assert!(compared > 0 && n_unwrapped > 0, "{compared} graphs and {n_unwrapped} unwrapped structures");
+    assert_eq!(unwrapped, 2 * n_unwrapped);
 }
 
 #[test]

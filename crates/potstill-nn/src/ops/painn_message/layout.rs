@@ -1,5 +1,7 @@
 //! Rows and matrices as the kernels read them, and back.
 
+use std::borrow::Cow;
+
 use potstill_kernels::dense::Parts;
 use potstill_kernels::edges::EdgeOrder;
 use potstill_kernels::filters::SparseRows;
@@ -7,6 +9,7 @@ use potstill_kernels::number::{Number, lanes_here};
 
 use super::MessageEdges;
 use crate::ops::operation::Input;
+use crate::ops::padding::{padded, unpadded};
 
 /// Sizes of the arrays, and constants of the edges in the precision of the network.
 pub(super) struct Layout<'a, T> {
@@ -57,17 +60,13 @@ impl<'a, T: Number> Layout<'a, T> {
     }
 
     /// Rows of parts of width `h`, each padded with zeros.
-    pub fn padded(&self, rows: &[T]) -> Vec<T> {
-        let mut out = vec![T::ZERO; rows.len() / self.h * self.width];
-        for (to, from) in out.chunks_exact_mut(self.width).zip(rows.chunks_exact(self.h)) {
-            to[..self.h].copy_from_slice(from);
-        }
-        out
+    pub fn padded<'r>(&self, rows: &'r [T]) -> Cow<'r, [T]> {
+        padded(rows, self.h, self.width)
     }
 
     /// Rows without the padding of [`Self::padded`].
-    pub fn unpadded(&self, rows: &[T]) -> Vec<T> {
-        rows.chunks_exact(self.width).flat_map(|row| &row[..self.h]).copied().collect()
+    pub fn unpadded(&self, rows: Vec<T>) -> Vec<T> {
+        unpadded(rows, self.h, self.width)
     }
 
     /// Rows of three parts with a register of each part beside one of the next, padded with zeros.
@@ -109,8 +108,9 @@ impl<'a, T: Number> Layout<'a, T> {
         let n_radial = self.edges.radial.n_radial;
         let mut out = vec![T::ZERO; 3 * self.width * n_radial];
         for (o, row) in weight.chunks_exact(n_radial).enumerate() {
-            for (k, &value) in row.iter().enumerate() {
-                out[self.place(o, k)] = value * self.factors[o / self.h];
+            let (start, factor) = (self.start(o), self.factors[o / self.h]);
+            for (to, &value) in out[start..].iter_mut().step_by(3 * lanes_here::<T>()).zip(row) {
+                *to = value * factor;
             }
         }
         out
@@ -118,13 +118,21 @@ impl<'a, T: Number> Layout<'a, T> {
 
     /// Gradient with respect to `W`, given that with respect to [`Self::table`].
     pub fn weight(&self, table: &[T]) -> Vec<T> {
-        let r = self.edges.radial.n_radial;
-        (0..3 * self.h * r).map(|i| table[self.place(i / r, i % r)] * self.factors[i / r / self.h]).collect()
+        let n_radial = self.edges.radial.n_radial;
+        let mut out = vec![T::ZERO; 3 * self.h * n_radial];
+        for (o, row) in out.chunks_exact_mut(n_radial).enumerate() {
+            let (start, factor) = (self.start(o), self.factors[o / self.h]);
+            for (to, &value) in row.iter_mut().zip(table[start..].iter().step_by(3 * lanes_here::<T>())) {
+                *to = value * factor;
+            }
+        }
+        out
     }
 
-    fn place(&self, row: usize, column: usize) -> usize {
+    /// Place of the first number of a row of `W` in [`Self::table`]; the next ones follow at a distance of `3 · lanes`.
+    fn start(&self, row: usize) -> usize {
         let lanes = lanes_here::<T>();
         let place = Parts::interleaved::<T>(3, self.h).place(row);
-        (place / (3 * lanes) * self.edges.radial.n_radial + column) * 3 * lanes + place % (3 * lanes)
+        place / (3 * lanes) * self.edges.radial.n_radial * 3 * lanes + place % (3 * lanes)
     }
 }

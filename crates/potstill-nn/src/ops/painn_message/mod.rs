@@ -121,9 +121,12 @@ impl Operation<3> for Messages {
             vector_out: &mut vector_out,
         });
         let h = layout.h;
-        let (scalar, vector) = (layout.unpadded(&scalar_out), layout.unpadded(&vector_out));
-        let rows = scalar.chunks_exact(h).zip(vector.chunks_exact(3 * h));
-        let output = rows.flat_map(|(s, v)| s.iter().chain(v)).copied().collect();
+        let (scalar, vector) = (layout.unpadded(scalar_out), layout.unpadded(vector_out));
+        let mut output = Vec::with_capacity(layout.n * 4 * h);
+        for (scalar, vector) in scalar.chunks_exact(h).zip(vector.chunks_exact(3 * h)) {
+            output.extend_from_slice(scalar);
+            output.extend_from_slice(vector);
+        }
         Forward { output, shape: vec![layout.n, 4 * h], saved: Vec::new() }
     }
 
@@ -135,7 +138,8 @@ impl Operation<3> for Messages {
         _: [bool; 3],
     ) -> [Option<Vec<T>>; 3] {
         let layout = Layout::new(&self.0, &sent);
-        let [scalar_gradient, vector_gradient] = split(&gradient, layout.h).map(|rows| layout.padded(&rows));
+        let gradients = split(&gradient, layout.h);
+        let [scalar_gradient, vector_gradient] = gradients.each_ref().map(|rows| layout.padded(rows));
         let (sent, vector) = (layout.interleaved(sent.values), layout.padded(vector.values));
         let arguments = [&scalar_gradient[..], &vector_gradient, &sent, &vector];
         let table = layout.table(weight.values);
@@ -178,13 +182,18 @@ fn adjoint<T: Number, const GEOMETRY: bool>(
         has_input: false,
         geometry: EdgeGradients { distance, direction, partial: &mut Vec::new() },
     });
-    [layout.deinterleaved(&sent_out), layout.unpadded(&vector_out)]
+    [layout.deinterleaved(&sent_out), layout.unpadded(vector_out)]
 }
 
 /// Two arrays of rows `[n, h]` and `[n, 3h]` from rows of both side by side.
 fn split<T: Number>(rows: &[T], h: usize) -> [Vec<T>; 2] {
-    let rows = || rows.chunks_exact(4 * h);
-    [rows().flat_map(|row| &row[..h]).copied().collect(), rows().flat_map(|row| &row[h..]).copied().collect()]
+    let n = rows.len() / (4 * h);
+    let (mut scalar, mut vector) = (Vec::with_capacity(n * h), Vec::with_capacity(3 * n * h));
+    for row in rows.chunks_exact(4 * h) {
+        scalar.extend_from_slice(&row[..h]);
+        vector.extend_from_slice(&row[h..]);
+    }
+    [scalar, vector]
 }
 
 impl Operation<5> for MessagesAdjoint {
@@ -251,7 +260,7 @@ impl Operation<5> for MessagesAdjoint {
         });
         let [scalar_gradient, vector_gradient, sent, vector] = out;
         let [scalar_gradient, vector_gradient, vector] =
-            [scalar_gradient, vector_gradient, vector].map(|rows| Some(layout.unpadded(&rows)));
+            [scalar_gradient, vector_gradient, vector].map(|rows| Some(layout.unpadded(rows)));
         [scalar_gradient, vector_gradient, Some(layout.deinterleaved(&sent)), vector, Some(layout.weight(&table_out))]
     }
 }
