@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::elements::symbol;
 use crate::error::{Error, Result};
 use crate::potential::Prediction;
-use crate::system::{System, Vec3, dot};
+use crate::system::{Mat3, System, Vec3, dot};
 
 /// Largest energy error in eV that counts as within threshold.
 pub const EFWT_ENERGY: f64 = 0.02;
@@ -41,6 +41,9 @@ pub struct Metrics {
     pub forces_cos: Option<f64>,
     /// Mean absolute difference of the lengths of predicted and true force of an atom in eV/Å.
     pub forces_magnitude: Option<f64>,
+    /// Mean absolute error of a component of the stress in eV/Å³; of systems with a stress and a potential with virials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stress_mae: Option<f64>,
     /// Fraction of systems whose energy error is below [`EFWT_ENERGY`] and every force component's below [`EFWT_FORCE`].
     pub efwt: Option<f64>,
     /// Mean absolute error of a force component in eV/Å, by symbol of the atom.
@@ -96,6 +99,27 @@ impl Evaluator {
         Ok(())
     }
 
+    /// Adds the virial in eV that was predicted for a system with a stress; others are left out.
+    ///
+    /// # Errors
+    /// A virial that is not finite.
+    pub fn update_virial(&mut self, group: Option<&str>, system: &System, virial: &Mat3) -> Result<()> {
+        let (Some(target), Some(volume)) = (system.stress, system.volume().filter(|&volume| volume > 0.0)) else {
+            return Ok(());
+        };
+        if virial.as_flattened().iter().any(|v| !v.is_finite()) {
+            let message = format!("predicted virial is {virial:?}");
+            return Err(Error::System { index: self.totals.n_systems, name: system.name(), message });
+        }
+        let group = group.map(|group| self.by_group.entry(group.to_owned()).or_default());
+        for totals in group.into_iter().chain([&mut self.totals]) {
+            for (virial, target) in virial.as_flattened().iter().zip(target.as_flattened()) {
+                totals.stress_absolute.add((-virial / volume - target).abs());
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the systems of a batch.
     ///
     /// # Errors
@@ -111,8 +135,11 @@ impl Evaluator {
             )));
         }
         let mut rest = &prediction.forces[..];
-        for (system, &energy) in systems.iter().zip(&prediction.energy) {
+        for (i, (system, &energy)) in systems.iter().zip(&prediction.energy).enumerate() {
             let (forces, after) = rest.split_at(system.borrow().n_atoms());
+            if let Some(virial) = prediction.virial.as_ref().and_then(|virials| virials.get(i)) {
+                self.update_virial(None, system.borrow(), virial)?;
+            }
             self.update(system.borrow(), energy, forces)?;
             rest = after;
         }
@@ -181,6 +208,7 @@ struct Totals {
     force_square: Mean,
     force_cosine: Mean,
     force_magnitude: Mean,
+    stress_absolute: Mean,
     within_threshold: Mean,
     force_by_element: BTreeMap<u8, Mean>,
 }
@@ -239,6 +267,7 @@ impl Totals {
             forces_rmse: self.force_square.root(),
             forces_cos: self.force_cosine.get(),
             forces_magnitude: self.force_magnitude.get(),
+            stress_mae: self.stress_absolute.get(),
             efwt: self.within_threshold.get(),
             forces_mae_by_element: by_element.collect(),
             by_group: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Files of systems in and out, and datasets: splits, statistics, sampling, checks, systems left on disk.
+//! Files of systems in and out, programs that label systems, and datasets: splits, statistics, sampling, checks, systems left on disk.
 //!
 //! Nothing here prints, and nothing knows a tensor framework. Units are eV and Å everywhere.
 //!
@@ -23,3 +23,4 @@
 pub mod dataset;
 pub mod evaluation;
 pub mod io;
+pub mod program;

@@ -66,9 +66,12 @@ pub fn measure(
     let mut is_labelled = false;
     evaluate_each(potential, systems, ATOMS_PER_BATCH, &mut |members, prediction| {
         let mut first = 0;
-        for (system, energy) in members.iter().zip(&prediction.energy) {
+        for (i, (system, energy)) in members.iter().zip(&prediction.energy).enumerate() {
             let n = system.n_atoms();
             let group = group_by.map(|key| group_of(system, key));
+            if let Some(virial) = prediction.virial.as_ref().and_then(|virials| virials.get(i)) {
+                evaluator.update_virial(group.as_deref(), system, virial)?;
+            }
             evaluator.update_in_group(group.as_deref(), system, *energy, &prediction.forces[first..first + n])?;
             first += n;
             is_labelled |= system.energy.is_some() || system.forces.is_some();

@@ -132,14 +132,15 @@ impl Journal {
     fn scalars(&self, value: &Value) -> Vec<(String, f64)> {
         let mut scalars = Vec::new();
         let mut add = |tag: String, value: &Value| scalars.extend(value.as_f64().map(|number| (tag, number)));
-        for key in ["loss", "energy_loss", "force_loss", "learning_rate", "gradient_norm", "n_rejected"] {
+        for key in ["loss", "energy_loss", "force_loss", "stress_loss", "learning_rate", "gradient_norm", "n_rejected"]
+        {
             add(format!("train/{key}"), &value[key]);
         }
         for (k, name) in self.terms.iter().enumerate() {
             add(format!("distill/{}", name.replace(": ", "/")), &value["distill_losses"][k]);
         }
         add("validation/loss".to_owned(), &value["validation_loss"]);
-        for key in ["energy_mae", "forces_mae", "forces_cos", "efwt"] {
+        for key in ["energy_mae", "forces_mae", "forces_cos", "stress_mae", "efwt"] {
             add(format!("validation/{key}"), &value["validation"][key]);
         }
         scalars

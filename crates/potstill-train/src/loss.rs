@@ -7,7 +7,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// Loss on energies of systems or atoms.
+/// Loss on energies of systems or atoms, and on components of virials.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EnergyLoss {
@@ -73,6 +73,17 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error>
     Err(D::Error::custom(format!("delta is {value}; it must be positive")))
 }
 
+/// Losses of the training section, by label.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LabelLosses {
+    /// On energies.
+    pub energy: EnergyLoss,
+    /// On forces.
+    pub forces: ForceLoss,
+    /// On components of virials per atom.
+    pub stress: EnergyLoss,
+}
+
 /// Factor of the rows of a loss before they are added up.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "lives for one line")]
@@ -90,7 +101,7 @@ impl From<f64> for Scale {
 }
 
 impl EnergyLoss {
-    /// `scale · Σ`. Shapes: `[n, 1]`.
+    /// `scale · Σ`. Shapes: `[n, 1]`, or `[n, 9]` for virials.
     ///
     /// # Panics
     /// When the shapes differ.

@@ -18,6 +18,9 @@ pub struct StepReport {
     pub energy_loss: f64,
     /// Weighted force loss.
     pub force_loss: f64,
+    /// Weighted stress loss, where stresses are trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stress_loss: Option<f64>,
     /// Weighted distillation terms, in the order of the configuration.
     pub distill_losses: Vec<f64>,
     /// Gradient norm before clipping.

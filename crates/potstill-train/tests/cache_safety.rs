@@ -12,7 +12,7 @@ use potstill_core::{Result, System};
 use potstill_data::io::write;
 use potstill_train::distill::cache::ShardIdentity;
 use potstill_train::distill::labelling::{Event, Origin, open_or_make};
-use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted};
+use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherSource, Wanted};
 use safetensors::SafeTensors;
 
 use support::{systems, write_teacher};
@@ -30,7 +30,7 @@ fn network(folder: &Path, seed: u64) -> Teacher {
 }
 
 fn open_teacher(path: PathBuf) -> Teacher {
-    Teacher::open(&TeacherFiles::One(path), &LabelOptions::default(), DType::F32).unwrap()
+    Teacher::open(&TeacherSource::One(path), &LabelOptions::default(), DType::F32).unwrap()
 }
 
 /// A file of labels as a teacher, whose energies are those of the systems and `shift`: quick to ask.
@@ -346,7 +346,7 @@ fn absurd_indices_are_errors() {
 }
 
 fn open_teacher_or_error(folder: &Path) -> Result<Teacher, String> {
-    Teacher::open(&TeacherFiles::One(folder.to_owned()), &LabelOptions::default(), DType::F32)
+    Teacher::open(&TeacherSource::One(folder.to_owned()), &LabelOptions::default(), DType::F32)
         .map_err(|e| e.to_string())
 }
 

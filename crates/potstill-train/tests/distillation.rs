@@ -17,7 +17,7 @@ use potstill_train::distill::strategies::{
     VectorToVector,
 };
 use potstill_train::distill::{
-    Augmentation, DistillConfig, FeatureTerm, Of, ProjectionKind, RelationTerm, Side, TapNames, TeacherFiles, Term,
+    Augmentation, DistillConfig, FeatureTerm, Of, ProjectionKind, RelationTerm, Side, TapNames, TeacherSource, Term,
     Weight, WeightSchedule,
 };
 use potstill_train::folder::{RunFolder, Start};
@@ -34,7 +34,12 @@ fn feature(weight: f64) -> FeatureTerm {
 /// All strategies but that of edges, with the same weight.
 fn all_terms(weight: f64) -> Vec<Term> {
     vec![
-        Term::Vanilla(Vanilla { energy_weight: weight, force_weight: weight, schedule: WeightSchedule::Constant }),
+        Term::Vanilla(Vanilla {
+            energy_weight: weight,
+            force_weight: weight,
+            stress_weight: 0.0,
+            schedule: WeightSchedule::Constant,
+        }),
         Term::AtomicEnergy(AtomicEnergy { weight: weight.into(), schedule: WeightSchedule::Constant }),
         Term::NodeToNode(NodeToNode(feature(weight))),
         Term::EdgeToNode(EdgeToNode(feature(weight))),
@@ -427,8 +432,14 @@ fn attack(terms: Vec<Term>) -> Augmentation {
 fn copies_are_the_same_after_a_pause_and_with_other_threads() {
     let place = tempfile::tempdir().unwrap();
     write_teacher(&place.path().join("teacher.safetensors"), 9, &ELEMENTS);
-    let terms =
-        || vec![Term::Vanilla(Vanilla { energy_weight: 0.1, force_weight: 0.3, schedule: WeightSchedule::Constant })];
+    let terms = || {
+        vec![Term::Vanilla(Vanilla {
+            energy_weight: 0.1,
+            force_weight: 0.3,
+            stress_weight: 0.0,
+            schedule: WeightSchedule::Constant,
+        })]
+    };
     for (name, augmentation) in [("jitter", jitter(terms())), ("attack", attack(terms()))] {
         let mut config = distilled(config(schnet()), place.path(), vec![Term::NodeToNode(NodeToNode(feature(0.2)))]);
         config.distill.as_mut().unwrap().augmentation = Some(augmentation);
@@ -548,7 +559,7 @@ fn several_taps_stand_side_by_side() {
     let first_losses = |terms: Vec<Term>| {
         let mut config = distilled(student.clone(), place.path(), terms);
         let distill = config.distill.as_mut().unwrap();
-        (distill.teacher, distill.cache) = (TeacherFiles::One(teacher.clone()), None);
+        (distill.teacher, distill.cache) = (TeacherSource::One(teacher.clone()), None);
         distill.feature_precision = Precision::F32;
         let folder = tempfile::tempdir().unwrap();
         watched(&config, data(), folder.path())[0].distill_losses.clone()
@@ -587,7 +598,7 @@ fn a_run_goes_on_with_its_own_teacher_only() {
         let with = |teacher: &str| {
             let mut config = own.clone();
             let distill = config.distill.as_mut().unwrap();
-            distill.teacher = potstill_train::distill::TeacherFiles::One(path(teacher));
+            distill.teacher = potstill_train::distill::TeacherSource::One(path(teacher));
             distill.cache = Some(path("another-cache"));
             resume(&config, data(), &place)
         };

@@ -128,7 +128,7 @@ fn attack(case: &Value) -> Attack {
 fn terms(settings: &Value) -> (Vec<Term>, Vec<&'static str>) {
     let mut mappings = Vec::new();
     let vanilla = |energy_weight: f64, force_weight: f64| {
-        Term::Vanilla(Vanilla { energy_weight, force_weight, schedule: WeightSchedule::Constant })
+        Term::Vanilla(Vanilla { energy_weight, force_weight, stress_weight: 0.0, schedule: WeightSchedule::Constant })
     };
     let Some(names) = settings["adversarial_distill_loss"].as_str() else {
         return (vec![vanilla(1.0, 100.0)], mappings);

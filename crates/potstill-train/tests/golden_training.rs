@@ -115,6 +115,7 @@ fn terms(settings: &Value) -> (DistillConfig, Vec<&'static str>) {
             "regular" => Term::Vanilla(Vanilla {
                 energy_weight: weight * settings["energy_coefficient"].as_f64().unwrap(),
                 force_weight: weight * settings["force_coefficient"].as_f64().unwrap(),
+                stress_weight: 0.0,
                 schedule: WeightSchedule::Constant,
             }),
             other => panic!("{other}"),

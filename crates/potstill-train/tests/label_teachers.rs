@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
 use potstill_train::distill::labelling::{Event, open_or_make};
-use potstill_train::distill::{LabelOptions, Questions, Teacher, TeacherFiles};
+use potstill_train::distill::{LabelOptions, Questions, Teacher, TeacherSource};
 
 use support::systems;
 
@@ -19,7 +19,7 @@ fn taught(labels: &[System], dataset: &[System], options: &LabelOptions) -> Resu
     let mut writer = write(&path).unwrap();
     labels.iter().for_each(|system| writer.write(system).unwrap());
     writer.finish().unwrap();
-    let teacher = Teacher::open(&TeacherFiles::One(path), options, DType::F32)?;
+    let teacher = Teacher::open(&TeacherSource::One(path), options, DType::F32)?;
     let notes = Mutex::new(Vec::new());
     let tell = |event| {
         if let Event::Note(note) = event {

@@ -63,7 +63,12 @@ fn disk_and_memory_train_alike() {
         config.distill = Some(DistillConfig::new(
             folder.join("teacher.safetensors"),
             vec![
-                Term::Vanilla(Vanilla { energy_weight: 0.3, force_weight: 0.2, schedule: WeightSchedule::Constant }),
+                Term::Vanilla(Vanilla {
+                    energy_weight: 0.3,
+                    force_weight: 0.2,
+                    stress_weight: 0.0,
+                    schedule: WeightSchedule::Constant,
+                }),
                 Term::AtomicEnergy(AtomicEnergy { weight: Weight::Auto(0.1), schedule: WeightSchedule::Constant }),
                 Term::NodeToNode(NodeToNode(FeatureTerm::new(0.5))),
             ],

@@ -12,7 +12,7 @@ use potstill_train::config::Config;
 use potstill_train::distill::labelling::open_or_make;
 use potstill_train::distill::strategies::{AtomicEnergy, Hessian, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::{
-    DistillConfig, FeatureTerm, LabelOptions, Probes, Questions, Teacher, TeacherFiles, Term, WeightSchedule,
+    DistillConfig, FeatureTerm, LabelOptions, Probes, Questions, Teacher, TeacherSource, Term, WeightSchedule,
 };
 use potstill_train::loss::FeatureLoss;
 use potstill_train::run::Data;
@@ -24,7 +24,12 @@ mod support;
 const ELEMENTS: [&str; 4] = ["H", "C", "N", "O"];
 
 fn vanilla() -> Term {
-    Term::Vanilla(Vanilla { energy_weight: 1.0, force_weight: 10.0, schedule: WeightSchedule::Constant })
+    Term::Vanilla(Vanilla {
+        energy_weight: 1.0,
+        force_weight: 10.0,
+        stress_weight: 0.0,
+        schedule: WeightSchedule::Constant,
+    })
 }
 
 fn atomic_energy() -> Term {
@@ -54,7 +59,7 @@ fn model(path: &Path) -> Model {
     Model::load(path, &Device::flex(), DType::F32).unwrap()
 }
 
-fn distilled(teacher: TeacherFiles, terms: Vec<Term>) -> Config {
+fn distilled(teacher: TeacherSource, terms: Vec<Term>) -> Config {
     let mut config = config(painn());
     config.training.epochs = 2;
     config.distill =
@@ -74,11 +79,11 @@ fn relabelled(teacher: &Path, systems: &[System]) -> Vec<System> {
     systems.iter().map(one).collect()
 }
 
-fn save(path: &Path, systems: &[System]) -> TeacherFiles {
+fn save(path: &Path, systems: &[System]) -> TeacherSource {
     let mut writer = write(path).unwrap();
     systems.iter().for_each(|system| writer.write(system).unwrap());
     writer.finish().unwrap();
-    TeacherFiles::One(path.to_owned())
+    TeacherSource::One(path.to_owned())
 }
 
 fn losses(config: &Config, folder: &Path) -> Vec<Vec<f64>> {
@@ -96,7 +101,7 @@ fn assert_close(one: &[Vec<f64>], other: &[Vec<f64>], tolerance: f64) {
 fn several_networks_teach_their_mean() {
     let place = tempfile::tempdir().unwrap();
     let paths = teachers(place.path());
-    let teacher = Teacher::open(&TeacherFiles::Several(paths.clone()), &LabelOptions::default(), DType::F32).unwrap();
+    let teacher = Teacher::open(&TeacherSource::Several(paths.clone()), &LabelOptions::default(), DType::F32).unwrap();
     let systems: Vec<System> = systems(9, 100);
     let (cache, _) =
         open_or_make(&place.path().join("cache"), &teacher, &systems.clone().into(), &Questions::default(), &|_| {})
@@ -117,12 +122,12 @@ fn several_networks_teach_their_mean() {
 
     // The same when they are asked at each step; features are the first one's.
     let terms = || vec![vanilla(), atomic_energy(), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))];
-    let cached = distilled(TeacherFiles::Several(paths.clone()), terms());
+    let cached = distilled(TeacherSource::Several(paths.clone()), terms());
     let mut online = cached.clone();
     online.distill.as_mut().unwrap().online = true;
     let first = losses(&cached, &place.path().join("cached"));
     assert_close(&losses(&online, &place.path().join("online")), &first, 1e-4);
-    let alone = losses(&distilled(TeacherFiles::One(paths[0].clone()), terms()), &place.path().join("alone"));
+    let alone = losses(&distilled(TeacherSource::One(paths[0].clone()), terms()), &place.path().join("alone"));
     assert!(first[0][0] != alone[0][0] && first[0][2] == alone[0][2]);
 }
 
@@ -133,7 +138,7 @@ fn a_file_of_labels_teaches_as_the_network_that_wrote_it() {
     let labels = relabelled(&paths[0], &systems(9, 100));
     let file = save(&place.path().join("labels.extxyz"), &labels);
     let terms = || vec![vanilla(), atomic_energy()];
-    let expected = losses(&distilled(TeacherFiles::One(paths[0].clone()), terms()), &place.path().join("network"));
+    let expected = losses(&distilled(TeacherSource::One(paths[0].clone()), terms()), &place.path().join("network"));
     let mut config = distilled(file, terms());
     // Random networks say nothing like the labels.
     config.distill.as_mut().unwrap().labels =
@@ -150,7 +155,7 @@ fn a_file_of_labels_teaches_as_the_network_that_wrote_it() {
     let (start, end) = labels.split_at(4);
     let parts = [("a.extxyz", start), ("b.extxyz", end)];
     let parts = parts.map(|(name, part)| save(&place.path().join(name), part).paths()[0].clone());
-    config.distill.as_mut().unwrap().teacher = TeacherFiles::Several(parts.to_vec());
+    config.distill.as_mut().unwrap().teacher = TeacherSource::Several(parts.to_vec());
     assert_close(&losses(&config, &place.path().join("parts")), &expected, 1e-4);
 }
 
@@ -160,8 +165,8 @@ fn a_cache_teaches_without_its_network() {
     let paths = teachers(place.path());
     let terms = || vec![vanilla(), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))];
     let own = place.path().join("network");
-    let expected = losses(&distilled(TeacherFiles::One(paths[0].clone()), terms()), &own);
-    let cache = TeacherFiles::One(own.join("teacher-cache"));
+    let expected = losses(&distilled(TeacherSource::One(paths[0].clone()), terms()), &own);
+    let cache = TeacherSource::One(own.join("teacher-cache"));
     paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     assert_eq!(losses(&distilled(cache.clone(), terms()), &place.path().join("cache")), expected);
 
@@ -242,7 +247,12 @@ fn labels_of_something_else_are_refused() {
     assert!(error(&dataset, vec![hessian(1)]).contains("give a model file as the teacher"));
     let bare = changed(&|i, s| s.forces = s.forces.take().filter(|_| i != 3));
     assert!(error(&bare, vec![vanilla()]).contains("no forces for all systems; set force_weight = 0"));
-    let energies = Term::Vanilla(Vanilla { energy_weight: 1.0, force_weight: 0.0, schedule: WeightSchedule::Constant });
+    let energies = Term::Vanilla(Vanilla {
+        energy_weight: 1.0,
+        force_weight: 0.0,
+        stress_weight: 0.0,
+        schedule: WeightSchedule::Constant,
+    });
     assert_eq!(error(&bare, vec![energies]), "");
 }
 
@@ -268,7 +278,7 @@ fn aligned_energies_are_the_datasets() {
 fn derivatives_of_forces_are_those_of_the_teacher() {
     let place = tempfile::tempdir().unwrap();
     let path = teachers(place.path()).remove(0);
-    let files = TeacherFiles::One(path.clone());
+    let files = TeacherSource::One(path.clone());
     let teacher = Teacher::open(&files, &LabelOptions::default(), DType::F64).unwrap();
     let systems = systems(4, 100);
     let derivative = |step: f64, probe: usize| -> Vec<f64> {
@@ -293,7 +303,7 @@ fn derivatives_of_forces_are_those_of_the_teacher() {
 #[test]
 fn the_hessian_term_vanishes_for_the_teacher_itself_and_shrinks_for_others() {
     let place = tempfile::tempdir().unwrap();
-    let files = TeacherFiles::One(teachers(place.path()).remove(0));
+    let files = TeacherSource::One(teachers(place.path()).remove(0));
     for model in [painn(), schnet()] {
         let mut config = distilled(files.clone(), vec![hessian(1)]);
         config.model = model;
@@ -312,7 +322,7 @@ fn the_hessian_term_vanishes_for_the_teacher_itself_and_shrinks_for_others() {
     plain.training.max_steps = Some(1);
     run(&plain, data(), &place.path().join("plain")).unwrap();
     let first_loss = |seed: u64| {
-        let own = TeacherFiles::One(place.path().join("plain/model.safetensors"));
+        let own = TeacherSource::One(place.path().join("plain/model.safetensors"));
         let mut config = distilled(own, vec![hessian(2)]);
         config.seed = seed;
         config.training.max_steps = Some(1);
@@ -325,7 +335,7 @@ fn the_hessian_term_vanishes_for_the_teacher_itself_and_shrinks_for_others() {
 #[test]
 fn the_hessian_term_is_the_same_online_after_a_pause_and_with_other_threads() {
     let place = tempfile::tempdir().unwrap();
-    let files = TeacherFiles::One(teachers(place.path()).remove(0));
+    let files = TeacherSource::One(teachers(place.path()).remove(0));
     let mut config = distilled(files, vec![hessian(3), Term::NodeToNode(NodeToNode(FeatureTerm::new(1.0)))]);
     config.training.max_steps = Some(6);
     let cached = losses(&config, &place.path().join("cached"));

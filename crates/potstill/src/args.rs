@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use potstill_data::io::Overwrite;
+use potstill_data::program::ProgramSettings;
 
-use crate::limits::{seed, whole};
+use crate::limits::{positive, seed, whole};
 
 /// Names of labels in the files.
 #[derive(Debug, Clone, Default, Args)]
@@ -91,6 +92,36 @@ pub struct EngineArgs {
     /// Its filters.
     #[command(flatten)]
     pub filters: FilterArgs,
+}
+
+/// A program that is asked instead of a model.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProgramArgs {
+    /// Program to ask instead of a model.
+    ///
+    /// As 'python teacher.py'. It reads systems as extended XYZ and writes them back with energy and forces. Quotes keep words
+    /// together; no shell reads them.
+    #[arg(long, value_name = "COMMAND")]
+    pub program: Option<String>,
+    /// Longest time for one answer of the program, in seconds; default: 600.
+    #[arg(long, value_name = "S", value_parser = positive(1e6), requires = "program", hide_short_help = true)]
+    pub program_timeout: Option<f64>,
+}
+
+impl ProgramArgs {
+    /// Command and time limit, where there is a program.
+    ///
+    /// # Errors
+    /// A quote that nothing closes.
+    pub fn settings(&self) -> anyhow::Result<Option<ProgramSettings>> {
+        let Some(text) = &self.program else { return Ok(None) };
+        let Some(words) = shlex::split(text) else {
+            anyhow::bail!("--program {text}: a quote is not closed");
+        };
+        let mut settings = ProgramSettings::new(words);
+        settings.timeout_seconds = self.program_timeout.unwrap_or(settings.timeout_seconds);
+        Ok(Some(settings))
+    }
 }
 
 /// `demo`

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 use potstill_core::metrics::Metrics;
-use potstill_core::{Potential, Prediction, System};
+use potstill_core::{Potential, Prediction, System, units};
 use potstill_data::dataset::Systems;
 use potstill_train::evaluation::{self, Evaluation};
 
@@ -41,6 +41,11 @@ pub fn describe(evaluation: &Evaluation) -> String {
     line("force MAE", m.forces_mae, b.forces_mae, 1e3, "meV/Å");
     line("force RMSE", m.forces_rmse, b.forces_rmse, 1e3, "meV/Å");
     line("force cosine", m.forces_cos, None, 1.0, "");
+    // Most data have no stress: a line that is always empty would only be in the way.
+    if m.stress_mae.is_some() {
+        line("stress MAE", m.stress_mae, b.stress_mae, 1e3, "meV/Å³");
+        line("stress MAE", m.stress_mae, b.stress_mae, units::PRESSURE, "GPa");
+    }
     line("EFwT", m.efwt, None, 100.0, "%");
     line("throughput", Some(evaluation.systems_per_second), None, 1.0, "systems/s");
     for (element, mae) in &m.forces_mae_by_element {

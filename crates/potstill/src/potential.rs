@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use potstill_core::model::{Header, ModelFile};
 use potstill_core::{Potential, Precision};
+use potstill_data::program::Program;
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
 
-use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind};
+use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind, ProgramArgs};
 use crate::device;
 
 /// A network with what runs it.
@@ -19,6 +20,8 @@ pub struct Chosen {
     pub header: Header,
     /// Engine that runs it.
     pub engine: EngineKind,
+    /// Hash of its file.
+    pub hash: String,
     details: String,
 }
 
@@ -35,6 +38,41 @@ impl Chosen {
     pub fn describe(&self) -> String {
         format!("engine: {}{}", self.name(), self.details)
     }
+}
+
+/// A potential of either kind: a model, or a program.
+pub struct Opened {
+    /// The potential.
+    pub potential: Box<dyn Potential>,
+    /// Path of the model, or command of the program.
+    pub name: String,
+    /// What runs it, on one line.
+    pub description: String,
+    /// Hash that tells it from others.
+    pub hash: String,
+    /// Header of the model file.
+    pub header: Option<Header>,
+}
+
+/// Opens a model or a program.
+///
+/// # Errors
+/// As for [`open`]; a command that cannot be; neither of both.
+pub fn open_any(model: Option<&Path>, program: &ProgramArgs, engine: &EngineArgs, dtype: Precision) -> Result<Opened> {
+    if let Some(settings) = program.settings()? {
+        let (name, description) = (settings.to_string(), format!("program: {settings}"));
+        let hash = settings.hash();
+        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash, header: None });
+    }
+    let Some(path) = model else { bail!("give a model file, or a --program") };
+    let chosen = open(path, engine, dtype)?;
+    Ok(Opened {
+        name: path.display().to_string(),
+        description: chosen.describe(),
+        hash: chosen.hash,
+        header: Some(chosen.header),
+        potential: chosen.potential,
+    })
 }
 
 /// Opens a model with the engine that was asked for, or with the fast one where it can.
@@ -69,7 +107,7 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
             (Box::new(engine), of(n_segments))
         }
     };
-    Ok(Chosen { potential, header: file.header().clone(), engine, details })
+    Ok(Chosen { potential, header: file.header().clone(), engine, hash: file.hash(), details })
 }
 
 fn filters(args: &FilterArgs, dtype: Precision) -> Result<FilterChoice> {

@@ -77,6 +77,11 @@ impl EnergyScale {
         raw.map(|row| row.map(|component| component * self.gradient_factor()))
     }
 
+    /// Normalised virial from one in eV; inverse of [`Self::virial`].
+    pub fn raw_virial(&self, virial: Mat3) -> Mat3 {
+        virial.map(|row| row.map(|component| component / self.gradient_factor()))
+    }
+
     fn share_of_mean(&self, n_atoms: usize) -> f64 {
         self.normalizer.energy_mean / n_atoms as f64
     }

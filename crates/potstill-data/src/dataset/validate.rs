@@ -44,7 +44,7 @@ pub struct LabelNeeds {
     pub energy: Need,
     /// Need of forces.
     pub forces: Need,
-    /// Need of stresses.
+    /// Need of stresses; where a weight asks for them, of systems with a cell.
     pub stress: Need,
 }
 
@@ -66,7 +66,10 @@ pub fn validate(systems: &(impl Visit + ?Sized), needs: &LabelNeeds, elements: O
     ];
     systems.visit(&mut |index, system| {
         check_one(system, elements).map_err(|message| error_at(index, system, message))?;
-        let present = [system.energy.is_some(), system.forces.is_some(), system.stress.is_some()];
+        // A loss leaves out systems without a cell, which have no stress.
+        let is_left_out = system.cell.is_none() && matches!(needs.stress, Need::Weighted { .. });
+        let stress = system.stress.is_some() || is_left_out;
+        let present = [system.energy.is_some(), system.forces.is_some(), stress];
         labels.iter_mut().zip(present).for_each(|(label, present)| label.add(index, system, present));
         Ok(())
     })?;

@@ -21,6 +21,7 @@ pub mod pickle;
 mod registry;
 pub mod stored;
 pub mod torch;
+pub mod trajectory;
 
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 mod data;
 mod training;
 
-use potstill_core::model::Architecture;
+use potstill_core::model::{Architecture, Forces};
 use potstill_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,11 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.training.validate()?;
+        if self.training.stress_weight > 0.0 && self.model.forces() != Forces::Gradient {
+            let message = "needs forces that are gradients, as direct forces have no stress; set model.forces = \"gradient\" \
+                           where the architecture has it, or leave the weight out";
+            return Err(Error::setting("training.stress_weight", message));
+        }
         if self.data.train.is_empty() {
             return Err(Error::setting("data.train", "names no file; give at least one"));
         }

@@ -3,7 +3,7 @@
 use potstill_core::{Error, Precision, Result, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{EnergyLoss, ForceLoss};
+use crate::loss::{EnergyLoss, ForceLoss, LabelLosses};
 use crate::optimizer::AdamWConfig;
 use crate::schedule::ScheduleConfig;
 
@@ -76,6 +76,13 @@ pub struct TrainingConfig {
     pub energy_weight: f64,
     /// Weight of the force loss. Default 100.
     pub force_weight: f64,
+    /// Weight of the stress loss, which compares virials per atom, normalised like energies; for models with gradient forces.
+    /// Default 0, which switches it off. Systems without a cell have no stress and are left out of it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stress_weight: f64,
+    /// Stress loss, summed over the nine components. Default mae.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stress_loss: EnergyLoss,
     /// Energy loss. Default mae.
     pub energy_loss: EnergyLoss,
     /// Force loss. Default l2mae.
@@ -100,6 +107,15 @@ pub struct TrainingConfig {
     pub activation_gib: f64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
+}
+
+fn is_default(loss: &EnergyLoss) -> bool {
+    *loss == EnergyLoss::default()
+}
+
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
@@ -117,6 +133,8 @@ impl Default for TrainingConfig {
             validated_weights: ValidatedWeights::default(),
             energy_weight: 1.0,
             force_weight: 100.0,
+            stress_weight: 0.0,
+            stress_loss: EnergyLoss::default(),
             energy_loss: EnergyLoss::default(),
             force_loss: ForceLoss::default(),
             validate_every: 1,
@@ -131,11 +149,17 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// Losses by label.
+    pub fn losses(&self) -> LabelLosses {
+        LabelLosses { energy: self.energy_loss, forces: self.force_loss, stress: self.stress_loss }
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         let key = |name: &str| format!("training.{name}");
         for (name, value) in [
             ("energy_weight", self.energy_weight),
             ("force_weight", self.force_weight),
+            ("stress_weight", self.stress_weight),
             ("clip_norm", self.clip_norm),
             ("checkpoint_minutes", self.checkpoint_minutes),
         ] {

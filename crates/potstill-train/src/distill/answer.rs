@@ -9,6 +9,8 @@ pub struct Answer {
     pub atomic_energies: Vec<f64>,
     /// Forces; empty where the teacher has none.
     pub forces: Vec<[f64; 3]>,
+    /// Virials of systems; empty where the teacher has none.
+    pub virials: Vec<[[f64; 3]; 3]>,
     /// Standard deviation of the energies of several teachers.
     pub energy_spread: Vec<f64>,
     /// Root mean square distance of the forces of several teachers from their mean, for each atom.

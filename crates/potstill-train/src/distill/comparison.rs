@@ -2,9 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use potstill_core::Result;
 use potstill_core::model::Tap;
+use potstill_core::{Result, System};
 use potstill_nn::features::Reduction;
+use potstill_nn::tensors::float_tensor;
 use potstill_nn::{Batch, Network, Output};
 
 use super::groups::Groups;
@@ -12,7 +13,7 @@ use super::kind::Kind;
 use super::projection::{Projection, ProjectionKind, Side};
 use super::taps;
 use super::targets::Targets;
-use crate::loss::{EnergyLoss, FeatureLoss, ForceLoss, Scale};
+use crate::loss::{FeatureLoss, LabelLosses, Scale};
 use crate::prepared::{Rows, Shard};
 
 /// A network with the projections of its distillation; only the network is ever shipped.
@@ -33,6 +34,10 @@ pub struct Counts {
     pub atoms: f64,
     /// Atoms that may move.
     pub free: f64,
+    /// Systems with a virial among their labels.
+    pub virials: f64,
+    /// Systems with a cell.
+    pub cells: f64,
     /// Edges.
     pub edges: f64,
 }
@@ -52,7 +57,7 @@ pub struct Pass<'a> {
     /// Counts of the whole batch.
     pub counts: &'a Counts,
     /// Losses of the training section.
-    pub losses: (EnergyLoss, ForceLoss),
+    pub losses: LabelLosses,
 }
 
 impl Pass<'_> {
@@ -65,16 +70,31 @@ impl Pass<'_> {
         let mut loss = self.zero();
         if energy_weight > 0.0 {
             let scale = shard.term_scale(Rows::Systems, energy_weight / counts.systems, batch);
-            loss = self.losses.0.evaluate(self.output.energy.clone(), self.targets.energy()?, scale);
+            loss = self.losses.energy.evaluate(self.output.energy.clone(), self.targets.energy()?, scale);
         }
         match &self.output.forces {
             Some(forces) if force_weight > 0.0 => {
                 let scale = shard.term_scale(Rows::Atoms, force_weight / counts.free.max(1.0), batch);
                 let free = shard.free_mask(batch);
-                Ok(loss + self.losses.1.evaluate(forces.clone(), self.targets.forces()?, free, scale))
+                Ok(loss + self.losses.forces.evaluate(forces.clone(), self.targets.forces()?, free, scale))
             }
             _ => Ok(loss),
         }
+    }
+
+    /// Stress loss of the training section with the teacher's virials in place of labels, for systems with a cell.
+    ///
+    /// # Errors
+    /// A teacher without virials.
+    pub fn stress(&self, weight: f64) -> Result<Tensor<1>> {
+        let Some(virial) = &self.output.virial else { return Ok(self.zero()) };
+        let systems = self.shard.systems();
+        let per_atom = |system: &&System| if system.cell.is_some() { 1.0 / system.n_atoms() as f64 } else { 0.0 };
+        let factors: Vec<f64> = systems.iter().map(per_atom).collect();
+        let factor = float_tensor(factors, [systems.len(), 1], &self.batch.device, self.batch.dtype);
+        let scale = self.shard.term_scale(Rows::Systems, weight / self.counts.cells.max(1.0), self.batch);
+        let target = self.targets.virials()? * factor.clone();
+        Ok(self.losses.stress.evaluate(virial.clone() * factor, target, scale))
     }
 
     /// Loss of 0 without a gradient.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use potstill_core::model::Architecture;
+use potstill_core::model::{Architecture, Forces};
 use potstill_core::{Error, Precision, Result};
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +14,17 @@ use super::probes::Probes;
 use super::questions::{Holds, Questions, Wanted};
 use super::strategies::Term;
 use super::taps;
-use super::teacher::TeacherFiles;
+use super::teacher::TeacherSource;
 
 /// Teacher and strategies of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistillConfig {
     /// Teacher; paths are relative to the configuration file. A model file (`.safetensors`); several of them, whose energies and
-    /// forces are averaged while the first shows features; the folder of a cache; or a file of labels in any format of a
-    /// dataset, from any program.
-    pub teacher: TeacherFiles,
+    /// forces are averaged while the first shows features; the folder of a cache; a file of labels in any format of a
+    /// dataset, from any program; or a program that is started and asked,
+    /// `{ command = ["python", "teacher.py"], timeout_seconds = 600 }`.
+    pub teacher: TeacherSource,
     /// Options for reading a file of labels.
     #[serde(default, skip_serializing_if = "is_default")]
     pub labels: LabelOptions,
@@ -52,7 +53,7 @@ impl DistillConfig {
     /// All defaults with this teacher and these terms.
     pub fn new(teacher: impl Into<PathBuf>, terms: Vec<Term>) -> Self {
         Self {
-            teacher: TeacherFiles::One(teacher.into()),
+            teacher: TeacherSource::One(teacher.into()),
             labels: LabelOptions::default(),
             cache: None,
             feature_precision: Precision::F16,
@@ -82,6 +83,10 @@ impl DistillConfig {
             if let Some(needs) = term.features() {
                 taps::resolve(&key, needs.student_tap, student, "student")?;
                 check_vectors(&key, needs.kind, student, "student")?;
+            }
+            if term.strategy().virials() && term.is_active() && student.forces() != Forces::Gradient {
+                let message = "compares stresses, and a student with direct forces has none; set stress_weight = 0";
+                return Err(Error::setting(&key, message));
             }
             if term.probes().is_some() && set == Set::Copies {
                 return Err(Error::setting(&key, "is not for copies; move it to distill.terms"));
@@ -128,8 +133,9 @@ impl DistillConfig {
     /// A tap that the teacher does not have, features of a teacher without them, an identity projection between features of
     /// different widths.
     pub fn questions(&self, teacher: Option<&Architecture>, student: &Architecture) -> Result<Questions> {
+        let virials = self.terms.iter().any(|term| term.is_active() && term.strategy().virials());
         let mut questions =
-            Questions { features: Vec::new(), probes: self.probes()?, precision: self.feature_precision };
+            Questions { features: Vec::new(), probes: self.probes()?, virials, precision: self.feature_precision };
         if let (Some(augmentation), Some(teacher)) = (&self.augmentation, teacher) {
             augmentation.check_teacher(teacher)?;
         }
@@ -137,8 +143,8 @@ impl DistillConfig {
             let Some(needs) = term.features() else { continue };
             let key = format!("{} ({})", set.section(), term.name());
             let Some(teacher) = teacher else {
-                let message = "a teacher that is a file of labels has no features; it offers vanilla, and atomic_energy where \
-                               it has `atomic_energies`";
+                let message = "a teacher that is a program or a file of labels has no features; it offers vanilla, and \
+                               atomic_energy where it has `atomic_energies`";
                 return Err(Error::setting(key, message));
             };
             check_vectors(&key, needs.kind, teacher, "teacher")?;

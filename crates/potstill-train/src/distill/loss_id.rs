@@ -49,6 +49,8 @@ pub enum LossId {
     Energy,
     /// Forces against labels.
     Forces,
+    /// Stresses against labels.
+    Stress,
     /// A distillation term.
     Term(TermId),
 }

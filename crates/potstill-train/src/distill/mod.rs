@@ -61,5 +61,5 @@ pub use settings::{FeatureTerm, Of, RelationTerm};
 pub use strategies::Term;
 pub use strategy::Strategy;
 pub use taps::TapNames;
-pub use teacher::{Teacher, TeacherFiles};
+pub use teacher::{Teacher, TeacherSource};
 pub use weight::{Weight, WeightSchedule};

@@ -5,7 +5,7 @@
 //! Frobenius norm of ΔH, so that few directions do instead of all 3n columns (A. Rodriguez et al., *Projected Hessian
 //! Learning*, arXiv 2603.04523, with directions that stay the same).
 
-use potstill_core::{System, limits};
+use potstill_core::{Result, System, limits};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,27 @@ impl Probes {
             }
         }
         copy
+    }
+
+    /// Derivative of the forces along a probe for systems that are numbered from `first`: the difference of `forces` on two
+    /// displaced copies, in eV/Å². Shape: `[n_atoms * 3]`.
+    ///
+    /// # Errors
+    /// Those of `forces`.
+    pub fn product(
+        &self,
+        systems: &[&System],
+        first: usize,
+        probe: usize,
+        forces: &dyn Fn(&[&System]) -> Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
+        let at = |sign: f64| {
+            let copy = |(k, system): (usize, &&System)| self.displaced(system, first + k, probe, sign);
+            let copies: Vec<System> = systems.iter().enumerate().map(copy).collect();
+            forces(&copies.iter().collect::<Vec<_>>())
+        };
+        let (plus, minus) = (at(1.0)?, at(-1.0)?);
+        Ok(plus.iter().zip(&minus).map(|(a, b)| (a - b) / (2.0 * self.step)).collect())
     }
 
     /// The probe of system `index` in a step of the training.

@@ -19,11 +19,14 @@ pub struct Holds {
     pub atomic_energies: bool,
     /// Spread of the energies and forces of several teachers. Default false.
     pub spread: bool,
+    /// Virials, where they were asked for. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub virial: bool,
 }
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { energy: true, forces: true, atomic_energies: true, spread: false }
+        Self { energy: true, forces: true, atomic_energies: true, spread: false, virial: false }
     }
 }
 
@@ -61,12 +64,14 @@ pub struct Questions {
     pub features: Vec<Wanted>,
     /// Derivatives of the forces.
     pub probes: Option<Probes>,
+    /// Whether virials are asked for.
+    pub virials: bool,
     /// Precision of the features; energies are always stored in f64, forces at least in f32.
     pub precision: Precision,
 }
 
 impl Default for Questions {
     fn default() -> Self {
-        Self { features: Vec::new(), probes: None, precision: Precision::F16 }
+        Self { features: Vec::new(), probes: None, virials: false, precision: Precision::F16 }
     }
 }

@@ -60,6 +60,11 @@ pub trait Strategy: Debug + Send + Sync {
         None
     }
 
+    /// Whether virials of the teacher are compared; the student must then have gradient forces.
+    fn virials(&self) -> bool {
+        false
+    }
+
     /// Labels that the strategy compares and this teacher lacks, with a way out; none when all are there.
     fn lacking(&self, _holds: Holds) -> Option<&'static str> {
         None

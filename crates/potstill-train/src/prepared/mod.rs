@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use potstill_core::graph::{Graph, NetworkGraphRule};
 use potstill_core::model::EnergyScale;
+use potstill_core::system::Mat3;
 use potstill_core::{Result, System};
 use potstill_data::dataset::{Systems, Visit};
 use rayon::prelude::*;
@@ -35,6 +36,8 @@ pub struct PreparedSystem {
     pub energy: Option<f64>,
     /// Forces, normalised. Shape: `[n_atoms, 3]`.
     pub forces: Option<Vec<[f64; 3]>>,
+    /// Virial per atom from the stress of a system with a cell, normalised, row-major.
+    pub virial: Option<[f64; 9]>,
     /// Whether each atom may move. Shape: `[n_atoms]`.
     pub free: Vec<bool>,
     /// Name of the system in errors.
@@ -70,6 +73,8 @@ pub struct Split {
     prepared: Vec<PreparedSystem>,
     /// Number of atoms that may move.
     n_free: usize,
+    /// Number of systems with a virial.
+    n_virials: usize,
     /// Index of the first synthetic system, all of which come last, and their weight.
     synthetic: Option<(usize, Mix)>,
     rule: NetworkGraphRule,
@@ -86,6 +91,7 @@ impl Split {
         let mut split = Self {
             prepared: Vec::new(),
             n_free: 0,
+            n_virials: 0,
             synthetic: None,
             rule: rule.clone(),
             scale: scale.clone(),
@@ -98,13 +104,15 @@ impl Split {
             let prepared = indices.par_iter().map(|&i| split.prepare(i, &*split.systems.get(i)?, &keep));
             split.prepared = prepared.collect::<Result<_>>()?;
             split.n_free = split.prepared.iter().map(PreparedSystem::n_free).sum();
+            split.n_virials = split.prepared.iter().filter(|system| system.virial.is_some()).count();
         } else {
-            let mut n_free = 0;
+            let (mut n_free, mut n_virials) = (0, 0);
             split.systems.visit(&mut |_, system| {
+                n_virials += usize::from(virial(system).is_some());
                 n_free += (0..system.n_atoms()).filter(|&atom| system.is_free(atom)).count();
                 Ok(())
             })?;
-            split.n_free = n_free;
+            (split.n_free, split.n_virials) = (n_free, n_virials);
         }
         Ok(split)
     }
@@ -177,6 +185,11 @@ impl Split {
         Ok(Member { system: Cow::Owned(system), prepared })
     }
 
+    /// Number of systems with a virial.
+    pub fn n_virials(&self) -> usize {
+        self.n_virials
+    }
+
     /// Rule by which graphs are drawn.
     pub fn rule(&self) -> &NetworkGraphRule {
         &self.rule
@@ -200,8 +213,18 @@ impl Split {
             n_edges,
             energy,
             forces: system.forces.as_ref().map(|forces| forces.iter().map(normalize).collect()),
+            virial: virial(system).map(|virial| {
+                let raw = self.scale.raw_virial(virial);
+                std::array::from_fn(|k| raw[k / 3][k % 3] / system.n_atoms() as f64)
+            }),
             free: (0..system.n_atoms()).map(|i| system.is_free(i)).collect(),
             label,
         })
     }
+}
+
+/// Virial in eV from the stress of a system; none without a cell.
+fn virial(system: &System) -> Option<Mat3> {
+    let volume = system.volume().filter(|&volume| volume > 0.0)?;
+    Some(system.stress?.map(|row| row.map(|s| -volume * s)))
 }

@@ -82,6 +82,17 @@ impl<'a> Shard<'a> {
         )
     }
 
+    /// Normalised virials per atom, and a factor for those of a model: one over the number of atoms, 0 where there is no label.
+    /// None when no system has one.
+    pub fn virials(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        let one = |system: &PreparedSystem| match system.virial {
+            Some(virial) => (virial, 1.0 / system.n_atoms as f64),
+            None => ([0.0; 9], 0.0),
+        };
+        let (virials, factors): (Vec<[f64; 9]>, Vec<f64>) = self.prepared().map(one).unzip();
+        factors.iter().any(|&factor| factor > 0.0).then(|| (virials.into_flattened(), factors))
+    }
+
     /// Labels of the systems, where `without` stands in for missing labels of weight 0.
     fn labelled<V>(
         &self,

@@ -6,7 +6,7 @@ use potstill_core::{Error, Result};
 use potstill_data::dataset::Survey;
 
 use crate::config::Config;
-use crate::distill::TeacherFiles;
+use crate::distill::TeacherSource;
 
 /// Hash of everything that must stay the same between the parts of a resumed run.
 pub(super) fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<String> {
@@ -23,7 +23,7 @@ pub(super) fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2])
     config.data.checks = None;
     if let Some(distill) = &mut config.distill {
         distill.cache = None;
-        distill.teacher = TeacherFiles::One(PathBuf::new());
+        distill.teacher = TeacherSource::One(PathBuf::new());
     }
     let mut settings = serde_json::to_value(&config).map_err(|e| Error::Other(e.to_string()))?;
     if let Some(training) = settings["training"].as_object_mut() {

@@ -77,7 +77,7 @@ impl Lesson<'_> {
             }
         };
         let live = match distill.needs_live_teacher() {
-            true => Some(live_teacher(distill, config)?),
+            true => Some(live_teacher(teacher, distill, config)?),
             false => None,
         };
         let teacher = TermTeacher { architecture: teacher.architecture().cloned(), source, live };
@@ -88,13 +88,16 @@ impl Lesson<'_> {
     }
 }
 
-/// The teacher's networks in the precision of the training.
-fn live_teacher(distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
+/// The teacher for questions at each step: its networks in the precision of the training, or its program.
+fn live_teacher(teacher: &Teacher, distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
+    if let Teacher::Program(program) = teacher {
+        return Ok(LiveTeacher::program(program.clone()));
+    }
     match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
         _ => {
             let key = if distill.online { "distill.online" } else { "distill.augmentation" };
-            Err(Error::setting(key, "asks the teacher at each step; give a model file as the teacher"))
+            Err(Error::setting(key, "asks the teacher at each step; give a model file or a program as the teacher"))
         }
     }
 }

@@ -99,7 +99,7 @@ impl Assault<'_> {
             output: &output,
             targets,
             counts: self.counts,
-            losses: (context.training.energy_loss, context.training.force_loss),
+            losses: context.training.losses(),
         };
         let mut total = self.climbed(&pass)?.into_iter().fold(batch.zeros([1]), |a, b| a + b);
         if let Some(sum) = answers.tracked.as_ref().and_then(|(targets, _)| targets.sum_of_forces()) {

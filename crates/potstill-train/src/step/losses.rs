@@ -44,7 +44,7 @@ impl Losses {
     pub fn terms(&self) -> impl Iterator<Item = (TermId, f64)> {
         self.values.iter().filter_map(|(id, value)| match id {
             LossId::Term(id) => Some((*id, *value)),
-            LossId::Energy | LossId::Forces => None,
+            LossId::Energy | LossId::Forces | LossId::Stress => None,
         })
     }
 
@@ -55,7 +55,7 @@ impl Losses {
 
     /// Sum without the distillation terms.
     pub fn main(&self) -> f64 {
-        self.of(LossId::Energy) + self.of(LossId::Forces)
+        self.of(LossId::Energy) + self.of(LossId::Forces) + self.of(LossId::Stress)
     }
 
     /// Adds the losses of another shard.

@@ -194,11 +194,14 @@ impl<'a> Work<'a> {
 
 /// Counts of a batch, by which losses are divided.
 pub fn counts<'a>(batch: impl Iterator<Item = &'a Member<'a>> + Clone) -> Counts {
+    let n_cells = batch.clone().filter(|member| member.system.cell.is_some()).count();
     let sum = |count: fn(&PreparedSystem) -> usize| batch.clone().map(|m| count(&m.prepared)).sum::<usize>() as f64;
     Counts {
         systems: sum(|_| 1),
         atoms: sum(|s| s.n_atoms),
         free: sum(PreparedSystem::n_free),
+        virials: sum(|s| usize::from(s.virial.is_some())),
         edges: sum(|s| s.n_edges),
+        cells: n_cells as f64,
     }
 }

@@ -62,7 +62,7 @@ impl StepContext<'_> {
         Ok((Losses::new(numbers), gradient))
     }
 
-    /// Energy and force losses of a shard against its labels.
+    /// Energy, force and stress losses of a shard against its labels.
     pub fn label_losses(&self, output: &Output, batch: &Batch, shard: &Shard, counts: &Counts) -> NamedLosses {
         let zero = || batch.zeros([1]);
         let energy = match shard.energies() {
@@ -84,7 +84,25 @@ impl StepContext<'_> {
             }
             _ => zero(),
         };
-        vec![(LossId::Energy, energy), (LossId::Forces, forces)]
+        let mut losses = vec![(LossId::Energy, energy), (LossId::Forces, forces)];
+        if self.training.stress_weight > 0.0 {
+            let stress = self.stress_loss(output, batch, shard, counts).unwrap_or_else(zero);
+            losses.push((LossId::Stress, stress));
+        }
+        losses
+    }
+
+    /// Stress loss of a shard: of virials per atom. None without labels or virials.
+    fn stress_loss(&self, output: &Output, batch: &Batch, shard: &Shard, counts: &Counts) -> Option<Tensor<1>> {
+        let (virials, factors) = shard.virials()?;
+        let constant = |values: Vec<f64>, width: usize| {
+            let shape = [shard.members.len(), width];
+            float_tensor(values, shape, &batch.device, batch.dtype)
+        };
+        let (target, factor) = (constant(virials, 9), constant(factors, 1));
+        let scale = self.training.stress_weight / counts.virials.max(1.0);
+        let scale = shard.label_scale(Rows::Systems, scale, batch);
+        Some(self.training.stress_loss.evaluate(output.virial.clone()? * factor, target, scale))
     }
 
     /// Terms on the systems of the batch.
@@ -107,7 +125,7 @@ impl StepContext<'_> {
             output,
             targets: &*targets,
             counts,
-            losses: (self.training.energy_loss, self.training.force_loss),
+            losses: self.training.losses(),
         };
         terms.evaluate(Set::Systems, &pass, &self.term_weights)
     }
@@ -135,7 +153,7 @@ impl StepContext<'_> {
             output: &output,
             targets: &*targets,
             counts,
-            losses: (self.training.energy_loss, self.training.force_loss),
+            losses: self.training.losses(),
         };
         terms.evaluate(Set::Copies, &pass, &self.term_weights)
     }
@@ -161,7 +179,7 @@ impl StepContext<'_> {
             output: &output,
             targets: &*targets,
             counts,
-            losses: (self.training.energy_loss, self.training.force_loss),
+            losses: self.training.losses(),
         };
         terms.evaluate(Set::Probes, &pass, &self.term_weights)
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::within;
 use crate::config::Config;
-use crate::distill::{Augmentation, DistillConfig, TeacherFiles, Term};
+use crate::distill::{Augmentation, DistillConfig, TeacherSource, Term};
 
 /// Reads the configuration of a student and changes settings, as with `--set`.
 type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
@@ -87,7 +87,7 @@ pub struct Run {
     pub augmentation: Option<Augmentation>,
     /// Another teacher than the study's, as `distill.teacher`.
     #[serde(default)]
-    pub teacher: Option<TeacherFiles>,
+    pub teacher: Option<TeacherSource>,
     /// Precision of cached features. Default: the study's.
     #[serde(default)]
     pub feature_precision: Option<Precision>,
@@ -150,7 +150,7 @@ impl Study {
         let teachers = self.runs.iter_mut().filter_map(|run| run.teacher.as_mut());
         let students = self.students.iter_mut().map(|student| &mut student.config);
         let own = std::iter::once(&mut self.teacher).chain(&mut self.test);
-        own.chain(students).chain(teachers.flat_map(TeacherFiles::paths_mut))
+        own.chain(students).chain(teachers.flat_map(TeacherSource::paths_mut))
     }
 
     /// Checks names, seeds and factors.
@@ -260,7 +260,7 @@ impl Study {
         config.seed = seed;
         let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor)).collect();
         let augmentation = run.augmentation.as_ref();
-        let teacher = run.teacher.clone().unwrap_or_else(|| TeacherFiles::One(self.teacher.clone()));
+        let teacher = run.teacher.clone().unwrap_or_else(|| TeacherSource::One(self.teacher.clone()));
         config.distill = (!run.is_alone()).then(|| DistillConfig {
             teacher,
             feature_precision: run.feature_precision.unwrap_or(self.feature_precision),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::bench::Bench;
 use super::parity::Pairs;
 use super::plan::Cell;
-use crate::distill::TeacherFiles;
+use crate::distill::TeacherSource;
 use crate::evaluation::Evaluation;
 
 /// File with the hash of the run that a folder is about.
@@ -50,7 +50,7 @@ impl Bench<'_> {
             config.data.validation.clear();
         }
         if let (Some(distill), None) = (&mut config.distill, &self.study.runs[cell.run].teacher) {
-            distill.teacher = TeacherFiles::One(PathBuf::new());
+            distill.teacher = TeacherSource::One(PathBuf::new());
         }
         let text = serde_json::to_string(&config).unwrap_or_default();
         let teacher = if config.distill.is_some() { self.teacher.hash() } else { "" };

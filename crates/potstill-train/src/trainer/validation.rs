@@ -160,7 +160,12 @@ impl<T: Number + Element> Trainer<'_, T> {
         let context = self.context(validation);
         let systems = validation.systems();
         // Neither loss is divided by atoms or edges.
-        let counts = Counts { systems: systems.len() as f64, free: validation.n_free() as f64, atoms: 0.0, edges: 0.0 };
+        let counts = Counts {
+            systems: systems.len() as f64,
+            free: validation.n_free() as f64,
+            virials: validation.n_virials() as f64,
+            ..Counts::default()
+        };
         let network = student.network.clone().no_grad();
         let model = Model::new(self.job.header.clone(), network, &self.device, T::dtype(), String::new())?;
         let part = |batch: &Range<usize>| -> Result<_> {

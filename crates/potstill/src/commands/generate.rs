@@ -13,7 +13,7 @@ use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Rela
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::{EngineArgs, ExistingArgs, KeyArgs};
+use crate::args::{EngineArgs, ExistingArgs, KeyArgs, ProgramArgs};
 use crate::limits::{number, positive, precision, seed, whole};
 use crate::load;
 use crate::potential;
@@ -36,8 +36,11 @@ pub enum How {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Model file of the teacher.
-    #[arg(long, value_name = "FILE")]
-    pub teacher: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "program", conflicts_with = "program")]
+    pub teacher: Option<PathBuf>,
+    /// A program that is the teacher.
+    #[command(flatten)]
+    pub program: ProgramArgs,
     /// Files of systems to start from.
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub seeds: Vec<PathBuf>,
@@ -132,11 +135,11 @@ pub struct Args {
 
 /// Makes structures from seeds and writes those that pass the limits.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let inputs: Vec<PathBuf> = args.seeds.iter().chain([&args.teacher]).cloned().collect();
+    let inputs: Vec<PathBuf> = args.seeds.iter().chain(&args.teacher).cloned().collect();
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
-    let teacher = potential::open(&args.teacher, &EngineArgs::default(), args.dtype)?;
-    say!("{}", teacher.describe());
+    let teacher = potential::open_any(args.teacher.as_deref(), &args.program, &EngineArgs::default(), args.dtype)?;
+    say!("{}", teacher.description);
     let read = load::open(&args.seeds, &LabelKeys::from(&args.keys), Some(true), args.max_seeds)?;
     let seeds = read.as_slice().context("seeds are not in memory")?;
     let limits =
@@ -146,7 +149,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let (systems, rejected) =
         generate(teacher.potential.as_ref(), seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
             .map_err(|error| read.locate(error))
-            .with_context(|| args.teacher.display().to_string())?;
+            .with_context(|| teacher.name.clone())?;
     progress.finish();
     if systems.is_empty() {
         bail!(

@@ -9,11 +9,11 @@ use potstill_core::model::Tap;
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
 use potstill_train::distill::labelling::{Event, Origin, open_or_make};
-use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherFiles, Wanted};
+use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherSource, Wanted};
 
 use super::{print, print_json};
 use crate::Outcome;
-use crate::args::KeyArgs;
+use crate::args::{KeyArgs, ProgramArgs};
 use crate::limits::{positive, whole};
 use crate::load;
 use crate::progress::Progress;
@@ -25,8 +25,11 @@ pub struct Args {
     ///
     /// Several models give their mean and how far they are apart, and the first shows features. Files of labels may come from
     /// another program.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, required_unless_present = "program", conflicts_with = "program", num_args = 1.., value_name = "FILE")]
     pub model: Vec<PathBuf>,
+    /// A program that is the teacher.
+    #[command(flatten)]
+    pub program: ProgramArgs,
     /// Files of systems.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub data: Vec<PathBuf>,
@@ -52,6 +55,9 @@ pub struct Args {
     /// Keep edge features.
     #[arg(long)]
     pub edge: bool,
+    /// Keep virials, for training on the teacher's stresses.
+    #[arg(long)]
+    pub virial: bool,
     /// f16 or f32, for features.
     #[arg(long, default_value = "f16", value_name = "TYPE", value_parser = ["f16", "f32"], hide_possible_values = true)]
     pub feature_precision: String,
@@ -77,12 +83,16 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let inputs: Vec<_> = args.model.iter().chain(&args.data).cloned().collect();
     Output { inputs: &inputs, ..Output::default() }.check_folder(&args.out)?;
-    let files = TeacherFiles::Several(args.model.clone());
-    let teacher = Teacher::open(&files, &LabelOptions::default(), DType::F32)
+    let source = match args.program.settings()? {
+        Some(program) => TeacherSource::Program(program),
+        None => TeacherSource::Several(args.model.clone()),
+    };
+    let teacher = Teacher::open(&source, &LabelOptions::default(), DType::F32)
         .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
     teacher.check_dataset(&systems).map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
     let questions = Questions {
+        virials: args.virial,
         features: wanted(args, &teacher)?,
         probes: probes(args, &teacher)?,
         precision: if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 },
@@ -134,8 +144,8 @@ fn probes(args: &Args, teacher: &Teacher) -> Result<Option<Probes>> {
     if args.probes == 0 {
         return Ok(None);
     }
-    if !matches!(teacher, Teacher::Networks(_)) {
-        bail!("--probes: only a network can be asked about displaced structures; give a model file");
+    if !matches!(teacher, Teacher::Networks(_) | Teacher::Program(_)) {
+        bail!("--probes: files cannot be asked about displaced structures; give a model file or a program");
     }
     Ok(Some(Probes { step: args.probe_step, n: args.probes }))
 }
@@ -145,7 +155,7 @@ fn wanted(args: &Args, teacher: &Teacher) -> Result<Vec<Wanted>> {
         return Ok(Vec::new());
     }
     let Some(architecture) = teacher.architecture() else {
-        bail!("--node, --vector, --edge, --edge-sum: a file of labels has no features; give a model file");
+        bail!("--node, --vector, --edge, --edge-sum: a program or a file of labels has no features; give a model file");
     };
     let known = architecture.taps();
     if (args.vector || args.edge) && !architecture.has_vectors() {

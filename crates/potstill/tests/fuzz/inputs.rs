@@ -16,7 +16,7 @@ use potstill_data::io::{ExtxyzReader, LabelKeys, StoredFile, write as write_syst
 use potstill_nn::checkpoint::save;
 use potstill_nn::{parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
-use potstill_train::distill::{Kind, Questions, Teacher, TeacherFiles, Wanted, labelling};
+use potstill_train::distill::{Kind, Questions, Teacher, TeacherSource, Wanted, labelling};
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 
@@ -275,7 +275,7 @@ fn small_gemnet() -> GemNetOCConfig {
 /// A cache that a small teacher filled.
 fn cached(put: Put<'_>, folder: &Path) {
     let model = folder.join("painn.safetensors");
-    let teacher = Teacher::open(&TeacherFiles::One(model), &Default::default(), DType::F32).unwrap();
+    let teacher = Teacher::open(&TeacherSource::One(model), &Default::default(), DType::F32).unwrap();
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), precision: Precision::F16, ..Questions::default() };
     let cache = folder.join("cache");

@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::Systems;
 use potstill_testkit::fuzz::{Target, shape};
-use potstill_train::distill::{Kind, LabelOptions, Questions, Teacher, TeacherFiles, labelling};
+use potstill_train::distill::{Kind, LabelOptions, Questions, Teacher, TeacherSource, labelling};
 
 use super::inputs::{molecules, wanted};
 use super::systems::reader;
@@ -73,7 +73,7 @@ fn cached(path: &Path, other: &str, name: &str) -> Result<()> {
         std::fs::copy(&from, &beside).map_err(|e| Error::io(&from, "cannot copy", e))?;
     }
     let folder = path.parent().unwrap_or(path);
-    let teacher = Teacher::open(&TeacherFiles::One(folder.to_owned()), &LabelOptions::default(), DType::F32)?;
+    let teacher = Teacher::open(&TeacherSource::One(folder.to_owned()), &LabelOptions::default(), DType::F32)?;
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), ..Questions::default() };
     let (cache, _) = labelling::open_or_make(folder, &teacher, &systems, &questions, &|_| {})?;
@@ -105,7 +105,7 @@ fn cached(path: &Path, other: &str, name: &str) -> Result<()> {
 /// Labels of the same molecules.
 fn labels(path: &Path) -> Result<()> {
     let options = LabelOptions { align_energies: Some(true), ..LabelOptions::default() };
-    let teacher = Teacher::open(&TeacherFiles::One(path.to_owned()), &options, DType::F32)?;
+    let teacher = Teacher::open(&TeacherSource::One(path.to_owned()), &options, DType::F32)?;
     let systems: Systems = molecules().into();
     teacher.hash(&systems)?;
     teacher.about(&systems)?.answer(0..systems.len(), &[], None).map(|_| ())

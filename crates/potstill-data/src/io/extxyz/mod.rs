@@ -27,11 +27,13 @@ mod labels;
 mod names;
 mod reader;
 mod rows;
+mod text;
 mod value;
 mod writer;
 
 pub use format::Extxyz;
 pub use reader::ExtxyzReader;
+pub use text::append;
 pub use writer::ExtxyzWriter;
 
 #[cfg(test)]

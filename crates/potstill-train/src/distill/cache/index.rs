@@ -169,6 +169,9 @@ impl Index {
                 return Some(format!("{} features of {name}", kind.key()));
             }
         }
+        if questions.virials && !self.holds.virial {
+            return Some("virials".to_owned());
+        }
         let has_probes = questions.probes.is_none() || self.probes == questions.probes;
         (!has_probes).then(|| "derivatives of the forces with these probes".to_owned())
     }
@@ -186,6 +189,7 @@ impl Index {
         }
         questions.features = all;
         questions.probes = questions.probes.or(self.probes);
+        questions.virials |= self.holds.virial;
     }
 
     /// Index of a cache that is to be made, with the answers that the teacher has.

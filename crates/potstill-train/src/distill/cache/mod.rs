@@ -5,6 +5,7 @@
 //!
 //! - `energy` `[n_systems]` (f64, eV), `atomic_energies` `[n_atoms]` (f64, eV), `forces` `[n_atoms, 3]` (f32, eV/Å), those of
 //!   them that the teacher has;
+//! - `virial` `[n_systems, 9]` (f64, eV, row-major) where it was asked for; `holds.virial` of the index says so;
 //! - `energy_spread` `[n_systems]` and `forces_spread` `[n_atoms]` (f64) where several networks were asked;
 //! - for each tap that was asked for, `node.<tap>` `[n_atoms, c]`, `edge_sum.<tap>` `[n_atoms, c']`, `vector.<tap>`
 //!   `[n_atoms, 3·c']` and `edge.<tap>` `[n_edges, c']` in f16 or f32. Edges are those of the teacher's main graph, sorted by

@@ -32,6 +32,10 @@ pub(in crate::distill) fn pack(answers: &[Answer], index: &Index) -> Result<Tens
         let forces = answers.iter().flat_map(|a| a.forces.as_flattened().iter().copied());
         tensors.push(rounded("forces", 3, forces, at_least_single)?);
     }
+    if holds.virial {
+        let virials = answers.iter().flat_map(|a| a.virials.as_flattened().as_flattened().iter().copied());
+        tensors.push(rounded("virial", 9, virials, Precision::F64)?);
+    }
     if holds.spread {
         tensors.push(exact("energy_spread", |a| &a.energy_spread));
         tensors.push(exact("forces_spread", |a| &a.forces_spread));

@@ -102,6 +102,15 @@ impl TeacherCache {
         self.of_atoms(i, "forces")
     }
 
+    /// Virial of system `i` in eV, row-major; zero where it has no cell and the teacher gives stresses. Shape: `[9]`.
+    ///
+    /// # Errors
+    /// As [`TeacherCache::energy`].
+    pub fn virial(&self, i: usize) -> Result<Vec<f64>> {
+        let place = self.places[i];
+        self.shards[place.shard].rows("virial", place.system..place.system + 1)
+    }
+
     /// Standard deviation in eV of the energies that several teachers gave system `i`.
     ///
     /// # Errors

@@ -134,6 +134,7 @@ fn check_labels(tensors: &SafeTensors<'_>, index: &Index, shard: &IndexShard) ->
         ("energy", holds.energy, shard.n_systems, 1),
         ("atomic_energies", holds.atomic_energies, shard.n_atoms, 1),
         ("forces", holds.forces, shard.n_atoms, 3),
+        ("virial", holds.virial, shard.n_systems, 9),
         ("energy_spread", holds.spread, shard.n_systems, 1),
         ("forces_spread", holds.spread, shard.n_atoms, 1),
     ] {

@@ -94,7 +94,9 @@ pub fn open_or_make(
     }
     let answering = teacher.about(systems)?;
     answering.notes().into_iter().for_each(|note| tell(Event::Note(note)));
-    let index = Index::plan((teacher.architecture(), answering.holds()), systems, &questions, &subject);
+    let mut holds = answering.holds();
+    holds.virial &= questions.virials;
+    let index = Index::plan((teacher.architecture(), holds), systems, &questions, &subject);
     make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
     Ok((verified(folder, index, systems, tell)?, Origin::Made))
 }

@@ -18,6 +18,7 @@ use potstill_core::system::{Column, ColumnValues, Value};
 use potstill_core::{Error, Result, System};
 use potstill_data::dataset::{DatasetHash, LabelNeeds, Need, Systems, Visit, text_hash, validate};
 use potstill_data::io::{LabelKeys, StoredFile, read, stored};
+use potstill_data::program::virial;
 use serde::{Deserialize, Serialize};
 
 use self::places::Places;
@@ -118,13 +119,16 @@ impl Labels {
     /// belong to other systems or contradict each other; energies from another zero unless the options say what to do.
     pub fn matched<'a>(&'a self, dataset: &'a Systems) -> Result<Matched<'a>> {
         let Places { places, notes } = Places::find(self, dataset)?;
-        let mut holds = Holds { energy: true, forces: true, atomic_energies: true, spread: false };
-        let mut first_without = [None; 2];
+        let mut holds = Holds { energy: true, forces: true, atomic_energies: true, spread: false, virial: true };
+        let (mut first_without, mut has_cell) = ([None; 2], false);
         for (i, &place) in places.iter().enumerate() {
             let labels = self.systems.get(place)?;
             holds.energy &= labels.energy.is_some();
             holds.forces &= labels.forces.is_some();
             holds.atomic_energies &= atomic_energies(&labels).is_some();
+            let system = dataset.get(i)?;
+            has_cell |= system.cell.is_some();
+            holds.virial &= system.cell.is_none() || labels.stress.is_some();
             let lacks = [labels.energy.is_none(), labels.forces.is_none()];
             first_without.iter_mut().zip(lacks).for_each(|(first, lacks)| {
                 if lacks {
@@ -132,6 +136,7 @@ impl Labels {
                 }
             });
         }
+        holds.virial &= has_cell;
         if !holds.energy && !holds.forces {
             let message = match first_without {
                 [Some(a), Some(b)] => format!("no energy for system {a} and no forces for system {b}"),
@@ -207,6 +212,9 @@ impl Matched<'_> {
             }
             if let (true, Some(forces)) = (self.holds.forces, &labels.forces) {
                 answer.forces.extend(forces);
+            }
+            if self.holds.virial {
+                answer.virials.push(virial(system, labels.stress.as_ref()).unwrap_or_default());
             }
             if let (true, Some(energies)) = (self.holds.atomic_energies, atomic_energies(&labels)) {
                 let shift = |z: u8| self.shift.as_ref().and_then(|shift| shift.get(z)).unwrap_or(0.0);

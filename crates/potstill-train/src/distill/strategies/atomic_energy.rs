@@ -46,6 +46,6 @@ impl Strategy for AtomicEnergy {
     fn loss(&self, on: &Comparison<'_>) -> Result<Tensor<1>> {
         let target = on.pass.targets.atomic_energies()?;
         let scale = on.scale(Rows::Atoms, on.pass.counts.atoms);
-        Ok(on.pass.losses.0.evaluate(on.pass.output.atomic_energies.clone(), target, scale))
+        Ok(on.pass.losses.energy.evaluate(on.pass.output.atomic_energies.clone(), target, scale))
     }
 }

@@ -130,7 +130,12 @@ fn names_in_configurations_are_those_of_the_strategies() {
 
 #[test]
 fn strategies_of_other_crates_are_written_but_not_read() {
-    let own = Term::custom(super::Vanilla { energy_weight: 1.0, force_weight: 2.0, schedule: Default::default() });
+    let own = Term::custom(super::Vanilla {
+        energy_weight: 1.0,
+        force_weight: 2.0,
+        stress_weight: 0.0,
+        schedule: Default::default(),
+    });
     let value = serde_json::to_value(&own).unwrap();
     assert_eq!((&value["strategy"], &value["name"]), (&"custom".into(), &"vanilla".into()));
     assert_eq!(value["settings"]["force_weight"], 2.0);

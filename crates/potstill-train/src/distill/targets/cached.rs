@@ -62,6 +62,16 @@ impl Targets for CachedTargets<'_> {
         Ok(self.rows(all, 3))
     }
 
+    fn virials(&self) -> Result<Tensor<2>> {
+        let mut all = Vec::new();
+        for &index in &self.shard.indices {
+            let virial = self.cache.virial(index)?;
+            let rows = virial.as_chunks::<3>().0.as_chunks::<3>().0;
+            all.extend(rows.iter().flat_map(|virial| self.units.raw_virial(*virial)).flatten());
+        }
+        Ok(self.rows(all, 9))
+    }
+
     fn force_derivatives(&self, _probes: &Probes) -> Result<Tensor<2>> {
         Err(Error::Other("derivatives of the forces belong to displaced systems".to_owned()))
     }
@@ -106,6 +116,10 @@ impl Targets for CachedProbes<'_> {
     }
 
     fn forces(&self) -> Result<Tensor<2>> {
+        Err(no_other())
+    }
+
+    fn virials(&self) -> Result<Tensor<2>> {
         Err(no_other())
     }
 

@@ -1,10 +1,11 @@
-//! Answers of networks that are asked at each step.
+//! Answers of a teacher that is asked at each step.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_core::model::{EnergyScale, ScaleChange, Tap};
-use potstill_core::{Error, Result, System};
+use potstill_core::model::{ElementEnergies, EnergyScale, ScaleChange, Tap};
+use potstill_core::{Error, Potential, Result, System};
+use potstill_data::program::Program;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
 use potstill_nn::tensors::float_tensor;
@@ -14,30 +15,45 @@ use super::{Targets, central_difference};
 use crate::distill::kind::Kind;
 use crate::distill::probes::Probes;
 
-/// Networks that are asked at each step.
-pub struct LiveTeacher {
+/// Teacher that is asked at each step.
+#[derive(Debug)]
+pub struct LiveTeacher(Asked);
+
+#[derive(Debug)]
+enum Asked {
+    Networks(Networks),
+    Program(Arc<Program>),
+}
+
+/// Networks that are asked together.
+struct Networks {
     models: Vec<Model>,
     /// Networks on a device that records gradients, made when they are first needed.
     tracked: OnceLock<Vec<Network>>,
 }
 
-impl std::fmt::Debug for LiveTeacher {
+impl std::fmt::Debug for Networks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.models.iter().map(|model| model.header().model.name()).collect();
-        write!(f, "{} asked at each step", names.join(", "))
+        write!(f, "{}", names.join(", "))
     }
 }
 
 impl LiveTeacher {
     /// A teacher that is the mean of some networks and shows features of the first.
     pub fn new(models: Vec<Model>) -> Self {
-        Self { models, tracked: OnceLock::new() }
+        Self(Asked::Networks(Networks { models, tracked: OnceLock::new() }))
+    }
+
+    /// A teacher that is a running program, without features.
+    pub fn program(program: Arc<Program>) -> Self {
+        Self(Asked::Program(program))
     }
 
     /// Answers about `systems`, as constants on `device`.
     ///
     /// # Errors
-    /// An element that it does not know, a system of which no graph can be drawn.
+    /// An element that it does not know, a system of which no graph can be drawn, a program that does not answer.
     pub fn answer(
         &self,
         systems: &[&System],
@@ -45,12 +61,19 @@ impl LiveTeacher {
         units: &EnergyScale,
         device: &Device,
     ) -> Result<LiveTargets> {
+        let networks = match &self.0 {
+            Asked::Networks(networks) => networks,
+            Asked::Program(program) => {
+                return Ok(LiveTargets { answers: vec![of_program(program, systems, units, device)?] });
+            }
+        };
         let ask = |(k, model): (usize, &Model)| {
             let (graph, output) = model.forward(systems, if k == 0 { taps } else { &[] })?;
             let edges = Batch::new(graph.main(), model.device(), model.dtype());
-            LiveAnswer::new(model, systems, output, edges, units, device)
+            let change = ScaleChange { from: &model.header().scale, to: units };
+            LiveAnswer::new((output, Some(edges)), systems, &change, device, model.dtype())
         };
-        Ok(LiveTargets { answers: self.models.iter().enumerate().map(ask).collect::<Result<_>>()? })
+        Ok(LiveTargets { answers: networks.models.iter().enumerate().map(ask).collect::<Result<_>>()? })
     }
 
     /// Answers about `systems` that can be differentiated with respect to the displacements of the batches that come with them;
@@ -65,15 +88,20 @@ impl LiveTeacher {
         units: &EnergyScale,
         device: &Device,
     ) -> Result<(LiveTargets, Vec<Batch>)> {
-        let networks = self.tracked.get_or_init(|| self.models.iter().map(|m| network_on(m, device)).collect());
+        let Asked::Networks(Networks { models, tracked }) = &self.0 else {
+            let message = "attacks need the gradient of the teacher, which a program does not give; give a model file";
+            return Err(Error::setting("distill.augmentation", message));
+        };
+        let networks = tracked.get_or_init(|| models.iter().map(|m| network_on(m, device)).collect());
         let (mut answers, mut batches) = (Vec::new(), Vec::new());
-        for (k, (model, network)) in self.models.iter().zip(networks).enumerate() {
+        for (k, (model, network)) in models.iter().zip(networks).enumerate() {
             model.check_elements(systems)?;
             let architecture = &model.header().model;
             let graph = architecture.graph_rule().build_main(systems)?;
             let batch = Batch::new(&graph, device, model.dtype()).tracking_displacement();
             let output = network.forward(&batch, architecture.forces(), if k == 0 { taps } else { &[] });
-            answers.push(LiveAnswer::new(model, systems, output, batch.clone(), units, device)?);
+            let change = ScaleChange { from: &model.header().scale, to: units };
+            answers.push(LiveAnswer::new((output, Some(batch.clone())), systems, &change, device, model.dtype())?);
             batches.push(batch);
         }
         Ok((LiveTargets { answers }, batches))
@@ -90,6 +118,27 @@ fn network_on(model: &Model, device: &Device) -> Network {
         }
         _ => parameters::with_vector(network.clone(), &parameters::to_vector::<_, f32>(&network), device).no_grad(),
     }
+}
+
+/// Answer of a program about systems, in f64 and eV until it is in the student's units.
+fn of_program(program: &Program, systems: &[&System], units: &EnergyScale, device: &Device) -> Result<LiveAnswer> {
+    let prediction = program.evaluate(systems)?;
+    let here = Device::flex();
+    let column = |values: Vec<f64>, width: usize| {
+        let shape = [values.len() / width, width];
+        float_tensor(values, shape, &here, DType::F64)
+    };
+    let output = Output {
+        energy: column(prediction.energy, 1),
+        atomic_energies: column(prediction.atomic_energies, 1),
+        forces: Some(column(prediction.forces.into_flattened(), 3)),
+        virial: prediction.virial.map(|virials| column(virials.into_flattened().into_flattened(), 9)),
+        features: Vec::new(),
+    };
+    // A program counts from its own zero: no element has an energy of its own.
+    let zeros = ElementEnergies::new((1..=118).map(|z| (z, 0.0)));
+    let plain = EnergyScale { reference_energies: zeros, ..EnergyScale::default() };
+    LiveAnswer::new((output, None), systems, &ScaleChange { from: &plain, to: units }, device, DType::F64)
 }
 
 /// Answers of a [`LiveTeacher`].
@@ -110,11 +159,17 @@ impl Targets for LiveTargets {
     }
 
     fn atomic_energies(&self) -> Result<Tensor<2>> {
-        mean(self.answers.iter().map(|a| Some(a.atomic_energies())))?.ok_or_else(no_network)
+        let lacks = || Error::setting("distill.teacher", "gives no energies of atoms (`atomic_energies`)");
+        mean(self.answers.iter().map(LiveAnswer::atomic_energies)).map_err(|_| lacks())?.ok_or_else(no_network)
     }
 
     fn forces(&self) -> Result<Tensor<2>> {
         mean(self.answers.iter().map(LiveAnswer::forces))?.ok_or_else(no_network)
+    }
+
+    fn virials(&self) -> Result<Tensor<2>> {
+        let lacks = || Error::setting("distill.teacher", "gives no virials");
+        mean(self.answers.iter().map(LiveAnswer::virials)).map_err(|_| lacks())?.ok_or_else(no_network)
     }
 
     fn force_derivatives(&self, probes: &Probes) -> Result<Tensor<2>> {
@@ -151,10 +206,11 @@ fn mean<const D: usize>(values: impl ExactSizeIterator<Item = Option<Tensor<D>>>
     })
 }
 
-/// Output of one network, with the shifts and factors to the student's units.
+/// Output of one teacher, with the shifts and factors to the student's units.
 struct LiveAnswer {
     output: Output,
-    edges: Batch,
+    /// Edges of the features.
+    edges: Option<Batch>,
     energy_shift: Vec<f64>,
     atomic_shift: Vec<f64>,
     energy_scale: f64,
@@ -165,14 +221,12 @@ struct LiveAnswer {
 
 impl LiveAnswer {
     fn new(
-        model: &Model,
+        (output, edges): (Output, Option<Batch>),
         systems: &[&System],
-        output: Output,
-        edges: Batch,
-        units: &EnergyScale,
+        change: &ScaleChange<'_>,
         device: &Device,
+        dtype: DType,
     ) -> Result<Self> {
-        let change = ScaleChange { from: &model.header().scale, to: units };
         let (mut energy_shift, mut atomic_shift) = (Vec::new(), Vec::new());
         for system in systems {
             energy_shift.push(change.energy_shift(&system.atomic_numbers)?);
@@ -186,7 +240,7 @@ impl LiveAnswer {
             energy_scale: change.energy_factor(),
             force_scale: change.force_factor(),
             device: device.clone(),
-            dtype: model.dtype(),
+            dtype,
         })
     }
 
@@ -211,8 +265,14 @@ impl LiveAnswer {
         self.shifted(&self.output.energy, &self.energy_shift)
     }
 
-    fn atomic_energies(&self) -> Tensor<2> {
-        self.shifted(&self.output.atomic_energies, &self.atomic_shift)
+    /// Energies of atoms; none where the teacher gives none.
+    fn atomic_energies(&self) -> Option<Tensor<2>> {
+        let values = &self.output.atomic_energies;
+        (values.dims()[0] == self.atomic_shift.len()).then(|| self.shifted(values, &self.atomic_shift))
+    }
+
+    fn virials(&self) -> Option<Tensor<2>> {
+        Some(self.here(self.output.virial.clone()?).mul_scalar(self.energy_scale))
     }
 
     fn forces(&self) -> Option<Tensor<2>> {
@@ -221,11 +281,11 @@ impl LiveAnswer {
 
     fn features(&self, kind: Kind, tap: Tap) -> Result<Tensor<2>> {
         let found = self.output.features.iter().find(|f| f.tap == tap);
-        let values = found.and_then(|found| match kind {
+        let values = found.zip(self.edges.as_ref()).and_then(|(found, edges)| match kind {
             Kind::Node => Some(found.node.clone()),
-            Kind::EdgeSum => Some(found.reduced_edges(&self.edges, Reduction::Sum)),
-            Kind::Vector => found.vectors(&self.edges, Reduction::Sum),
-            Kind::Edge => found.edges(&self.edges),
+            Kind::EdgeSum => Some(found.reduced_edges(edges, Reduction::Sum)),
+            Kind::Vector => found.vectors(edges, Reduction::Sum),
+            Kind::Edge => found.edges(edges),
         });
         let values =
             values.ok_or_else(|| Error::setting("distill.teacher", format!("has no such features at {tap}")))?;

@@ -30,6 +30,11 @@ pub trait Targets {
     /// # Errors
     /// As [`Targets::energy`]; a teacher without forces.
     fn forces(&self) -> Result<Tensor<2>>;
+    /// Virials of systems, normalised, row-major. Shape: `[n_systems, 9]`.
+    ///
+    /// # Errors
+    /// As [`Targets::energy`]; a teacher without virials.
+    fn virials(&self) -> Result<Tensor<2>>;
     /// Features, in the teacher's own units. Shape: `[rows, channels]`, vectors with three components of each channel.
     ///
     /// # Errors

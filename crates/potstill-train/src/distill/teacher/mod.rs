@@ -1,88 +1,53 @@
-//! Teachers: one or several networks, a file of labels, or a cache that was made elsewhere.
+//! Teachers: one or several networks, a running program, a file of labels, or a cache that was made elsewhere.
 
 mod networks;
+mod program;
+mod source;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device};
-use potstill_core::model::Architecture;
+use potstill_core::model::{Architecture, Forces};
 use potstill_core::{Error, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
+use potstill_data::program::Program;
 use potstill_nn::Model;
-use serde::{Deserialize, Serialize};
 
+use self::source::FileKind;
+pub use self::source::TeacherSource;
 use super::answer::Answer;
 use super::cache;
 use super::labels::{LabelOptions, Labels, Matched};
 use super::probes::Probes;
 use super::questions::{Holds, Wanted};
 
-/// Files that a configuration names as the teacher.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a path, or a list of paths")]
-pub enum TeacherFiles {
-    /// A model file, a file of labels, or the folder of a cache.
-    One(PathBuf),
-    /// Model files, whose outputs are averaged; or files of labels, one after the other.
-    Several(Vec<PathBuf>),
-}
-
-impl TeacherFiles {
-    /// Paths in their order.
-    pub fn paths(&self) -> &[PathBuf] {
-        match self {
-            Self::One(path) => std::slice::from_ref(path),
-            Self::Several(paths) => paths,
-        }
-    }
-
-    /// Paths that can be changed.
-    pub fn paths_mut(&mut self) -> &mut [PathBuf] {
-        match self {
-            Self::One(path) => std::slice::from_mut(path),
-            Self::Several(paths) => paths,
-        }
-    }
-}
-
 /// An open teacher.
 #[derive(Debug)]
 pub enum Teacher {
     /// Networks: the mean of their energies and forces, and features of the first.
     Networks(Vec<Model>),
+    /// A program that is asked when it is needed.
+    Program(Arc<Program>),
     /// Labels that another program wrote.
     Labels(Labels),
     /// Cached answers of a network, with its architecture.
     Cache(PathBuf, Option<Box<Architecture>>),
 }
 
-/// Kind of a teacher's file, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FileKind {
-    Network,
-    Labels,
-    Cache,
-}
-
-impl FileKind {
-    fn of(path: &Path) -> Self {
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-            return Self::Network;
-        }
-        let is_cache = ["index.json", "shard-00000.safetensors"].iter().any(|name| path.join(name).is_file());
-        if is_cache { Self::Cache } else { Self::Labels }
-    }
-}
-
 impl Teacher {
-    /// Opens the files of a teacher. Model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
+    /// Opens a teacher. A program is started when it is first asked. Model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
     /// holds labels.
     ///
     /// # Errors
     /// Files that cannot be read, and a list of different kinds.
-    pub fn open(files: &TeacherFiles, options: &LabelOptions, dtype: DType) -> Result<Self> {
-        let paths = files.paths();
+    pub fn open(source: &TeacherSource, options: &LabelOptions, dtype: DType) -> Result<Self> {
+        if let TeacherSource::Program(settings) = source {
+            let of = |e: Error| Error::setting("distill.teacher", e.to_string());
+            return Ok(Self::Program(Arc::new(Program::new(settings).map_err(of)?)));
+        }
+        let paths = source.paths();
         let Some(first) = paths.first() else {
             return Err(Error::setting("distill.teacher", "names no file; give a model, a file of labels or a cache"));
         };
@@ -122,7 +87,7 @@ impl Teacher {
     pub fn architecture(&self) -> Option<&Architecture> {
         match self {
             Self::Networks(models) => models.first().map(|model| &model.header().model),
-            Self::Labels(_) => None,
+            Self::Labels(_) | Self::Program(_) => None,
             Self::Cache(_, architecture) => architecture.as_deref(),
         }
     }
@@ -137,6 +102,7 @@ impl Teacher {
                 [model] => model.hash().to_owned(),
                 _ => text_hash(&models.iter().map(Model::hash).collect::<Vec<_>>().join(" ")),
             }),
+            Self::Program(program) => Ok(text_hash(&format!("program {}", program.settings().hash()))),
             Self::Labels(labels) => labels.hash_about(systems),
             Self::Cache(folder, _) => cache::teacher_hash(folder),
         }
@@ -155,10 +121,14 @@ impl Teacher {
     /// Prepares for questions about a dataset.
     ///
     /// # Errors
-    /// Labels that do not belong to the dataset.
+    /// Labels that do not belong to the dataset, and a program that does not answer about its first system.
     pub fn about<'a>(&'a self, systems: &'a Systems) -> Result<Answering<'a>> {
         match self {
             Self::Networks(models) => Ok(Answering { systems, from: From::Networks(models) }),
+            Self::Program(program) => {
+                let holds = program::holds(program, systems)?;
+                Ok(Answering { systems, from: From::Program(program, holds) })
+            }
             Self::Labels(labels) => Ok(Answering { systems, from: From::Labels(Box::new(labels.matched(systems)?)) }),
             Self::Cache(folder, _) => {
                 let message = "is a cache of other questions; it cannot be asked again";
@@ -176,6 +146,7 @@ pub struct Answering<'a> {
 
 enum From<'a> {
     Networks(&'a [Model]),
+    Program(&'a Program, Holds),
     Labels(Box<Matched<'a>>),
 }
 
@@ -183,7 +154,11 @@ impl Answering<'_> {
     /// Labels that every answer holds.
     pub fn holds(&self) -> Holds {
         match &self.from {
-            From::Networks(models) => Holds { spread: models.len() > 1, ..Holds::default() },
+            From::Networks(models) => {
+                let is_gradient = |model: &Model| model.header().model.forces() == Forces::Gradient;
+                Holds { spread: models.len() > 1, virial: models.iter().all(is_gradient), ..Holds::default() }
+            }
+            From::Program(_, holds) => *holds,
             From::Labels(labels) => labels.holds(),
         }
     }
@@ -191,7 +166,7 @@ impl Answering<'_> {
     /// Remarks about unusual answers, one sentence each.
     pub fn notes(&self) -> Vec<String> {
         match &self.from {
-            From::Networks(_) => Vec::new(),
+            From::Networks(_) | From::Program(..) => Vec::new(),
             From::Labels(labels) => labels.notes().collect(),
         }
     }
@@ -204,19 +179,27 @@ impl Answering<'_> {
     /// Answers about a run of systems.
     ///
     /// # Errors
-    /// A graph that cannot be drawn, a file that can no longer be read.
+    /// A graph that cannot be drawn, a file that can no longer be read, a program that does not answer.
     pub fn answer(&self, part: Range<usize>, wanted: &[Wanted], probes: Option<&Probes>) -> Result<Answer> {
         let members = self.systems.get_all(part.clone())?;
         let members: Vec<&System> = members.iter().map(AsRef::as_ref).collect();
+        let first = part.start;
+        let located = |e: Error| self.systems.locate(e.shifted(first));
         match &self.from {
             From::Labels(labels) => labels.answer(part, &members),
+            From::Program(program, holds) => {
+                let answer = program::ask(program, &members, *holds).map_err(located)?;
+                let Some(probes) = probes else { return Ok(answer) };
+                let forces = |copies: &[&System]| program::forces(program, copies);
+                let products = (0..probes.n).map(|probe| probes.product(&members, first, probe, &forces));
+                Ok(Answer { probes: products.collect::<Result<_>>().map_err(located)?, ..answer })
+            }
             From::Networks(models) => {
-                let located = |e: Error| self.systems.locate(e.shifted(part.start));
                 let answer = networks::ask(models, &members, wanted).map_err(located)?;
                 let Some(probes) = probes else { return Ok(answer) };
-                let products =
-                    (0..probes.n).map(|probe| networks::product(models, &members, part.start, probes, probe));
-                Ok(Answer { probes: products.collect::<Result<_>>()?, ..answer })
+                let forces = |copies: &[&System]| networks::forces(models, copies);
+                let products = (0..probes.n).map(|probe| probes.product(&members, first, probe, &forces));
+                Ok(Answer { probes: products.collect::<Result<_>>().map_err(located)?, ..answer })
             }
         }
     }

@@ -11,7 +11,6 @@ use potstill_nn::{Model, Output};
 
 use crate::distill::answer::Answer;
 use crate::distill::kind::Kind;
-use crate::distill::probes::Probes;
 use crate::distill::questions::Wanted;
 
 /// Answer of some networks about systems: the mean of their labels, and features of the first.
@@ -30,6 +29,13 @@ pub(super) fn ask(models: &[Model], members: &[&System], wanted: &[Wanted]) -> R
     }
     let (energy, energy_spread) = mean(&all, |p| &p.energy);
     (answer.energy, answer.atomic_energies) = (energy, mean(&all, |p| &p.atomic_energies).0);
+    let virials: Option<Vec<Vec<f64>>> =
+        all.iter().map(|p| Some(p.virial.as_ref()?.as_flattened().as_flattened().to_vec())).collect();
+    if let Some(virials) = virials {
+        let sum = |k: usize| virials.iter().map(|own| own[k]).sum::<f64>() / virials.len() as f64;
+        let means: Vec<f64> = (0..9 * members.len()).map(sum).collect();
+        answer.virials = means.as_chunks::<3>().0.as_chunks::<3>().0.to_vec();
+    }
     let (forces, spread) = mean(&all, |p| p.forces.as_flattened());
     answer.forces = forces.as_chunks::<3>().0.to_vec();
     if models.len() > 1 {
@@ -53,24 +59,10 @@ fn mean(all: &[Prediction], of: impl Fn(&Prediction) -> &[f64]) -> (Vec<f64>, Ve
     (mean, spread)
 }
 
-/// Derivative of the mean force along a probe, by the difference of two displaced copies.
-pub(super) fn product(
-    models: &[Model],
-    members: &[&System],
-    first: usize,
-    probes: &Probes,
-    probe: usize,
-) -> Result<Vec<f64>> {
-    let [plus, minus] = [1.0, -1.0].map(|sign| -> Result<Vec<f64>> {
-        let copies: Vec<System> =
-            members.iter().enumerate().map(|(k, system)| probes.displaced(system, first + k, probe, sign)).collect();
-        let copies: Vec<&System> = copies.iter().collect();
-        let all = models.iter().map(|m| m.to_prediction(&copies, &m.forward(&copies, &[])?.1));
-        let all = all.collect::<Result<Vec<_>>>().map_err(|e| e.shifted(first))?;
-        Ok(mean(&all, |p| p.forces.as_flattened()).0)
-    });
-    let (plus, minus) = (plus?, minus?);
-    Ok(plus.iter().zip(&minus).map(|(a, b)| (a - b) / (2.0 * probes.step)).collect())
+/// Mean force of some networks on the atoms of systems. Shape: `[n_atoms * 3]`.
+pub(super) fn forces(models: &[Model], systems: &[&System]) -> Result<Vec<f64>> {
+    let all = models.iter().map(|m| m.to_prediction(systems, &m.forward(systems, &[])?.1));
+    Ok(mean(&all.collect::<Result<Vec<_>>>()?, |p| p.forces.as_flattened()).0)
 }
 
 /// Host copies of the features that are wanted and that the network has.
