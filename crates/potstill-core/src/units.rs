@@ -1,4 +1,4 @@
-//! Sizes of eV, Å and eV/Å in the units of other programs (CODATA 2018), for telling units by sizes.
+//! Sizes of eV, Å, eV/Å and eV/Å³ in the units of other programs (CODATA 2018), for telling units by sizes and for pressures.
 
 /// A unit and how many of it one of ours is.
 pub type Unit = (&'static str, f64);
@@ -22,6 +22,19 @@ pub const FORCE: [Unit; 8] = [
 /// Size of 1 Å in other units.
 pub const LENGTH: [Unit; 3] = [("bohr", 1.889726), ("nm", 0.1), ("pm", 100.0)];
 
+/// Size of 1 eV/Å³ in GPa.
+pub const PRESSURE: f64 = 160.217_663_4;
+
+/// Pressure or stress in GPa of one in eV/Å³.
+pub fn to_gigapascal(pressure: f64) -> f64 {
+    pressure * PRESSURE
+}
+
+/// Pressure or stress in eV/Å³ of one in GPa.
+pub fn from_gigapascal(pressure: f64) -> f64 {
+    pressure / PRESSURE
+}
+
 /// The unit whose size is nearest to `ratio`, if it is within `factor` of it.
 pub fn nearest(units: &[Unit], ratio: f64, factor: f64) -> Option<Unit> {
     let off = |(_, size): &Unit| (ratio / size).ln().abs();
@@ -38,6 +51,13 @@ mod tests {
         assert_eq!(nearest(&ENERGY, 25.0, 1.5).map(|u| u.0), Some("kcal/mol"));
         assert_eq!(nearest(&FORCE, 0.02, 1.1).map(|u| u.0), Some("hartree/bohr"));
         assert_eq!((nearest(&ENERGY, 1.0, 1.5), nearest(&ENERGY, f64::NAN, 1.5)), (None, None));
+    }
+
+    #[test]
+    fn pressures_agree_with_the_si() {
+        let (electronvolt, angstrom) = (1.602_176_634e-19_f64, 1e-10_f64);
+        assert!((to_gigapascal(1.0) / (electronvolt / angstrom.powi(3) * 1e-9) - 1.0).abs() < 1e-12);
+        assert!((to_gigapascal(from_gigapascal(2.5)) - 2.5).abs() < 1e-15);
     }
 
     #[test]
