@@ -69,12 +69,12 @@ def relaxations():
         atoms = cluster(np.random.default_rng(1))
         start = described(atoms)
         search = optimizer(atoms, logfile=None)
-        search.run(fmax=1e-12, steps=15)
+        search.run(fmax=1e-12, steps=30)
         after = described(atoms)
         atoms = cluster(np.random.default_rng(1))
         search = optimizer(atoms, logfile=None)
         search.run(fmax=1e-4, steps=2000)
-        out.append({"optimizer": name, "start": start, "after_15": after, "steps": search.nsteps, "end": described(atoms)})
+        out.append({"optimizer": name, "start": start, "after_30": after, "steps": search.nsteps, "end": described(atoms)})
     return out
 
 
