@@ -92,7 +92,6 @@ fn energies_less_what_baths_gave_are_conserved() {
         let last = dynamics.observables(0);
         let scale = BOLTZMANN * 30.0 * dynamics.degrees_of_freedom(0) as f64;
         let given = last.potential + last.kinetic - first.potential - first.kinetic;
-        println!("{ensemble:?}: given {given:e}, conserved to {:e}", last.conserved - first.conserved);
         assert!(given > 0.3 * scale, "the bath gave {given} eV");
         assert!((last.conserved - first.conserved).abs() < 0.02 * scale, "{}", last.conserved - first.conserved);
     }

@@ -44,7 +44,6 @@ fn a_network_conserves_the_energy_of_its_gradient_forces() {
             worst = worst.max((now.conserved - first.conserved).abs());
             swing = swing.max((now.kinetic - first.kinetic).abs());
         }
-        println!("{timestep} fs: {worst:.1e} eV, while the kinetic energy swings by {swing:.1e} eV");
         assert!(worst < 1e-2 * swing);
         worst
     };
@@ -101,7 +100,6 @@ fn networks_relax_alone_and_together() {
         let together = relax_many(&engine, &refs, &settings, 1000, &mut |_| ()).unwrap();
         for (index, together) in together.iter().enumerate() {
             let together = together.as_ref().unwrap();
-            println!("{optimizer:?}: {} steps, {:.4} eV/Å", together.steps, together.largest_force);
             assert!(together.prediction.energy[0] < before.energy[index] - 0.01);
         }
         let alone = relax(&engine, refs[1], &settings, &mut |_| ()).unwrap();

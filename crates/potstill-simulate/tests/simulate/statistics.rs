@@ -17,7 +17,6 @@ pub fn mean(values: &[f64]) -> (f64, f64) {
 pub fn assert_mean(what: &str, values: &[f64], wanted: f64, sharp: f64, slack: f64) {
     let (found, error) = mean(values);
     let (off, error) = (found / wanted - 1.0, error / wanted.abs());
-    println!("{what}: {found:.6} for {wanted:.6}: off by {:.2} %, error {:.2} %", 100.0 * off, 100.0 * error);
     assert!(error <= sharp, "{what}: the series is too short: error {error:.4}");
     assert!(off.abs() <= 4.0 * error + slack, "{what}: {found} for {wanted}, error {error:.4}");
 }
