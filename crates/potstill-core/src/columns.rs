@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Per-atom quantities by name.
 pub type Columns = BTreeMap<String, Column>;
 
 /// Values of one quantity for every atom: `width` neighbouring columns of a file. Shape: `[n_atoms, width]`, row by row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Entries of each atom, at least 1.
     pub width: usize,
@@ -15,7 +17,7 @@ pub struct Column {
 }
 
 /// Entries of a [`Column`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ColumnValues {
     /// Real numbers; not necessarily finite.
     Real(Vec<f64>),

@@ -1,10 +1,12 @@
 //! Interface of every potential: a network, a compiled student, a file of labels.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Result;
 use crate::system::{Mat3, System, Vec3};
 
 /// Energies and forces of a batch of systems, atoms concatenated in batch order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Energy of each system in eV. Shape: `[n_systems]`.
     pub energy: Vec<f64>,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::columns::{Column, ColumnValues, Columns};
 
 /// A 3-vector.
@@ -12,7 +14,7 @@ pub type Mat3 = [[f64; 3]; 3];
 /// A molecule, slab or crystal: `n` atoms with positions, an optional cell and optional labels.
 ///
 /// A missing label is absent (`None`), never zero.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct System {
     /// Nuclear charges. Shape: `[n]`.
     pub atomic_numbers: Vec<u8>,
@@ -42,7 +44,7 @@ pub struct System {
 pub type Metadata = BTreeMap<String, Value>;
 
 /// Value in a system's [`Metadata`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// A truth value.
     Bool(bool),

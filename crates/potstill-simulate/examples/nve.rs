@@ -2,7 +2,7 @@
 //! `cargo run --release --workspace --example nve -- MODEL SYSTEMS [STEPS] [FEMTOSECONDS] [KELVIN] [COPIES]`.
 //!
 //! Starts from the first system of the file (with COPIES: that many of it on a cubic lattice in a periodic box, 12 Å apart), with
-//! velocities of that temperature (seed 0), steps by velocity Verlet, and prints the drift of the total energy (a straight line
+//! velocities of that temperature (seed 0; without drift and rotation), and prints the drift of the total energy (a straight line
 //! through it by least squares) and how far it strays from that line, as JSON.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program of its own")]
 
@@ -11,11 +11,10 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Instant;
 
-use potstill_core::{Potential, System};
+use potstill_core::System;
 use potstill_data::io::{LabelKeys, read};
 use potstill_engine::{Engine, FilterChoice};
-use potstill_simulate::{BOLTZMANN, State, velocity_verlet};
-use rand::SeedableRng;
+use potstill_simulate::{Dynamics, DynamicsSettings, Ensemble, Start};
 
 /// Distance of copies in Å.
 const SPACING: f64 = 12.0;
@@ -30,28 +29,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::<f32>::load(Path::new(model), FilterChoice::default())?;
     let first = read(Path::new(file), &LabelKeys::default())?.next().ok_or("the file holds no system")??;
     let system = copies(first, at(&args, 5, 1)?);
-    let mut state = State::thermal(&system, kelvin, &mut rand_chacha::ChaCha8Rng::seed_from_u64(0))?;
-    state.remove_drift();
+    let start = Start { temperature: kelvin, exact: false };
+    let mut dynamics = Dynamics::start(&engine, &[&system], &start, DynamicsSettings::new(Ensemble::Nve, dt))?;
 
-    let mut now = engine.evaluate(&[&state.system])?;
-    if now.virial.is_none() {
-        eprintln!(
-            "forces of this model are direct, not derivatives of its energy: the total energy will not stay where it was"
-        );
-    }
     let mut energies = Vec::with_capacity(n_steps);
-    let start = Instant::now();
+    let clock = Instant::now();
     for step in 0..n_steps {
-        now = velocity_verlet(&mut state, &now.forces, dt, &engine)?;
-        energies.push(now.energy[0] + state.kinetic_energy());
+        dynamics.step()?;
+        energies.push(dynamics.observables(0).conserved);
         if (step + 1) % (n_steps / 10).max(1) == 0 {
             eprintln!("{} of {n_steps} steps, total energy {:.6} eV", step + 1, energies[step]);
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let n_atoms = state.masses.len() as f64;
+    let seconds = clock.elapsed().as_secs_f64();
+    let n_atoms = system.n_atoms() as f64;
     let (slope, stray) = line(&energies, dt * 1e-3);
-    let temperature = state.kinetic_energy() / (1.5 * n_atoms * BOLTZMANN);
+    let temperature = dynamics.observables(0).temperature;
     println!(
         "{{\"atoms\": {n_atoms}, \"picoseconds\": {}, \"drift_meV_per_atom_per_ps\": {:.3e}, \"stray_meV_per_atom\": {:.3e}, \
          \"final_kelvin\": {temperature:.0}, \"ms_per_step\": {:.3}}}",

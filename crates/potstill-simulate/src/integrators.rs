@@ -43,19 +43,22 @@ impl Langevin {
     /// Evaluate forces at the new positions, then finish the step with [`State::half_kick`].
     pub fn advance(&self, state: &mut State, forces: &[Vec3], rng: &mut impl Rng) {
         state.half_kick(forces, self.timestep);
+        state.drift(0.5 * self.timestep);
+        self.exchange(state, rng);
+        state.drift(0.5 * self.timestep);
+    }
+
+    /// Lets the bath act on the velocities of free atoms for a timestep and returns the energy in eV that it gave.
+    pub fn exchange(&self, state: &mut State, rng: &mut impl Rng) -> f64 {
         let decay = (-self.timestep / self.friction_time).exp();
         let noise = (1.0 - decay * decay).sqrt();
+        let before = state.kinetic_energy();
         for i in 0..state.masses.len() {
-            if !state.system.is_free(i) {
-                continue;
-            }
-            let speed = state.thermal_speed(i, self.temperature);
-            for k in 0..3 {
-                let (x, v) = (&mut state.system.positions[i][k], &mut state.velocities[i][k]);
-                *x += 0.5 * self.timestep * *v;
-                *v = decay * *v + noise * speed * standard_normal(rng);
-                *x += 0.5 * self.timestep * *v;
+            if state.system.is_free(i) {
+                let speed = state.thermal_speed(i, self.temperature);
+                state.velocities[i].iter_mut().for_each(|v| *v = decay * *v + noise * speed * standard_normal(rng));
             }
         }
+        state.kinetic_energy() - before
     }
 }

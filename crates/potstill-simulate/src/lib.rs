@@ -1,6 +1,13 @@
-//! Molecular dynamics of a [`System`](potstill_core::System) with any [`Potential`](potstill_core::Potential).
+//! Molecular dynamics and relaxation of a [`System`](potstill_core::System) with any [`Potential`](potstill_core::Potential).
 //!
-//! Lengths are in Å, energies in eV, masses in u, times in fs, temperatures in K. Nothing here reads files or prints.
+//! Lengths are in Å, energies in eV, masses in u, times in fs, temperatures in K, pressures in eV/Å³. Nothing here reads files or
+//! prints.
+//!
+//! | to do | use |
+//! |---|---|
+//! | trajectories: constant energy, temperature or pressure; many replicas; exact restarts | [`Dynamics`] |
+//! | a minimum of one system, or of many | [`relax`], [`relax_many`] |
+//! | steps of your own | [`State`], [`velocity_verlet`], [`Langevin`] |
 //!
 //! ```
 //! use potstill_core::{Potential, Prediction, Result, System};
@@ -38,11 +45,20 @@
 //! ```
 
 mod constants;
+mod dynamics;
+mod evaluation;
 mod integrators;
+mod linalg;
+mod motion;
 mod random;
+mod relax;
 mod state;
 
 pub use constants::{ACCELERATION, BOLTZMANN};
+pub use dynamics::{
+    Coupling, Dynamics, DynamicsSettings, Ensemble, Observables, Snapshot, Start, StopReason, StopRule, Stopped,
+};
 pub use integrators::{Langevin, velocity_verlet};
 pub use random::standard_normal;
+pub use relax::{CellChange, Optimizer, RelaxStep, Relaxation, Relaxed, relax, relax_many};
 pub use state::State;

@@ -4,12 +4,13 @@ use potstill_core::masses::mass;
 use potstill_core::system::Vec3;
 use potstill_core::{Error, Result, System};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::constants::{ACCELERATION, BOLTZMANN};
 use crate::random::standard_normal;
 
 /// System in motion.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Atoms with their positions in Å.
     pub system: System,
@@ -73,7 +74,12 @@ impl State {
     }
 
     /// Subtracts the velocity of the centre of mass, so that the total momentum is zero.
+    ///
+    /// Does nothing where atoms are fixed: they hold the others, and momentum is not conserved.
     pub fn remove_drift(&mut self) {
+        if self.has_fixed_atoms() {
+            return;
+        }
         let drift = self.mass_weighted_mean(&self.velocities);
         self.velocities.iter_mut().for_each(|v| *v = std::array::from_fn(|c| v[c] - drift[c]));
     }
