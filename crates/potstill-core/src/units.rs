@@ -1,4 +1,10 @@
-//! Sizes of eV, Å and eV/Å in the units of other programs (CODATA 2018), for telling units by sizes.
+//! Sizes of eV, Å and eV/Å in the units of other programs (CODATA 2018).
+
+/// Atomic unit of length in Å (CODATA 2018).
+pub const BOHR: f64 = 0.529_177_210_903;
+
+/// Atomic unit of energy in eV (CODATA 2018).
+pub const HARTREE: f64 = 27.211_386_245_988;
 
 /// A unit and how many of it one of ours is.
 pub type Unit = (&'static str, f64);
@@ -38,6 +44,14 @@ mod tests {
         assert_eq!(nearest(&ENERGY, 25.0, 1.5).map(|u| u.0), Some("kcal/mol"));
         assert_eq!(nearest(&FORCE, 0.02, 1.1).map(|u| u.0), Some("hartree/bohr"));
         assert_eq!((nearest(&ENERGY, 1.0, 1.5), nearest(&ENERGY, f64::NAN, 1.5)), (None, None));
+    }
+
+    #[test]
+    fn rounded_sizes_are_those_of_the_constants() {
+        let size = |units: &[Unit], name| units.iter().find(|u| u.0 == name).unwrap().1;
+        assert!((size(&LENGTH, "bohr") * BOHR - 1.0).abs() < 1e-6);
+        assert!((size(&ENERGY, "hartree") * HARTREE - 1.0).abs() < 1e-6);
+        assert!((size(&FORCE, "hartree/bohr") * HARTREE / BOHR - 1.0).abs() < 1e-6);
     }
 
     #[test]
