@@ -101,11 +101,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let Some(template) = read(&args.template, &LabelKeys::default())?.next().transpose()? else {
         bail!("{}: holds no system; give a file with the atoms of the server", args.template.display())
     };
-    let options = Options {
-        atomic_energies: args.atomic_energies,
-        allow_direct: args.allow_direct,
-        units: args.units.into(),
-    };
+    let options =
+        Options { atomic_energies: args.atomic_energies, allow_direct: args.allow_direct, units: args.units.into() };
     let driver = Driver::new(chosen.potential.as_ref(), &template, options)
         .with_context(|| format!("{}", args.template.display()))?;
     say!("{}", chosen.describe());
