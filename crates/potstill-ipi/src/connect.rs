@@ -33,7 +33,8 @@ pub fn connect(address: &Address, patience: Duration, interrupt: &AtomicBool) ->
             Err(e) if !may_come(e.kind()) => return Err(Error::Other(format!("{address}: cannot connect: {e}"))),
             Err(e) if left.is_zero() => {
                 let seconds = patience.as_secs_f64();
-                let message = format!("{address}: nobody answered within {seconds} s ({e}); {}", advice(address));
+                let advice = advice(address, e.kind());
+                let message = format!("{address}: nobody answered within {seconds} s ({e}); {advice}");
                 return Err(Error::Other(message));
             }
             Err(_) => sleep(PAUSE.min(left)),
@@ -83,8 +84,12 @@ fn may_come(kind: ErrorKind) -> bool {
     matches!(kind, NotFound | ConnectionRefused | ConnectionReset | Interrupted | TimedOut | WouldBlock)
 }
 
-fn advice(address: &Address) -> String {
+fn advice(address: &Address, kind: ErrorKind) -> String {
     match address {
+        // i-PI does not start where the socket of an earlier run lies.
+        Address::Unix(path) if kind == ErrorKind::ConnectionRefused => {
+            format!("its server has ended: remove {} and start the server again", path.display())
+        }
         Address::Unix(path) => match path.to_str().and_then(|path| path.strip_prefix("/tmp/ipi_")) {
             Some(name) => {
                 format!("start the server first, i-PI with <address>{name}</address> in <ffsocket mode='unix'>")

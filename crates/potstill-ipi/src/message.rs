@@ -71,7 +71,7 @@ pub(crate) fn read_init(wire: &mut Wire<'_>, n_atoms: usize) -> Result<usize, Br
         (key.trim() == "batch_size").then(|| value.trim().to_owned())
     };
     // i-PI adds its own word after those of the user.
-    let Some(value) = text.split(',').filter_map(size).last() else { return Ok(1) };
+    let Some(value) = text.split(',').filter_map(size).next_back() else { return Ok(1) };
     let most = (MAX_ATOMS / n_atoms.max(1)).max(1);
     match value.parse() {
         Ok(size) if (1..=most).contains(&size) => Ok(size),

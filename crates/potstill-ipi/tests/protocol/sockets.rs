@@ -105,6 +105,12 @@ fn where_nobody_listens_the_error_says_what_to_do() {
              server first, i-PI with <address>{name}</address> in <ffsocket mode='unix'>"
         )
     );
+    // The socket of a server that has ended.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    drop(UnixListener::bind(&path).unwrap());
+    let expected = format!("its server has ended: remove {} and start the server again", path.display());
+    assert!(error(&Address::Unix(path)).ends_with(&expected));
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = error(&Address::tcp(&format!("127.0.0.1:{port}")).unwrap());
