@@ -1,4 +1,10 @@
-//! Sizes of eV, Å, eV/Å and eV/Å³ in the units of other programs (CODATA 2018), for telling units by sizes and for pressures.
+//! Sizes of eV, Å, eV/Å and eV/Å³ in the units of other programs (CODATA 2018).
+
+/// Atomic unit of length in Å (CODATA 2018).
+pub const BOHR: f64 = 0.529_177_210_903;
+
+/// Atomic unit of energy in eV (CODATA 2018).
+pub const HARTREE: f64 = 27.211_386_245_988;
 
 /// A unit and how many of it one of ours is.
 pub type Unit = (&'static str, f64);
@@ -58,6 +64,14 @@ mod tests {
         let (electronvolt, angstrom) = (1.602_176_634e-19_f64, 1e-10_f64);
         assert!((to_gigapascal(1.0) / (electronvolt / angstrom.powi(3) * 1e-9) - 1.0).abs() < 1e-12);
         assert!((to_gigapascal(from_gigapascal(2.5)) - 2.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn rounded_sizes_are_those_of_the_constants() {
+        let size = |units: &[Unit], name| units.iter().find(|u| u.0 == name).unwrap().1;
+        assert!((size(&LENGTH, "bohr") * BOHR - 1.0).abs() < 1e-6);
+        assert!((size(&ENERGY, "hartree") * HARTREE - 1.0).abs() < 1e-6);
+        assert!((size(&FORCE, "hartree/bohr") * HARTREE / BOHR - 1.0).abs() < 1e-6);
     }
 
     #[test]
