@@ -14,12 +14,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Where maturin looks for what a wheel installs beside its package; what lies in `scripts` goes where commands are found.
-DATA = ROOT / "python" / "potstill.data"
 #: Largest wheel in bytes.
 LARGEST = 40_000_000
 
@@ -31,14 +30,12 @@ def main():
     arguments, maturin = parser.parse_known_args()
 
     program = arguments.program or built_program()
-    try:
-        put_program(program)
+    with tempfile.TemporaryDirectory(prefix="potstill-wheel-") as folder:
+        stage(Path(folder), program)
         command = [sys.executable, "-m", "maturin", "build", "--out", str(arguments.out.absolute()), *maturin]
-        subprocess.run(command, cwd=ROOT, check=True)
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {error}")
-    finally:
-        shutil.rmtree(DATA, ignore_errors=True)
+        # Cargo's target folder is that of the repository, wherever maturin is started.
+        if subprocess.run(command, cwd=folder).returncode:
+            sys.exit("error: the wheel does not build")
     check(max(arguments.out.glob("potstill-*.whl"), key=os.path.getmtime))
 
 
@@ -51,25 +48,41 @@ def built_program():
     return target / "ship" / f"potstill{'.exe' if os.name == 'nt' else ''}"
 
 
-def put_program(program):
-    """Lays the program where maturin finds it, without symbols and tables of lines."""
+def stage(folder, program):
+    """Makes a project of the repository's with the program as a script.
+
+    maturin takes scripts from a folder that its settings name, and fails where that is missing; so a plain build must not name one.
+    """
+    settings = (ROOT / "pyproject.toml").read_text()
+    settings = settings.replace('manifest-path = "', f'manifest-path = "{ROOT.as_posix()}/')
+    settings = settings.replace("[tool.maturin]\n", '[tool.maturin]\ndata = "data"\n')
+    (folder / "pyproject.toml").write_text(settings)
+    for name in ("README.md", "LICENSE-MIT", "LICENSE-APACHE"):
+        shutil.copy(ROOT / name, folder)
+    package = "python/potstill"
+    shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    put_program(program, folder / "data" / "scripts")
+
+
+def put_program(program, scripts):
+    """Copies the program without symbols and tables of lines."""
     if not program.is_file():
         sys.exit(f"error: {program}: no such program")
-    scripts = DATA / "scripts"
-    scripts.mkdir(parents=True, exist_ok=True)
+    scripts.mkdir(parents=True)
     copy = Path(shutil.copy(program, scripts / program.name))
     copy.chmod(copy.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    strip = shutil.which("strip")
     # The profile strips; a program that was built otherwise may still be large.
-    if strip:
-        subprocess.run([strip, str(copy)], check=True)
+    strip = shutil.which("strip")
+    if strip and subprocess.run([strip, str(copy)]).returncode:
+        sys.exit(f"error: {program}: cannot be stripped; is it a program?")
 
 
 def check(wheel):
-    """Refuses a wheel without the program, or one that is too large to ship."""
+    """Refuses a wheel without one of its parts, or one that is too large to ship."""
     names = zipfile.ZipFile(wheel).namelist()
-    if not any("/scripts/potstill" in name for name in names):
-        sys.exit(f"error: {wheel}: has no program in it")
+    for part in ("potstill/_potstill.", "potstill/ase.py", "potstill/py.typed", ".data/scripts/potstill"):
+        if not any(part in name for name in names):
+            sys.exit(f"error: {wheel}: has no {part} in it")
     size = wheel.stat().st_size
     if size > LARGEST:
         sys.exit(f"error: {wheel}: {size / 1e6:.1f} MB are more than {LARGEST / 1e6:.0f}; was the program stripped?")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import ase.io
@@ -60,7 +61,8 @@ def crystal(molecule):
 @pytest.fixture(scope="session")
 def program():
     """The program `potstill`."""
-    path = os.environ.get("POTSTILL") or shutil.which("potstill")
+    beside = Path(sys.executable).parent
+    path = os.environ.get("POTSTILL") or shutil.which("potstill", path=beside) or shutil.which("potstill")
     if path is None:
         pytest.skip("POTSTILL does not name the program, and none is installed: nothing is compared with `potstill predict`")
     return path
