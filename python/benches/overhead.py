@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What Python and ASE add to a step of dynamics, measured against the engine alone.
 
-In turn, so that whatever else the machine does disturbs all alike: one evaluation of the model on the step's positions
-(`Model.evaluate`), the same by the calculator (`atoms.get_forces()`), and a whole step of ASE's velocity Verlet.
+In turn, so that whatever else the machine does disturbs all alike: a step of ASE's velocity Verlet with the calculator, and, on the
+positions that it reached, one evaluation of the model (`Model.evaluate`) and one by the calculator (`atoms.get_forces()`).
 
     python python/benches/overhead.py [MODEL] [--atoms 20] [--steps 2000] [--threads 1]
 """
@@ -29,10 +29,27 @@ def chain(n_atoms):
 
 
 def seconds(function):
-    """Seconds that a call takes."""
-    start = time.perf_counter()
+    """Seconds of the clock and of the processor, all threads together, that a call takes."""
+    clock, processor = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def measured(model, atoms, n_steps):
+    """Seconds of the model, of the calculator and of a step of dynamics, by clock and processor. Shape: `[n_steps, 3, 2]`."""
+    driven, asked = atoms.copy(), atoms.copy()
+    driven.calc, asked.calc = PotstillCalculator(model), PotstillCalculator(model)
+    dynamics = VelocityVerlet(driven, timestep=0.05 * ase.units.fs)
+    times = np.zeros((n_steps, 3, 2))
+    for step in range(n_steps):
+        times[step, 2] = seconds(lambda: dynamics.run(1))
+        # The engine draws neighbours again only where atoms have moved far: all three see the same list.
+        positions = driven.positions.copy()
+        asked.positions = positions
+        calls = [(0, lambda: model.evaluate(numbers=asked.numbers, positions=positions)), (1, asked.get_forces)]
+        for column, call in calls if step % 2 else reversed(calls):
+            times[step, column] = seconds(call)
+    return times
 
 
 def main():
@@ -43,29 +60,14 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
-    # A model each, so that each keeps its own neighbour list; the engine's alone gets what a step gives the others.
-    models = [Model(arguments.model, threads=arguments.threads) for _ in range(3)]
-    alone, asked, driven = (chain(arguments.atoms) for _ in range(3))
-    asked.calc, driven.calc = PotstillCalculator(models[1]), PotstillCalculator(models[2])
-    dynamics = VelocityVerlet(driven, timestep=0.1 * ase.units.fs)
-    numbers = alone.numbers
-    times = []
-    for step in range(arguments.steps):
-        # Any other positions: a calculator keeps its results while atoms stay.
-        positions = chain(arguments.atoms).positions + 1e-3 * np.sin(step)
-        asked.positions = positions
-        times.append(
-            (
-                seconds(lambda: models[0].evaluate(numbers=numbers, positions=positions)),
-                seconds(asked.get_forces),
-                seconds(lambda: dynamics.run(1)),
-            )
-        )
-    engine, calculator, verlet = 1e3 * np.array(times).T
-    print(f"{arguments.model.name}, {arguments.atoms} atoms, {arguments.threads} threads, {arguments.steps} steps, medians in ms")
-    print(f"Model.evaluate              {np.median(engine):.4f}")
-    print(f"calculator.get_forces       {np.median(calculator):.4f}   adds {np.median(calculator - engine):.4f}")
-    print(f"a step of VelocityVerlet    {np.median(verlet):.4f}   adds {np.median(verlet - engine):.4f}")
+    model = Model(arguments.model, threads=arguments.threads)
+    times = 1e3 * measured(model, chain(arguments.atoms), arguments.steps)
+    print(f"{arguments.model.name}, {arguments.atoms} atoms, {arguments.threads} threads, {arguments.steps} steps; medians in ms, clock (processor)")
+    for column, name in enumerate(("Model.evaluate", "calculator.get_forces", "step of VelocityVerlet")):
+        clock, processor = np.median(times[:, column], axis=0)
+        more, more_processor = np.median(times[:, column] - times[:, 0], axis=0)
+        added = f"   adds {more:.4f} ({more_processor:.4f})" if column else ""
+        print(f"{name:24} {clock:.4f} ({processor:.4f}){added}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import os
 import threading
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -86,6 +87,22 @@ class PotstillCalculator(Calculator):
         with self._lock:
             return super().get_property(name, atoms, allow_calculation)
 
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
+        """List what differs from the atoms of the last results, of what a model sees: no charges or magnetic moments.
+
+        Does what ASE's own comparison does, which would take most of the time of a calculation.
+        """
+        last = self.atoms
+        if last is None:
+            return list(all_changes)
+        pairs = {
+            "positions": (last.positions, atoms.positions),
+            "numbers": (last.numbers, atoms.numbers),
+            "cell": (last.cell.array, atoms.cell.array),
+            "pbc": (last.pbc, atoms.pbc),
+        }
+        return [name for name, (old, new) in pairs.items() if not _same(old, new, tol)]
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -118,6 +135,12 @@ class PotstillCalculator(Calculator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+
+
+def _same(old: np.ndarray, new: np.ndarray, tol: float) -> bool:
+    if old.shape != new.shape:
+        return False
+    return bool((old == new).all()) or (tol > 0.0 and np.allclose(old, new, rtol=0.0, atol=tol))
 
 
 def _opened(model: str | os.PathLike[str] | Model, dtype: str | None, threads: int | None) -> Model:

@@ -8,7 +8,7 @@ import ase.io
 import ase.units
 import numpy as np
 import pytest
-from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.calculator import PropertyNotImplementedError, all_changes
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.calculators.test import gradient_test
 from ase.filters import FrechetCellFilter
@@ -128,6 +128,24 @@ def test_results_are_kept_until_atoms_change(molecule):
     molecule.rattle(0.01)
     molecule.get_forces()
     assert calculator.count == 2
+
+
+def test_what_counts_as_a_change(calculator, crystal):
+    assert calculator.check_state(crystal) == list(all_changes)
+    crystal.calc = calculator
+    crystal.get_forces()
+    other = crystal.copy()
+    assert calculator.check_state(other) == []
+    other.set_initial_charges(np.ones(len(other)))
+    other.info["name"] = "other"
+    assert calculator.check_state(other) == []
+    other.positions[0, 0] += 1e-12
+    assert calculator.check_state(other) == ["positions"]
+    assert calculator.check_state(other, tol=1e-9) == []
+    other.pbc = False
+    other.set_cell(other.cell * 2)
+    assert calculator.check_state(other) == ["positions", "cell", "pbc"]
+    assert calculator.check_state(other[:3]) == ["positions", "numbers", "cell", "pbc"]
 
 
 def test_a_failure_leaves_no_old_results(calculator, molecule):
