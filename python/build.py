@@ -32,7 +32,7 @@ def main():
     program = arguments.program or built_program()
     with tempfile.TemporaryDirectory(prefix="potstill-wheel-") as folder:
         stage(Path(folder), program)
-        command = [sys.executable, "-m", "maturin", "build", "--out", str(arguments.out.absolute()), *maturin]
+        command = [sys.executable, "-m", "maturin", "build", "--locked", "--out", str(arguments.out.absolute()), *maturin]
         # Cargo's target folder is that of the repository, wherever maturin is started.
         if subprocess.run(command, cwd=folder).returncode:
             sys.exit("error: the wheel does not build")

@@ -62,15 +62,15 @@ class Frame:
         if "pos" not in columns:
             raise ValueError(f"no column `pos` for the positions; there are {', '.join(columns)}")
         if "species" in columns:
-            numbers = [_atomic_number(word) for word in self._words(columns["species"])]
+            numbers = np.array([_atomic_number(words[columns["species"].words.start]) for words in self.rows])
         elif "Z" in columns:
             numbers = self._array(columns["Z"])
         else:
             raise ValueError(f"no column `species` or `Z`; there are {', '.join(columns)}")
         atoms = Atoms(numbers=numbers, positions=self._array(columns["pos"]))
-        if values.get("Lattice"):
-            atoms.cell = np.array(values["Lattice"].split(), dtype=float).reshape(3, 3)
-        atoms.pbc = _axes(values.get("pbc"), default=bool(values.get("Lattice")))
+        if lattice := values.get("Lattice"):
+            atoms.cell = np.array(lattice.split(), dtype=float).reshape(3, 3)
+        atoms.pbc = _axes(values.get("pbc"), default=bool(lattice))
         atoms.info = {pair.key: typed(pair) for pair in self.pairs if pair.key not in ("Lattice", "Properties", "pbc")}
         for name, column in columns.items():
             if name not in OWN_COLUMNS | ANSWERED_COLUMNS:
@@ -91,9 +91,6 @@ class Frame:
             old = [word for column in kept for word in words[column.words]]
             lines.append(" ".join([*old, *(repr(number) for row in numbers for number in row)]))
         return "\n".join(lines) + "\n"
-
-    def _words(self, column: Column) -> list[str]:
-        return [words[column.words.start] for words in self.rows]
 
     def _array(self, column: Column) -> np.ndarray:
         words = [words[column.words] for words in self.rows]
@@ -149,12 +146,11 @@ def _pairs(comment: str) -> Iterator[Pair]:
     while at < len(comment):
         start = at
         key, at = _word(comment, at, r"[^\s=]*")
-        sign = re.compile(r"=|\s+=\s*").match(comment, at)
         value = None
-        if sign:
+        if sign := re.compile(r"=|\s+=\s*").match(comment, at):
             value, at = _word(comment, sign.end(), r"\S*")
         yield Pair(key, value, comment[start:at])
-        at = re.compile(r"\s*").match(comment, at).end()
+        at += len(comment[at:]) - len(comment[at:].lstrip())
 
 
 def _word(text: str, at: int, bare: str) -> tuple[str, int]:
@@ -166,7 +162,8 @@ def _word(text: str, at: int, bare: str) -> tuple[str, int]:
         end = _closing(text, at)
         return text[at:end], end
     match = re.compile(bare).match(text, at)
-    return match[0], match.end()
+    word = match[0] if match else ""
+    return word, at + len(word)
 
 
 def _closing(text: str, at: int) -> int:

@@ -1,15 +1,17 @@
 """Compiled part of potstill."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, final
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["Model", "PotstillError", "Prediction", "__version__"]
+
 __version__: str
 
-class AtomsLike(Protocol):
+class _AtomsLike(Protocol):
     """Anything with the arrays of an ``ase.Atoms``."""
 
     @property
@@ -21,7 +23,7 @@ class AtomsLike(Protocol):
     @property
     def pbc(self) -> Any: ...
 
-SystemLike: TypeAlias = AtomsLike | Mapping[str, Any]
+_SystemLike: TypeAlias = _AtomsLike | dict[str, Any]
 
 class PotstillError(Exception):
     """Failure that is neither bad input nor a file that cannot be used, such as too little memory."""
@@ -56,18 +58,23 @@ class Model:
         dtype: Literal["float32", "float64"] = "float32",
         threads: int | None = None,
     ) -> Model: ...
+    @overload
+    def evaluate(self, atoms: _SystemLike) -> Prediction:
+        """Energy, forces and stress of one system."""
+    @overload
     def evaluate(
         self,
-        atoms: SystemLike | None = None,
         *,
-        numbers: npt.ArrayLike = ...,
-        positions: npt.ArrayLike = ...,
+        numbers: npt.ArrayLike,
+        positions: npt.ArrayLike,
         cell: npt.ArrayLike | None = None,
         pbc: bool | Sequence[bool] | npt.NDArray[np.bool_] | None = None,
     ) -> Prediction:
-        """Energy, forces and stress of one system."""
-    def evaluate_many(self, systems: Iterable[SystemLike]) -> list[Prediction]:
+        """Energy, forces and stress of one system, given as arrays."""
+    def evaluate_many(self, systems: Iterable[_SystemLike]) -> list[Prediction]:
         """Energies, forces and stresses of many systems as one batch."""
+    def __copy__(self) -> Model: ...
+    def __deepcopy__(self, _memo: Any) -> Model: ...
     @property
     def cutoff(self) -> float:
         """Largest distance in Å at which two atoms see each other."""

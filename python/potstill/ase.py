@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from ase import Atoms
@@ -23,6 +23,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ._potstill import Model
 
 __all__ = ["PotstillCalculator"]
+
+Dtype: TypeAlias = Literal["float32", "float64"]
 
 
 class PotstillCalculator(Calculator):
@@ -61,7 +63,7 @@ class PotstillCalculator(Calculator):
     def __init__(
         self,
         model: str | os.PathLike[str] | Model,
-        default_dtype: str | None = None,
+        default_dtype: Dtype | None = None,
         device: Any = None,
         threads: int | None = None,
         atoms: Atoms | None = None,
@@ -143,7 +145,7 @@ def _same(old: np.ndarray, new: np.ndarray, tol: float) -> bool:
     return bool((old == new).all()) or (tol > 0.0 and np.allclose(old, new, rtol=0.0, atol=tol))
 
 
-def _opened(model: str | os.PathLike[str] | Model, dtype: str | None, threads: int | None) -> Model:
+def _opened(model: str | os.PathLike[str] | Model, dtype: Dtype | None, threads: int | None) -> Model:
     if not isinstance(model, Model):
         return Model(model, dtype or "float32", threads)
     if dtype not in (None, model.dtype) or threads not in (None, model.threads):

@@ -70,7 +70,7 @@ def test_many_are_as_one_by_one(model, molecule, crystal, rng):
         systems.append(atoms)
     predictions = model.evaluate_many(iter(systems))
     assert len(predictions) == len(systems)
-    for atoms, prediction in zip(systems, predictions):
+    for atoms, prediction in zip(systems, predictions, strict=True):
         alone = model.evaluate(atoms)
         assert prediction.forces.shape == (len(atoms), 3) and prediction.energies.shape == (len(atoms),)
         assert prediction.energy == pytest.approx(alone.energy, abs=1e-8)

@@ -3,7 +3,7 @@
 use potstill_core::model::ModelFile;
 use serde_json::{Value, json};
 
-/// What a model file says, as JSON: `architecture`, `forces`, `cutoff`, `elements`, `settings` of the network, the `scale` that makes
+/// What a model file says, as JSON: `architecture`, `forces`, `elements`, `settings` of the network, the `scale` that makes
 /// eV of its outputs, `units`, `training` (provenance), and the file's `format_version`, `n_parameters`, `path` and `hash`.
 pub fn info(file: &ModelFile) -> Value {
     let header = file.header();

@@ -6,7 +6,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `model` | `Model`: a compiled student |
+//! | `model` | `Model`: the student as Python has it |
+//! | `compiled` | opening and compiling a model file |
 //! | `info` | the model's header as a dictionary |
 //! | `system` | an `ase.Atoms` or arrays to a system |
 //! | `arrays` | numpy arrays of a wanted shape and type |
@@ -21,6 +22,7 @@
 //! **Allocator.** The system's: the engine keeps its buffers between calls, and a program that loads a module has chosen already.
 
 mod arrays;
+mod compiled;
 mod errors;
 mod info;
 mod model;

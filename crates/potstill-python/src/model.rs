@@ -1,18 +1,15 @@
 //! A student, compiled for this processor.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use potstill_core::elements::symbol_or_number;
-use potstill_core::model::ModelFile;
-use potstill_core::{Error, Potential, Result, System};
-use potstill_engine::{Engine, FilterChoice, Number};
+use potstill_core::{Error, System};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
-use serde_json::Value;
 
+use crate::compiled::Compiled;
 use crate::errors::exception;
-use crate::info::info;
 use crate::prediction::{Prediction, predictions};
 use crate::system::system;
 use crate::threads::pool;
@@ -47,12 +44,9 @@ use crate::threads::pool;
 /// (15, 3)
 #[pyclass(frozen, module = "potstill")]
 pub struct Model {
-    potential: Box<dyn Potential>,
+    compiled: Compiled,
     dtype: &'static str,
     threads: Option<usize>,
-    /// Path as of the root of the file system, for pickles that are loaded elsewhere.
-    path: PathBuf,
-    info: Value,
 }
 
 #[pymethods]
@@ -66,7 +60,8 @@ impl Model {
             "float64" => "float64",
             _ => return Err(PyValueError::new_err(format!("dtype `{dtype}`: must be float32 or float64"))),
         };
-        Self::open(&path, dtype, threads).map_err(|e| exception(&e))
+        let compiled = Compiled::open(&path, dtype).map_err(|e| exception(&e))?;
+        Ok(Self { compiled, dtype, threads })
     }
 
     /// Energy, forces and stress of one system.
@@ -139,26 +134,26 @@ impl Model {
     /// Largest distance in Å at which two atoms see each other.
     #[getter]
     fn cutoff(&self) -> f64 {
-        self.potential.cutoff()
+        self.compiled.potential.cutoff()
     }
 
     /// Chemical symbols of the elements that the model was trained on, by atomic number.
     #[getter]
     fn elements(&self) -> Vec<String> {
-        self.potential.elements().iter().map(|&z| symbol_or_number(z)).collect()
+        self.compiled.potential.elements().iter().map(|&z| symbol_or_number(z)).collect()
     }
 
     /// Source of the forces: `"gradient"` of the energy, or `"direct"`, with which dynamics do not conserve energy.
     #[getter]
     fn forces(&self) -> Option<&str> {
-        self.info["forces"].as_str()
+        self.compiled.info["forces"].as_str()
     }
 
     /// What the model file says: `architecture`, `forces`, `elements`, `n_parameters`, `settings`, `scale`, `units`, `training`
     /// (provenance), `format_version`, `path`, `hash`.
     #[getter]
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("json")?.call_method1("loads", (self.info.to_string(),))
+        py.import("json")?.call_method1("loads", (self.compiled.info.to_string(),))
     }
 
     /// Precision of the network, `"float32"` or `"float64"`.
@@ -176,16 +171,16 @@ impl Model {
     /// Path of the model file.
     #[getter]
     fn path(&self) -> String {
-        self.path.display().to_string()
+        self.compiled.path.display().to_string()
     }
 
     fn __repr__(&self) -> String {
-        let architecture = self.info["architecture"].as_str().unwrap_or_default();
-        let forces = self.info["forces"].as_str().unwrap_or_default();
+        let architecture = self.compiled.info["architecture"].as_str().unwrap_or_default();
+        let forces = self.compiled.info["forces"].as_str().unwrap_or_default();
         format!(
             "Model({:?}, {architecture}, {forces} forces, cutoff {} Å, {}, {})",
-            self.path.display().to_string(),
-            self.potential.cutoff(),
+            self.compiled.path.display().to_string(),
+            self.compiled.potential.cutoff(),
             self.elements().join(" "),
             self.dtype
         )
@@ -202,8 +197,8 @@ impl Model {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Pickle<'py>> {
         let model = slf.get();
         let load = slf.get_type().getattr("_load")?;
-        let hash = model.info["hash"].as_str().unwrap_or_default().to_owned();
-        Ok((load, (model.path.clone(), model.dtype, model.threads, hash)))
+        let hash = model.compiled.info["hash"].as_str().unwrap_or_default().to_owned();
+        Ok((load, (model.compiled.path.clone(), model.dtype, model.threads, hash)))
     }
 
     /// Opens the model of a pickle.
@@ -216,10 +211,10 @@ impl Model {
         hash: &str,
     ) -> PyResult<Self> {
         let model = Self::new(path, dtype, threads)?;
-        if model.info["hash"] != hash {
+        if model.compiled.info["hash"] != hash {
             let message =
                 "is another model than the one that was pickled; put that file back, or make the object again";
-            return Err(exception(&Error::file(&model.path, message)));
+            return Err(exception(&Error::file(&model.compiled.path, message)));
         }
         Ok(model)
     }
@@ -229,37 +224,15 @@ impl Model {
 type Pickle<'py> = (Bound<'py, PyAny>, (PathBuf, &'static str, Option<usize>, String));
 
 impl Model {
-    fn open(path: &Path, dtype: &'static str, threads: Option<usize>) -> Result<Self> {
-        let file = ModelFile::read(path)?;
-        let model = &file.header().model;
-        if !potstill_engine::runs(model) {
-            let message = format!(
-                "is a {}, and Python runs SchNet and PaiNN; distil a student of one of those from it, or use `potstill predict`",
-                model.name()
-            );
-            return Err(Error::file(path, message));
-        }
-        let potential: Box<dyn Potential> = match dtype {
-            "float64" => boxed::<f64>(&file, FilterChoice::Exact)?,
-            _ => boxed::<f32>(&file, FilterChoice::default())?,
-        };
-        let absolute = std::path::absolute(path).map_err(|e| Error::io(path, "cannot find the folder of", e))?;
-        Ok(Self { potential, dtype, threads, path: absolute, info: info(&file) })
-    }
-
     fn batch(&self, py: Python<'_>, systems: Vec<System>) -> PyResult<Vec<Prediction>> {
         if systems.is_empty() {
             return Ok(Vec::new());
         }
         let pool = pool(self.threads).map_err(|e| exception(&e))?;
         let borrowed: Vec<&System> = systems.iter().collect();
-        let result = py.detach(|| pool.install(|| self.potential.evaluate(&borrowed)));
+        let result = py.detach(|| pool.install(|| self.compiled.potential.evaluate(&borrowed)));
         predictions(py, &systems, result.map_err(|e| exception(&e))?)
     }
-}
-
-fn boxed<T: Number>(file: &ModelFile, filters: FilterChoice) -> Result<Box<dyn Potential>> {
-    Ok(Box::new(Engine::<T>::compile(file, filters)?))
 }
 
 fn n_threads(given: i64) -> PyResult<usize> {

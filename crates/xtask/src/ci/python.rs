@@ -98,7 +98,7 @@ impl Environment {
 
     fn build_into(&self, folder: &Path) -> Command {
         let mut command = self.python("maturin");
-        command.args(["build", "--quiet", "--out"]).arg(folder);
+        command.args(["build", "--quiet", "--locked", "--out"]).arg(folder);
         command
     }
 }
