@@ -58,6 +58,7 @@ const ROOMS: &[Room] = &[
         ],
         tests_use: TESTS,
     },
+    Room { name: "potstill-python", uses: &["potstill-core", "potstill-engine"], tests_use: &[] },
     Room { name: "potstill-testkit", uses: &["potstill-core", "potstill-data"], tests_use: &[] },
     Room { name: "potstill-fixtures", uses: &[], tests_use: &[] },
     Room { name: "potstill-fixtures-macros", uses: &[], tests_use: &[] },

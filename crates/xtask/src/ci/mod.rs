@@ -6,6 +6,7 @@ mod directions;
 mod licences;
 mod links;
 mod modules;
+mod python;
 mod tools;
 
 use std::time::Instant;
@@ -48,6 +49,7 @@ const STEPS: &[Step] = &[
     Step { name: "reference", about: "generated pages of the manual", run: reference::check },
     Step { name: "walk", about: "the README's walk", run: readme::walk_of_the_readme },
     Step { name: "kill", about: "killed runs", run: kill::twelve_runs },
+    Step { name: "python", about: "the Python package, from its wheel", run: python::tests },
     Step { name: "lints", about: "lints", run: cargo::lints },
     Step { name: "documentation", about: "documentation of the code", run: cargo::documentation },
     Step { name: "packages", about: "packages of the crates", run: cargo::packages },
