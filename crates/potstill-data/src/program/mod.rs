@@ -17,7 +17,7 @@ mod tests;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use potstill_core::system::Mat3;
+use potstill_core::system::{Mat3, Vec3};
 use potstill_core::{Error, Potential, Prediction, Result, System};
 
 pub use self::answer::{Given, atomic_energies};
@@ -155,7 +155,8 @@ impl Potential for Program {
         &ELEMENTS
     }
 
-    /// Energies and forces; `atomic_energies` is empty, and `virial` absent, where the program gives none.
+    /// Energies and forces; `atomic_energies` is empty, and `virial` absent, where the program gives none. Forces are taken for
+    /// gradients of the energy.
     fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
         let mut prediction = Prediction::default();
         let mut virials = Vec::new();
@@ -163,8 +164,10 @@ impl Potential for Program {
             let lacks = |what: &str| Error::system(index, format!("the program {} gives no `{what}`", self.settings));
             prediction.energy.push(answer.energy.ok_or_else(|| lacks("energy"))?);
             prediction.atomic_energies.extend(atomic_energies(&answer).unwrap_or_default());
-            virials.extend(virial(systems[index], answer.stress.as_ref()));
-            prediction.forces.extend(answer.forces.ok_or_else(|| lacks("forces"))?);
+            let forces = answer.forces.ok_or_else(|| lacks("forces"))?;
+            let from_stress = virial(systems[index], answer.stress.as_ref());
+            virials.extend(from_stress.or_else(|| virial_of_molecule(systems[index], &forces)));
+            prediction.forces.extend(forces);
         }
         prediction.virial = (!virials.is_empty() && virials.len() == systems.len()).then_some(virials);
         Ok(prediction)
@@ -175,4 +178,20 @@ impl Potential for Program {
 pub fn virial(system: &System, stress: Option<&Mat3>) -> Option<Mat3> {
     let (stress, volume) = (stress?, system.volume()?);
     Some(stress.map(|row| row.map(|s| -volume * s)))
+}
+
+/// Virial in eV of a system that is not periodic, which forces alone decide: `Σ F ⊗ r`.
+fn virial_of_molecule(system: &System, forces: &[Vec3]) -> Option<Mat3> {
+    if system.is_periodic() {
+        return None;
+    }
+    let mut virial = [[0.0; 3]; 3];
+    for (force, position) in forces.iter().zip(&system.positions) {
+        for a in 0..3 {
+            for b in 0..3 {
+                virial[a][b] += force[a] * position[b];
+            }
+        }
+    }
+    Some(virial)
 }

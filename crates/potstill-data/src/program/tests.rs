@@ -54,6 +54,20 @@ fn a_program_answers_batch_after_batch() {
 }
 
 #[test]
+fn forces_alone_give_the_virial_of_a_molecule() {
+    let program = Program::new(&shell(&GOOD.replace("stress", "strain"))).unwrap();
+    let periodic = argon(0.0);
+    assert_eq!(program.evaluate(&[&periodic]).unwrap().virial, None);
+    let molecule = System { pbc: [false; 3], cell: None, ..argon(2.0) };
+    let virial = program.evaluate(&[&molecule]).unwrap().virial.unwrap()[0];
+    // Forces (0.1, 0.2, 0) and (0.1, 0.2, 1) at (2, 0, 0) and (2, 0, 3.8).
+    let expected = [[0.4, 0.0, 0.38], [0.8, 0.0, 0.76], [2.0, 0.0, 3.8]];
+    for (row, expected) in virial.iter().zip(expected) {
+        assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{virial:?}");
+    }
+}
+
+#[test]
 fn several_threads_share_a_program() {
     let program = Arc::new(Program::new(&shell(GOOD)).unwrap());
     let ask = |k: i32| {

@@ -10,9 +10,12 @@ mod fit_scales;
 mod generate;
 mod import;
 mod info;
+mod ipi;
 mod label;
 mod man;
+mod md;
 mod predict;
+mod relax;
 mod similarity;
 mod study;
 pub mod train;
@@ -96,6 +99,25 @@ pub enum Command {
     ///
     /// Example: potstill predict --model model.safetensors --input md.xyz --output predicted.extxyz
     Predict(predict::Args),
+    /// Run molecular dynamics.
+    ///
+    /// At constant energy, temperature or pressure; replicas are evaluated as one batch. The folder gets a trajectory, a log and a
+    /// restart file, with which --resume goes on bit for bit.
+    ///
+    /// Example: potstill md --model model.safetensors --input start.extxyz --out run --steps 10000 --temperature 300
+    Md(Box<md::Args>),
+    /// Relax systems to a minimum of the energy.
+    ///
+    /// Exit status 1: a system did not converge.
+    ///
+    /// Example: potstill relax --model model.safetensors --input systems.extxyz --output relaxed.extxyz --fmax 0.02
+    Relax(relax::Args),
+    /// Compute forces for i-PI or ASE over a socket.
+    ///
+    /// The server is started first; it moves the atoms. Beads of a ring polymer are one batch.
+    ///
+    /// Example: potstill ipi model.safetensors --template start.extxyz --unix potstill
+    Ipi(ipi::Args),
     /// Time a model.
     ///
     /// Prints systems, atoms and steps of dynamics per second, with the fast engine and with the network in turn.
@@ -194,6 +216,9 @@ fn dispatch(command: Command) -> Result<Outcome> {
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Md(args) => md::run(&args),
+        Command::Relax(args) => relax::run(&args),
+        Command::Ipi(args) => ipi::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Study(args) => study::run(&args),
         Command::Similarity(args) => similarity::run(&args),

@@ -1,0 +1,179 @@
+//! What a run of dynamics writes: trajectories, log and restart file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use potstill_core::files::atomic::write_error;
+use potstill_core::system::Value;
+use potstill_core::{Error, Prediction, System};
+use potstill_data::io::trajectory::Trajectory;
+use potstill_simulate::{Dynamics, Observables};
+use serde::Serialize;
+
+use super::Args;
+use super::folder::{Restart, RunFolder};
+
+/// Writer of trajectories, log and restart file.
+pub struct Recorder {
+    folder: RunFolder,
+    potential: String,
+    trajectories: Vec<Trajectory>,
+    log: Log,
+    every: u64,
+    restart_every: u64,
+}
+
+/// Line of the log.
+#[derive(Serialize)]
+struct Line {
+    replica: usize,
+    #[serde(flatten)]
+    observables: Observables,
+}
+
+impl Recorder {
+    /// Recorder of a new run of `n` replicas.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create(folder: &RunFolder, args: &Args, n: usize, potential: &str) -> Result<Self> {
+        let paths = (0..n).map(|replica| folder.trajectory(replica, n));
+        let trajectories = paths.map(|path| Trajectory::create(&path)).collect::<Result<_, _>>()?;
+        let log = Log::open(folder.log(), 0, OpenOptions::new().write(true).create(true).truncate(true))?;
+        Ok(Self::with(folder, args, potential, trajectories, log))
+    }
+
+    /// Recorder of a run that goes on: what was written after the restart file is dropped, to be written again.
+    ///
+    /// # Errors
+    /// Files that are gone or shorter than they were.
+    pub fn resume(folder: &RunFolder, args: &Args, restart: &Restart) -> Result<Self> {
+        let n = restart.trajectories.len();
+        if n != restart.snapshot.states().len() {
+            bail!("{}: the restart file contradicts itself; start again without --resume", folder.path.display());
+        }
+        let pairs = restart.trajectories.iter().enumerate();
+        let resume = |(replica, &len): (usize, &u64)| Trajectory::resume(&folder.trajectory(replica, n), len);
+        let trajectories = pairs.map(resume).collect::<Result<_, _>>()?;
+        let log = Log::open(folder.log(), restart.log, OpenOptions::new().write(true))?;
+        Ok(Self::with(folder, args, &restart.potential, trajectories, log))
+    }
+
+    fn with(folder: &RunFolder, args: &Args, potential: &str, trajectories: Vec<Trajectory>, log: Log) -> Self {
+        Self {
+            folder: folder.clone(),
+            potential: potential.to_owned(),
+            trajectories,
+            log,
+            every: args.every,
+            restart_every: args.restart_every,
+        }
+    }
+
+    /// Records a step where it is due.
+    ///
+    /// # Errors
+    /// What the file system says; all whole frames stay.
+    pub fn step(&mut self, dynamics: &Dynamics<'_>) -> Result<()> {
+        if dynamics.step_count().is_multiple_of(self.every) {
+            self.record(dynamics)?;
+        }
+        match dynamics.step_count().is_multiple_of(self.restart_every) {
+            true => self.save(dynamics),
+            false => Ok(()),
+        }
+    }
+
+    /// Appends a frame and a line of each replica.
+    ///
+    /// # Errors
+    /// As [`Recorder::step`].
+    pub fn record(&mut self, dynamics: &Dynamics<'_>) -> Result<()> {
+        let mut lines = Vec::new();
+        for (replica, trajectory) in self.trajectories.iter_mut().enumerate() {
+            let observables = dynamics.observables(replica);
+            let prediction = dynamics.prediction_of(replica);
+            let state = &dynamics.states()[replica];
+            trajectory.write(&[frame(&state.system, &prediction, &observables)])?;
+            serde_json::to_writer(&mut lines, &Line { replica, observables })?;
+            lines.push(b'\n');
+        }
+        Ok(self.log.append(&lines)?)
+    }
+
+    /// Writes the restart file.
+    ///
+    /// # Errors
+    /// What the file system says; the last restart file is then untouched.
+    pub fn save(&mut self, dynamics: &Dynamics<'_>) -> Result<()> {
+        // What the restart file counts on must be on the disk before it.
+        self.trajectories.iter().try_for_each(Trajectory::sync)?;
+        self.log.sync()?;
+        let lengths = self.trajectories.iter().map(Trajectory::len).collect();
+        let restart = Restart::new(&self.potential, lengths, self.log.len, dynamics.snapshot());
+        self.folder.write_restart(&restart)
+    }
+}
+
+/// System with its labels and the moment that it shows.
+fn frame(system: &System, prediction: &Prediction, observables: &Observables) -> System {
+    let mut frame = system.clone();
+    frame.energy = prediction.energy.first().copied();
+    frame.forces = Some(prediction.forces.clone());
+    let virial = prediction.virial.as_ref().and_then(|virials| virials.first());
+    frame.stress = match (virial, frame.volume()) {
+        (Some(virial), Some(volume)) if frame.is_periodic() && volume > 0.0 => {
+            Some(virial.map(|row| row.map(|v| -v / volume)))
+        }
+        _ => None,
+    };
+    frame.metadata.insert("step".to_owned(), Value::Int(observables.step as i64));
+    frame.metadata.insert("time_fs".to_owned(), Value::Real(observables.time));
+    frame.metadata.insert("temperature_K".to_owned(), Value::Real(observables.temperature));
+    frame
+}
+
+/// Log of JSON lines, all of them whole.
+struct Log {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl Log {
+    fn open(path: PathBuf, len: u64, how: &OpenOptions) -> Result<Self, Error> {
+        let file = how.open(&path).map_err(|e| Error::io(&path, "cannot open for writing", e))?;
+        let found = file.metadata().map_err(|e| Error::io(&path, "cannot read", e))?.len();
+        if found < len {
+            let message = format!("has {found} bytes, fewer than the {len} that were written; was it changed?");
+            return Err(Error::file(&path, message));
+        }
+        let log = Self { file, path, len };
+        log.cut()?;
+        Ok(log)
+    }
+
+    fn append(&mut self, lines: &[u8]) -> Result<(), Error> {
+        let written = self.file.seek(SeekFrom::Start(self.len)).and_then(|_| self.file.write_all(lines));
+        match written {
+            Ok(()) => {
+                self.len += lines.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                let _ = self.cut();
+                Err(write_error(&self.path, error))
+            }
+        }
+    }
+
+    fn cut(&self) -> Result<(), Error> {
+        self.file.set_len(self.len).map_err(|e| Error::io(&self.path, "cannot shorten", e))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(|e| write_error(&self.path, e))
+    }
+}
