@@ -9,11 +9,9 @@ use potstill_data::io::{LabelKeys, read_all};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A model with gradient forces that knows hydrogen, carbon and oxygen.
-const MODEL: &str = "version-2-painn_smooth";
-
+/// A file of the repository.
 fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
 struct Bench(TempDir);
@@ -21,8 +19,9 @@ struct Bench(TempDir);
 impl Bench {
     fn new() -> Self {
         let bench = Self(TempDir::new().unwrap());
-        fs::copy(shipped(&format!("{MODEL}.safetensors")), bench.path("model.safetensors")).unwrap();
-        fs::copy(shipped(&format!("{MODEL}.extxyz")), bench.path("start.extxyz")).unwrap();
+        // A PaiNN with gradient forces that has learnt acetylacetone, and acetylacetone.
+        fs::copy(shipped("python/tests/models/acac-painn.safetensors"), bench.path("model.safetensors")).unwrap();
+        fs::copy(shipped("testdata/models/version-2-painn.extxyz"), bench.path("start.extxyz")).unwrap();
         bench
     }
 
@@ -142,7 +141,7 @@ fn what_dynamics_cannot_do_is_said() {
     bench.run(&format!("{MD} --steps 5 --out run")).success();
     assert!(bench.fails(&format!("{MD} --steps 5 --out run"), 2).contains("holds a run already"));
     assert!(bench.fails(&format!("{MD} --steps 9 --out run --resume --timestep 1"), 2).contains("other settings"));
-    let other = shipped("version-2-schnet.safetensors");
+    let other = shipped("testdata/models/version-2-schnet.safetensors");
     let line = MD.replace("model.safetensors", &other.display().to_string());
     assert!(bench.fails(&format!("{line} --steps 9 --out run --resume"), 2).contains("another model"));
     fs::write(bench.path("run/restart.json"), "{").unwrap();

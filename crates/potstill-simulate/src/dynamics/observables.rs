@@ -4,6 +4,7 @@ use potstill_core::system::Mat3;
 use serde::{Deserialize, Serialize};
 
 use super::start::Degrees;
+use super::{Dynamics, step};
 use crate::linalg::{determinant, trace};
 use crate::state::State;
 
@@ -29,14 +30,38 @@ pub struct Observables {
     pub conserved: f64,
 }
 
+impl Dynamics<'_> {
+    /// Numbers that describe a replica now.
+    ///
+    /// # Panics
+    /// If there is no such replica.
+    pub fn observables(&self, replica: usize) -> Observables {
+        let (state, book) = (&self.states[replica], &self.replicas[replica]);
+        let (potential, kinetic) = (self.prediction.energy[replica], state.kinetic_energy());
+        let barostat = step::barostat(&self.settings);
+        let of_cell = barostat.map_or(0.0, |barostat| barostat.potential(state, book.degrees.rests));
+        let virial = self.prediction.virial.as_ref().map(|virials| &virials[replica]);
+        Observables {
+            step: self.step,
+            time: self.step as f64 * self.settings.timestep,
+            potential,
+            kinetic,
+            temperature: state.temperature(book.degrees.n),
+            pressure: virial.and_then(|virial| pressure(state, book.degrees, virial)),
+            volume: periodic_volume(state),
+            conserved: potential + kinetic + of_cell - book.received,
+        }
+    }
+}
+
 /// Volume in Å³ of a cell that is periodic in three directions.
-pub(super) fn periodic_volume(state: &State) -> Option<f64> {
+fn periodic_volume(state: &State) -> Option<f64> {
     let cell = state.system.cell.as_ref().filter(|_| state.system.pbc == [true; 3])?;
     Some(determinant(cell).abs()).filter(|volume| *volume > 0.0)
 }
 
 /// Pressure in eV/Å³ of a state with this virial.
-pub(super) fn pressure(state: &State, degrees: Degrees, virial: &Mat3) -> Option<f64> {
+fn pressure(state: &State, degrees: Degrees, virial: &Mat3) -> Option<f64> {
     let volume = periodic_volume(state)?;
     let kinetic_part = match degrees.n {
         0 => 0.0,
