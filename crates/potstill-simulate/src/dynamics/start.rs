@@ -120,7 +120,10 @@ pub(super) fn check_forces(prediction: &Prediction, settings: &DynamicsSettings)
         }
         Ensemble::Langevin { .. } | Ensemble::Csvr { .. } => return Ok(()),
     };
-    Err(Error::setting("ensemble", format!("{reason}; use langevin or csvr, a model with gradient forces, or a program that gives stresses")))
+    Err(Error::setting(
+        "ensemble",
+        format!("{reason}; use langevin or csvr, a model with gradient forces, or a program that gives stresses"),
+    ))
 }
 
 /// Refuses a global thermostat for a state that it cannot act on.
