@@ -7,8 +7,8 @@ use crate::message::name;
 use crate::options::Options;
 
 /// Reason why direct forces are refused.
-const DIRECT: &str = "the model's forces are direct, not derivatives of its energy: dynamics would not conserve energy, and \
-                      there is no virial; use a model with gradient forces, or allow direct forces (the virial is then zero)";
+const DIRECT: &str = "the model's forces are direct, not derivatives of its energy: dynamics would not conserve energy, and there \
+                      is no virial; use a model with gradient forces, or allow direct ones (--allow-direct; the virial is zero)";
 
 /// Message `FORCEREADY` for `n_asked` systems of `n_atoms` atoms each; where there are more than predicted, the last prediction is
 /// repeated.

@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--driver", default=str(ROOT / "target/release/examples/driver"), help="command of the driver")
     parser.add_argument("--predict", default=str(ROOT / "target/release/examples/predict"), help="command that predicts")
     parser.add_argument("--model", type=Path, default=ROOT / "testdata/models/version-2-schnet.safetensors")
-    parser.add_argument("--steps", type=int, default=400, help="steps of dynamics")
+    parser.add_argument("--steps", type=int, default=100, help="steps of dynamics")
     args = parser.parse_args()
     text = lzma.open(ROOT / "data/acac/test_300K.extxyz.xz", "rt").read()
     molecule = ase.io.read(StringIO(text), index=0, format="extxyz")

@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let options =
         Options { atomic_energies: args.atomic_energies, allow_direct: args.allow_direct, units: args.units.into() };
     let driver = Driver::new(chosen.potential.as_ref(), &template, options)
-        .with_context(|| format!("{}", args.template.display()))?;
+        .map_err(|error| error.located(&|index| Some((args.template.as_path(), index))))?;
     say!("{}", chosen.describe());
     let patience = Duration::from_secs_f64(args.patience);
     let Some(connection) = connect(&address, patience, &interrupt)? else { return Ok(Outcome::Interrupted) };
