@@ -133,5 +133,5 @@ fn a_configuration_names_a_program() {
     let again: DistillConfig = toml::from_str(&toml::to_string(&read).unwrap()).unwrap();
     assert_eq!(again, read);
     let error = toml::from_str::<DistillConfig>("teacher = { comand = [\"python\"] }").unwrap_err().to_string();
-    assert!(error.contains("expected a path, a list of paths, or { command = "), "{error}");
+    assert!(error.contains("expected a path, or a list of paths, or { command = "), "{error}");
 }

@@ -13,7 +13,7 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         if handler.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        say!("interrupted: saving after this step; interrupt again to stop at once");
+        say!("interrupted: ending after this step; interrupt again to stop at once");
     })
     .context("cannot watch for Ctrl-C")?;
     Ok(flag)

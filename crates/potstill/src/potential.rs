@@ -50,27 +50,24 @@ pub struct Opened {
     pub description: String,
     /// Hash that tells it from others.
     pub hash: String,
-    /// Header of the model file.
-    pub header: Option<Header>,
 }
 
 /// Opens a model or a program.
 ///
 /// # Errors
 /// As for [`open`]; a command that cannot be; neither of both.
-pub fn open_any(model: Option<&Path>, program: &ProgramArgs, engine: &EngineArgs, dtype: Precision) -> Result<Opened> {
+pub fn open_any(model: Option<&Path>, program: &ProgramArgs, dtype: Precision) -> Result<Opened> {
     if let Some(settings) = program.settings()? {
         let (name, description) = (settings.to_string(), format!("program: {settings}"));
         let hash = settings.hash();
-        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash, header: None });
+        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash });
     }
     let Some(path) = model else { bail!("give a model file, or a --program") };
-    let chosen = open(path, engine, dtype)?;
+    let chosen = open(path, &EngineArgs::default(), dtype)?;
     Ok(Opened {
         name: path.display().to_string(),
         description: chosen.describe(),
         hash: chosen.hash,
-        header: Some(chosen.header),
         potential: chosen.potential,
     })
 }

@@ -91,7 +91,7 @@ impl Lesson<'_> {
 /// The teacher for questions at each step: its networks in the precision of the training, or its program.
 fn live_teacher(teacher: &Teacher, distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
     if let Teacher::Program(program) = teacher {
-        return Ok(LiveTeacher::program(program.clone()));
+        return Ok(LiveTeacher::program(program.clone(), potstill_nn::dtype(config.training.dtype)));
     }
     match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),

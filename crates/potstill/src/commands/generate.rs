@@ -13,7 +13,7 @@ use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Rela
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::{EngineArgs, ExistingArgs, KeyArgs, ProgramArgs};
+use crate::args::{ExistingArgs, KeyArgs, ProgramArgs};
 use crate::limits::{number, positive, precision, seed, whole};
 use crate::load;
 use crate::potential;
@@ -138,7 +138,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let inputs: Vec<PathBuf> = args.seeds.iter().chain(&args.teacher).cloned().collect();
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
-    let teacher = potential::open_any(args.teacher.as_deref(), &args.program, &EngineArgs::default(), args.dtype)?;
+    let teacher = potential::open_any(args.teacher.as_deref(), &args.program, args.dtype)?;
     say!("{}", teacher.description);
     let read = load::open(&args.seeds, &LabelKeys::from(&args.keys), Some(true), args.max_seeds)?;
     let seeds = read.as_slice().context("seeds are not in memory")?;

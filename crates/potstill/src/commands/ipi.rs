@@ -81,9 +81,6 @@ pub struct Args {
     /// They differ in the eighth figure: with those of the server, energies that it prints are the model's to the last.
     #[arg(long, value_enum, default_value_t = Units::Codata, value_name = "WHOSE", hide_short_help = true)]
     pub units: Units,
-    /// How the network is run.
-    #[command(flatten)]
-    pub engine: EngineArgs,
     /// Print what was done as JSON.
     #[arg(long)]
     pub json: bool,
@@ -97,7 +94,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         (None, None) => bail!("give --unix NAME or --address HOST:PORT"),
     };
     let interrupt = interrupt_flag()?;
-    let chosen = potential::open(&args.model, &args.engine, args.dtype)?;
+    let chosen = potential::open(&args.model, &EngineArgs::default(), args.dtype)?;
     let Some(template) = read(&args.template, &LabelKeys::default())?.next().transpose()? else {
         bail!("{}: holds no system; give a file with the atoms of the server", args.template.display())
     };

@@ -55,8 +55,10 @@ pub struct Args {
     /// Keep edge features.
     #[arg(long)]
     pub edge: bool,
-    /// Keep virials, for training on the teacher's stresses.
-    #[arg(long)]
+    /// Keep virials, for stresses.
+    ///
+    /// For `stress_weight` of the strategy vanilla.
+    #[arg(long, hide_short_help = true)]
     pub virial: bool,
     /// f16 or f32, for features.
     #[arg(long, default_value = "f16", value_name = "TYPE", value_parser = ["f16", "f32"], hide_possible_values = true)]
@@ -69,7 +71,7 @@ pub struct Args {
     /// Their displacement in Å.
     ///
     /// Standard deviation of each component.
-    #[arg(long, default_value_t = 0.01, value_name = "A", value_parser = positive(1.0))]
+    #[arg(long, default_value_t = 0.01, value_name = "A", value_parser = positive(1.0), hide_short_help = true)]
     pub probe_step: f64,
     /// Names of labels.
     #[command(flatten)]

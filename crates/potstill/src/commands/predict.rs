@@ -18,6 +18,7 @@ use crate::Outcome;
 use crate::args::{EngineArgs, ExistingArgs, KeyArgs};
 use crate::limits::precision;
 use crate::progress::Progress;
+use crate::stress::stress;
 use crate::{load, potential};
 
 /// Arguments of `potstill predict`.
@@ -103,12 +104,7 @@ fn with_labels(
 ) -> System {
     system.energy = Some(prediction.energy[i]);
     system.forces = Some(prediction.forces[atoms.clone()].to_vec());
-    system.stress = match (&prediction.virial, system.volume()) {
-        (Some(virial), Some(volume)) if system.is_periodic() && volume > 0.0 => {
-            Some(virial[i].map(|row| row.map(|v| -v / volume)))
-        }
-        _ => None,
-    };
+    system.stress = stress(prediction, i, &system);
     // Labels of the input under other names would read as predictions of this model.
     let mut keeps = |name: &String, known: &[&str]| {
         let keeps = !known.contains(&name.as_str());

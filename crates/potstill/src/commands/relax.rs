@@ -17,9 +17,10 @@ use rayon::prelude::*;
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::{EngineArgs, ExistingArgs, ProgramArgs};
+use crate::args::{ExistingArgs, ProgramArgs};
 use crate::limits::{number, positive, precision, whole};
 use crate::progress::Progress;
+use crate::stress::stress;
 use crate::{load, potential};
 
 /// Optimisers.
@@ -54,7 +55,9 @@ pub struct Args {
     /// File of systems.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// File for the relaxed systems, with energies, forces and stresses.
+    /// File for the relaxed systems.
+    ///
+    /// With energies, forces and, in a cell, stresses.
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
     /// Largest force on a free atom at the end, in eV/Å.
@@ -75,14 +78,11 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "KIND", default_value = "none", hide_possible_values = true)]
     pub cell: CellKind,
     /// Pressure on a cell that changes, in GPa.
-    #[arg(long, default_value_t = 0.0, value_name = "GPA", value_parser = number(-1e4..=1e4), allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.0, value_name = "GPA", value_parser = number(-1e4..=1e4), allow_negative_numbers = true, hide_short_help = true)]
     pub pressure: f64,
     /// Precision of the network.
     #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
     pub dtype: Precision,
-    /// How the network is run.
-    #[command(flatten)]
-    pub engine: EngineArgs,
     /// Files that exist already.
     #[command(flatten)]
     pub existing: ExistingArgs,
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let inputs: Vec<PathBuf> = [&args.input].into_iter().chain(&args.model).cloned().collect();
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
-    let opened = potential::open_any(args.model.as_deref(), &args.program, &args.engine, args.dtype)?;
+    let opened = potential::open_any(args.model.as_deref(), &args.program, args.dtype)?;
     let read = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), Some(true), None)?;
     say!("{}", opened.description);
     let results = relax_all(opened.potential.as_ref(), &read, &settings).with_context(|| opened.name.clone())?;
@@ -191,13 +191,7 @@ fn labelled(relaxed: &Relaxed) -> System {
     let mut system = relaxed.system.clone();
     system.energy = relaxed.prediction.energy.first().copied();
     system.forces = Some(relaxed.prediction.forces.clone());
-    let virial = relaxed.prediction.virial.as_ref().and_then(|virials| virials.first());
-    system.stress = match (virial, system.volume()) {
-        (Some(virial), Some(volume)) if system.is_periodic() && volume > 0.0 => {
-            Some(virial.map(|row| row.map(|v| -v / volume)))
-        }
-        _ => None,
-    };
+    system.stress = stress(&relaxed.prediction, 0, &system);
     system.metadata.insert("converged".to_owned(), Value::Bool(relaxed.converged));
     system.metadata.insert("relax_steps".to_owned(), Value::Int(relaxed.steps as i64));
     system

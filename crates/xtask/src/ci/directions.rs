@@ -51,6 +51,7 @@ const ROOMS: &[Room] = &[
             "potstill-core",
             "potstill-data",
             "potstill-engine",
+            "potstill-ipi",
             "potstill-nn",
             "potstill-simulate",
             "potstill-train",

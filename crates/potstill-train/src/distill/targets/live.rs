@@ -22,7 +22,8 @@ pub struct LiveTeacher(Asked);
 #[derive(Debug)]
 enum Asked {
     Networks(Networks),
-    Program(Arc<Program>),
+    /// A program, and the precision of the student.
+    Program(Arc<Program>, DType),
 }
 
 /// Networks that are asked together.
@@ -45,9 +46,9 @@ impl LiveTeacher {
         Self(Asked::Networks(Networks { models, tracked: OnceLock::new() }))
     }
 
-    /// A teacher that is a running program, without features.
-    pub fn program(program: Arc<Program>) -> Self {
-        Self(Asked::Program(program))
+    /// A teacher that is a running program, without features; answers are in the precision of the student.
+    pub fn program(program: Arc<Program>, dtype: DType) -> Self {
+        Self(Asked::Program(program, dtype))
     }
 
     /// Answers about `systems`, as constants on `device`.
@@ -63,8 +64,8 @@ impl LiveTeacher {
     ) -> Result<LiveTargets> {
         let networks = match &self.0 {
             Asked::Networks(networks) => networks,
-            Asked::Program(program) => {
-                return Ok(LiveTargets { answers: vec![of_program(program, systems, units, device)?] });
+            Asked::Program(program, dtype) => {
+                return Ok(LiveTargets { answers: vec![of_program(program, systems, units, (device, *dtype))?] });
             }
         };
         let ask = |(k, model): (usize, &Model)| {
@@ -121,7 +122,12 @@ fn network_on(model: &Model, device: &Device) -> Network {
 }
 
 /// Answer of a program about systems, in f64 and eV until it is in the student's units.
-fn of_program(program: &Program, systems: &[&System], units: &EnergyScale, device: &Device) -> Result<LiveAnswer> {
+fn of_program(
+    program: &Program,
+    systems: &[&System],
+    units: &EnergyScale,
+    (device, dtype): (&Device, DType),
+) -> Result<LiveAnswer> {
     let prediction = program.evaluate(systems)?;
     let here = Device::flex();
     let column = |values: Vec<f64>, width: usize| {
@@ -138,7 +144,7 @@ fn of_program(program: &Program, systems: &[&System], units: &EnergyScale, devic
     // A program counts from its own zero: no element has an energy of its own.
     let zeros = ElementEnergies::new((1..=118).map(|z| (z, 0.0)));
     let plain = EnergyScale { reference_energies: zeros, ..EnergyScale::default() };
-    LiveAnswer::new((output, None), systems, &ScaleChange { from: &plain, to: units }, device, DType::F64)
+    LiveAnswer::new((output, None), systems, &ScaleChange { from: &plain, to: units }, device, dtype)
 }
 
 /// Answers of a [`LiveTeacher`].

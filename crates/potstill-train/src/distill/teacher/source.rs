@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Teacher as a configuration names it: files, or a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a path, a list of paths, or { command = [\"program\", \"argument\"] }")]
+#[serde(untagged, expecting = "expected a path, or a list of paths, or { command = [\"program\", \"argument\"] }")]
 pub enum TeacherSource {
     /// A model file, a file of labels, or the folder of a cache.
     One(PathBuf),

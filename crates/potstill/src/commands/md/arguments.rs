@@ -8,7 +8,7 @@ use potstill_core::units::from_gigapascal;
 use potstill_core::{Error, Precision};
 use potstill_simulate::{Coupling, DynamicsSettings, Ensemble, Start};
 
-use crate::args::{EngineArgs, ExistingArgs, ProgramArgs};
+use crate::args::{ExistingArgs, ProgramArgs};
 use crate::limits::{number, positive, precision, seed, whole};
 
 /// Quantities that dynamics keep.
@@ -42,7 +42,9 @@ pub struct Args {
     /// A program that computes the forces.
     #[command(flatten)]
     pub program: ProgramArgs,
-    /// File of systems to start from, each of which moves by itself.
+    /// File of systems to start from.
+    ///
+    /// Each of them moves by itself.
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     pub input: Option<PathBuf>,
     /// Folder for trajectory, log and restart file.
@@ -56,7 +58,9 @@ pub struct Args {
     /// nve keeps the energy, langevin and csvr the temperature, npt also the pressure. nve and npt need forces that are gradients.
     #[arg(long, value_enum, value_name = "NAME", default_value = "langevin", hide_possible_values = true)]
     pub ensemble: EnsembleKind,
-    /// Temperature in K, of the start and of the bath.
+    /// Temperature in K.
+    ///
+    /// Of the velocities at the start, and of the bath.
     #[arg(long, default_value_t = 300.0, value_name = "K", value_parser = number(0.0..=1e7))]
     pub temperature: f64,
     /// Timestep in fs.
@@ -69,7 +73,7 @@ pub struct Args {
     #[arg(long, default_value_t = 100.0, value_name = "FS", value_parser = positive(1e9), hide_short_help = true)]
     pub thermostat_time: f64,
     /// Pressure of npt in GPa.
-    #[arg(long, default_value_t = 0.0, value_name = "GPA", value_parser = number(-1e4..=1e4), allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.0, value_name = "GPA", value_parser = number(-1e4..=1e4), allow_negative_numbers = true, hide_short_help = true)]
     pub pressure: f64,
     /// Relaxation time of the volume of npt, in fs.
     #[arg(long, default_value_t = 1000.0, value_name = "FS", value_parser = positive(1e9), hide_short_help = true)]
@@ -89,28 +93,30 @@ pub struct Args {
         hide_short_help = true
     )]
     pub coupling: CouplingKind,
-    /// Copies of each system, with velocities of their own.
+    /// Copies of each system.
     ///
-    /// All are evaluated as one batch.
+    /// With velocities of their own. All are evaluated as one batch.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole(1..=100_000_usize))]
     pub replicas: usize,
     /// Use the first that many systems of the input only.
     #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), hide_short_help = true)]
     pub max_systems: Option<usize>,
-    /// Steps between two frames of the trajectory, and between two lines of the log.
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole(1..=1_000_000_000_u64))]
+    /// Steps between two frames.
+    ///
+    /// Of the trajectory, and between two lines of the log.
+    #[arg(long, hide_short_help = true, default_value_t = 100, value_name = "N", value_parser = whole(1..=1_000_000_000_u64))]
     pub every: u64,
     /// Steps between two restart files.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = whole(1..=1_000_000_000_u64), hide_short_help = true)]
     pub restart_every: u64,
-    /// Stop when a limit is passed, as temperature=3000 or distance=0.5.
+    /// Stop at a limit, as temperature=3000.
     ///
-    /// temperature in K, distance of two atoms in Å, move of an atom in one step in Å; may be repeated. The frame is kept, and the
+    /// Or distance=0.5: temperature in K, distance of two atoms in Å, move of an atom in one step in Å; may be repeated. The frame is kept, and the
     /// exit status is 1.
-    #[arg(long, value_name = "SIGN=LIMIT")]
+    #[arg(long, value_name = "LIMIT")]
     pub stop_when: Vec<String>,
     /// Compress the trajectory (zstd).
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub compress: bool,
     /// Go on with the run in --out, up to --steps.
     #[arg(long)]
@@ -127,9 +133,6 @@ pub struct Args {
     /// Precision of the network.
     #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
     pub dtype: Precision,
-    /// How the network is run.
-    #[command(flatten)]
-    pub engine: EngineArgs,
     /// Files that exist already.
     #[command(flatten)]
     pub existing: ExistingArgs,

@@ -35,7 +35,7 @@ enum Ending {
 pub fn run(args: &Args) -> Result<Outcome> {
     let settings = args.settings()?;
     let stop = stop::rule(&args.stop_when)?;
-    let opened = potential::open_any(args.model.as_deref(), &args.program, &args.engine, args.dtype)?;
+    let opened = potential::open_any(args.model.as_deref(), &args.program, args.dtype)?;
     let folder = RunFolder { path: args.out.clone(), is_compressed: args.compress };
     let _lock = FolderLock::acquire(&args.out, "dynamics")?;
     let mut recorder;

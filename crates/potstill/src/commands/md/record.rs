@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::Args;
 use super::folder::{Restart, RunFolder};
+use crate::stress::stress;
 
 /// Writer of trajectories, log and restart file.
 pub struct Recorder {
@@ -122,13 +123,7 @@ fn frame(system: &System, prediction: &Prediction, observables: &Observables) ->
     let mut frame = system.clone();
     frame.energy = prediction.energy.first().copied();
     frame.forces = Some(prediction.forces.clone());
-    let virial = prediction.virial.as_ref().and_then(|virials| virials.first());
-    frame.stress = match (virial, frame.volume()) {
-        (Some(virial), Some(volume)) if frame.is_periodic() && volume > 0.0 => {
-            Some(virial.map(|row| row.map(|v| -v / volume)))
-        }
-        _ => None,
-    };
+    frame.stress = stress(prediction, 0, system);
     frame.metadata.insert("step".to_owned(), Value::Int(observables.step as i64));
     frame.metadata.insert("time_fs".to_owned(), Value::Real(observables.time));
     frame.metadata.insert("temperature_K".to_owned(), Value::Real(observables.temperature));
