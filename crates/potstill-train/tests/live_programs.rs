@@ -132,6 +132,6 @@ fn a_configuration_names_a_program() {
     assert_eq!((settings.command.len(), settings.timeout_seconds), (2, 5.0));
     let again: DistillConfig = toml::from_str(&toml::to_string(&read).unwrap()).unwrap();
     assert_eq!(again, read);
-    let error = toml::from_str::<DistillConfig>("teacher = { comand = [\"python\"] }").unwrap_err().to_string();
+    let error = toml::from_str::<DistillConfig>("teacher = { program = [\"python\"] }").unwrap_err().to_string();
     assert!(error.contains("expected a path, or a list of paths, or { command = "), "{error}");
 }
