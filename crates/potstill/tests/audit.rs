@@ -199,7 +199,7 @@ fn charges_energies_isolated_atoms_stress_and_no_validation_are_spoken_of() {
         "warning: structures with two energies: 1 (2 systems); the farthest apart are system 1 of train.xyz and system 52",
         "warning: there are no validation systems: the last weights are shipped, and nothing has judged them",
         "note: isolated atoms: 1 (H; the first is system 53 of train.xyz), trained on like all other systems; data.ref",
-        "note: stress labels: 1 of the systems; training does not use them yet",
+        "note: stress labels: 1 of the systems; training uses them where training.stress_weight is set",
     ] {
         assert!(said.lines().any(|said| said.starts_with(line)), "no `{line}` in:\n{said}");
     }

@@ -1,4 +1,4 @@
-//! Stress labels: read, converted, written, and not yet trained on.
+//! Stress labels: there, and used where a weight says so.
 
 use super::{Check, Finding, Part, Place, Severity, Split};
 use potstill_core::System;
@@ -15,7 +15,10 @@ impl Check for Stress {
     }
 
     fn finish(&mut self, _: &[Part]) -> Vec<Finding> {
-        let message = format!("stress labels: {} of the systems; training does not use them yet", self.n_systems);
+        let message = format!(
+            "stress labels: {} of the systems; training uses them where training.stress_weight is set",
+            self.n_systems
+        );
         let finding = Finding { check: "stress", severity: Severity::Note, place: String::new(), message };
         if self.n_systems > 0 { vec![finding] } else { Vec::new() }
     }

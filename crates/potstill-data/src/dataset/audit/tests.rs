@@ -54,7 +54,10 @@ fn isolated_atoms_and_stress_are_noted() {
         "note isolated_atoms: isolated atoms: 2 (H; the first is system 1 of a.xyz), trained on like all other systems, unless \
          data.reference_energies"
     ));
-    assert_eq!(report[1], "note stress: stress labels: 1 of the systems; training does not use them yet");
+    assert_eq!(
+        report[1],
+        "note stress: stress labels: 1 of the systems; training uses them where training.stress_weight is set"
+    );
 
     let training = Options { training: true, ..Options::default() };
     let splits = [(Split::Training, None, systems), (Split::Validation, None, vec![methane(0.1)])];
