@@ -80,10 +80,10 @@ def main():
             write(folder / "start.extxyz", atoms, columns=["symbols", "positions"])
             n_steps = max(20, int(args.seconds * with_ase(atoms, args.model, 20)))
             pairs = []
-            for round in range(args.rounds):
+            for turn in range(args.rounds):
                 ours = lambda: with_potstill(folder / "start.extxyz", args.model, n_steps, args.potstill, folder)  # noqa: E731
                 theirs = lambda: with_ase(atoms, args.model, n_steps)  # noqa: E731
-                if round % 2 == 0:
+                if turn % 2 == 0:
                     pairs.append((ours(), theirs()))
                 else:
                     second = theirs()
