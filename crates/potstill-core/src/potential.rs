@@ -18,6 +18,15 @@ pub struct Prediction {
     pub virial: Option<Vec<Mat3>>,
 }
 
+impl Prediction {
+    /// Stress in eV/Å³ of system `i` of the batch, tension positive; none without a virial, or where the system does not repeat.
+    pub fn stress(&self, i: usize, system: &System) -> Option<Mat3> {
+        let virial = self.virial.as_ref()?.get(i)?;
+        let volume = system.volume().filter(|&volume| system.is_periodic() && volume > 0.0)?;
+        Some(virial.map(|row| row.map(|v| -v / volume)))
+    }
+}
+
 /// Map from systems to energies and forces.
 pub trait Potential: Send + Sync {
     /// Largest distance in Å at which two atoms see each other.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use potstill_core::Precision;
+use potstill_core::{Error, Precision};
 
 /// Reads a whole number in a range.
 pub fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
@@ -46,6 +46,14 @@ pub fn precision() -> impl TypedValueParser<Value = Precision> {
         PossibleValue::new("f64").help("Double precision, slower"),
     ];
     PossibleValuesParser::new(names).map(|name| if name == "f64" { Precision::F64 } else { Precision::F32 })
+}
+
+/// Error about a setting, under the name of its option.
+pub fn of_option(error: Error) -> anyhow::Error {
+    match error {
+        Error::Setting { key, message } => anyhow::anyhow!("--{}: {message}", key.replace('_', "-")),
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod output;
 mod potential;
 mod progress;
 mod report;
-mod stress;
+
 mod study;
 mod usage;
 mod watcher;

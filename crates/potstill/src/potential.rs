@@ -1,6 +1,6 @@
 //! Choice between the engine and the network itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use potstill_core::model::{Header, ModelFile};
@@ -11,6 +11,7 @@ use potstill_nn::Model;
 
 use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind, ProgramArgs};
 use crate::device;
+use crate::limits::precision;
 
 /// A network with what runs it.
 pub struct Chosen {
@@ -50,6 +51,43 @@ pub struct Opened {
     pub description: String,
     /// Hash that tells it from others.
     pub hash: String,
+    /// What its user should know, on one line.
+    pub warning: Option<String>,
+}
+
+/// A model or a program that gives energies and forces.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PotentialArgs {
+    /// Model file.
+    #[arg(long, value_name = "FILE", required_unless_present = "program", conflicts_with = "program")]
+    pub model: Option<PathBuf>,
+    /// A program that computes the forces.
+    #[command(flatten)]
+    pub program: ProgramArgs,
+    /// Precision of the network.
+    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
+    pub dtype: Precision,
+}
+
+impl PotentialArgs {
+    /// Opens the model or the program.
+    ///
+    /// # Errors
+    /// As for [`open_any`].
+    pub fn open(&self) -> anyhow::Result<Opened> {
+        open_any(self.model.as_deref(), &self.program, self.dtype)
+    }
+}
+
+impl Opened {
+    /// Error of the potential, with its name unless it says it already.
+    pub fn named(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        match format!("{error:#}").contains(&self.name) {
+            true => error,
+            false => error.context(self.name.clone()),
+        }
+    }
 }
 
 /// Opens a model or a program.
@@ -60,11 +98,17 @@ pub fn open_any(model: Option<&Path>, program: &ProgramArgs, dtype: Precision) -
     if let Some(settings) = program.settings()? {
         let (name, description) = (settings.to_string(), format!("program: {settings}"));
         let hash = settings.hash();
-        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash });
+        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash, warning: None });
     }
     let Some(path) = model else { bail!("give a model file, or a --program") };
     let chosen = open(path, &EngineArgs::default(), dtype)?;
+    let warning = (!chosen.header.model.graph_rule().is_smooth()).then(|| {
+        "the model sees the nearest neighbours only, not all within the cutoff: its energy jumps when they change, and is not \
+         conserved"
+            .to_owned()
+    });
     Ok(Opened {
+        warning,
         name: path.display().to_string(),
         description: chosen.describe(),
         hash: chosen.hash,

@@ -11,6 +11,9 @@ use crate::talk::{Level, is_on};
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Time between two drawings of a bar.
+const REDRAW_EVERY: Duration = Duration::from_millis(50);
+
 /// Whether standard error is a terminal that can draw, and the user wants to see something.
 fn can_draw() -> bool {
     is_on(Level::Normal) && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
@@ -70,6 +73,21 @@ impl Progress {
             let seconds = self.started.elapsed().as_secs();
             say!("{}: {done}{total} after {seconds} s  {message}", self.name);
         }
+    }
+
+    /// Sets how much is done, with words about it that are only made where they are shown; cheap enough for every step.
+    pub fn tell(&self, done: u64, message: impl FnOnce() -> String) {
+        let every = if self.bar.is_some() { REDRAW_EVERY } else { LINE_EVERY };
+        let Ok(mut last) = self.last_line.lock() else { return };
+        if last.0.elapsed() < every {
+            last.1 = done;
+            return;
+        }
+        if self.bar.is_some() {
+            *last = (Instant::now(), done);
+        }
+        drop(last);
+        self.show(done, &message());
     }
 
     /// A line that stays.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use potstill_core::System;
+use potstill_core::columns::ColumnValues;
 use potstill_data::io::{LabelKeys, read_all};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -62,7 +63,7 @@ const MD: &str = "md --model model.safetensors --input start.extxyz --max-system
 #[test]
 fn a_run_leaves_trajectory_log_and_restart_file() {
     let bench = Bench::new();
-    let result = bench.json(&format!("{MD} --ensemble nve --steps 20 --out run --json"));
+    let result = bench.json(&format!("{MD} --ensemble nve --steps 20 --out run --velocities --json"));
     assert_eq!((result["n_replicas"].as_u64(), result["n_steps"].as_u64()), (Some(1), Some(20)));
     let (frames, log) = (bench.systems("run/trajectory.extxyz"), bench.log("run/log.jsonl"));
     assert_eq!((frames.len(), log.len()), (5, 5), "the start and every fifth step");
@@ -73,6 +74,11 @@ fn a_run_leaves_trajectory_log_and_restart_file() {
     for value in &conserved {
         assert!((value - conserved[0]).abs() < 0.05 * kinetic.max(1e-3), "{conserved:?}");
     }
+    let ColumnValues::Real(velocities) = &frames[4].columns["velocities"].values else { panic!("velocities") };
+    let masses = frames[4].atomic_numbers.iter().map(|&z| potstill_core::masses::mass(z).unwrap());
+    let squares = velocities.chunks(3).map(|v| v.iter().map(|c| c * c).sum::<f64>());
+    let energy: f64 = masses.zip(squares).map(|(m, v)| 0.5 * m * v).sum::<f64>() / potstill_simulate::ACCELERATION;
+    assert!((energy / log[4]["kinetic"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{energy}");
     // What the trajectory says of a frame is what the model says of it.
     bench
         .run("predict --model model.safetensors --input run/trajectory.extxyz --output again.extxyz --quiet")
@@ -125,7 +131,6 @@ fn what_dynamics_cannot_do_is_said() {
     let bench = Bench::new();
     for (arguments, expected) in [
         ("--steps 5 --out a --ensemble npt", "npt needs a cell that is periodic in three directions"),
-        ("--steps 5 --out a --resume", "--resume goes on with a run"),
         ("--steps 5 --out a --stop-when heat=3", "the signs are temperature"),
         ("--steps 5 --out a --timestep 0", "must be positive"),
         ("--steps 5 --out a --temperature -3", "must be a number from 0"),
@@ -138,7 +143,13 @@ fn what_dynamics_cannot_do_is_said() {
         };
         assert!(all, "{arguments}: {line}");
     }
-    bench.run(&format!("{MD} --steps 5 --out run")).success();
+    let line = bench.fails("md --model model.safetensors --quiet --steps 5 --out a --resume", 2);
+    assert!(line.contains("there is no run that could go on"), "{line}");
+    let line = bench.fails("md --program 'sh --quiet --steps 5 --out a --input start.extxyz", 2);
+    assert!(line.contains("a quote is not closed"), "{line}");
+    // A job script gives --resume from the start, also where a run was killed before its first frame.
+    bench.run(&format!("{MD} --steps 5 --out run --resume")).success();
+    bench.run(&format!("{MD} --steps 5 --out run --resume")).success();
     assert!(bench.fails(&format!("{MD} --steps 5 --out run"), 2).contains("holds a run already"));
     assert!(bench.fails(&format!("{MD} --steps 9 --out run --resume --timestep 1"), 2).contains("other settings"));
     let other = shipped("testdata/models/version-2-schnet.safetensors");

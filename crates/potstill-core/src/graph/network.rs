@@ -1,7 +1,7 @@
 //! Graphs of a network: edges alone, or the four graphs of GemNet-OC.
 
 use super::gemnet::{GemNetGraph, GemNetRule};
-use super::{Graph, GraphRule};
+use super::{Graph, GraphRule, Neighbors};
 use crate::{Result, System};
 
 /// Rule by which the graphs of a network are drawn.
@@ -25,6 +25,11 @@ pub enum NetworkGraph {
 }
 
 impl NetworkGraphRule {
+    /// Whether energies are smooth in the positions: all pairs within the cutoff are edges, not only the nearest ones.
+    pub fn is_smooth(&self) -> bool {
+        matches!(self, Self::Pairs(GraphRule { neighbors: Neighbors::All, .. }))
+    }
+
     /// Draws the graph of `systems` as one batch.
     ///
     /// # Errors

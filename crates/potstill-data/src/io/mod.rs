@@ -9,6 +9,7 @@ pub mod extxyz;
 #[path = "flips/tests.rs"]
 mod flips;
 pub mod format;
+pub mod growing;
 mod header_units;
 pub mod index;
 pub mod keys;

@@ -4,14 +4,13 @@
 //! all whole frames. Compressed ones (`.zst`) are a zstd frame for each system, which readers join. A frame that cannot be
 //! written completely, for want of space for example, is cut off again.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use potstill_core::files::atomic::write_error;
 use potstill_core::{Error, Result, System};
 
 use super::extxyz::append;
+use super::growing::GrowingFile;
 
 /// Level of zstd: fast, since a frame is compressed between two steps.
 const LEVEL: i32 = 3;
@@ -19,11 +18,8 @@ const LEVEL: i32 = 3;
 /// Extended XYZ file that grows frame by frame.
 #[derive(Debug)]
 pub struct Trajectory {
-    file: File,
-    path: PathBuf,
+    file: GrowingFile,
     is_compressed: bool,
-    /// Bytes of all whole frames.
-    len: u64,
     /// Text of one frame, reused.
     text: String,
 }
@@ -47,7 +43,8 @@ impl Trajectory {
     /// # Errors
     /// [`Error::Io`] when the folder refuses; a name as for [`Trajectory::check_name`].
     pub fn create(path: &Path) -> Result<Self> {
-        Self::open(path, 0, OpenOptions::new().write(true).create(true).truncate(true))
+        Self::check_name(path)?;
+        Ok(Self::of(GrowingFile::create(path)?))
     }
 
     /// Goes on with a trajectory after its first `len` bytes, and drops what follows them.
@@ -55,21 +52,13 @@ impl Trajectory {
     /// # Errors
     /// [`Error::Io`] when the file cannot be opened; a file that is shorter.
     pub fn resume(path: &Path, len: u64) -> Result<Self> {
-        let own = Self::open(path, len, OpenOptions::new().write(true))?;
-        let found = own.file.metadata().map_err(|e| Error::io(path, "cannot read", e))?.len();
-        if found < len {
-            let message = format!("has {found} bytes, fewer than the {len} that were written; was it changed?");
-            return Err(Error::file(path, message));
-        }
-        own.cut()?;
-        Ok(own)
+        Self::check_name(path)?;
+        Ok(Self::of(GrowingFile::resume(path, len)?))
     }
 
-    fn open(path: &Path, len: u64, how: &OpenOptions) -> Result<Self> {
-        Self::check_name(path)?;
-        let file = how.open(path).map_err(|e| Error::io(path, "cannot open for writing", e))?;
-        let is_compressed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zst"));
-        Ok(Self { file, path: path.to_owned(), is_compressed, len, text: String::new() })
+    fn of(file: GrowingFile) -> Self {
+        let is_compressed = file.path().extension().is_some_and(|e| e.eq_ignore_ascii_case("zst"));
+        Self { file, is_compressed, text: String::new() }
     }
 
     /// Appends systems as one piece: all of them are in the file, or none.
@@ -82,36 +71,23 @@ impl Trajectory {
         for (index, system) in systems.iter().enumerate() {
             append(&mut self.text, system).map_err(|message| Error::System { index, name: system.name(), message })?;
         }
-        let written = match self.is_compressed {
-            true => zstd::bulk::compress(self.text.as_bytes(), LEVEL).and_then(|bytes| self.put(&bytes)),
-            false => {
-                let text = std::mem::take(&mut self.text);
-                let written = self.put(text.as_bytes());
-                self.text = text;
-                written
+        match self.is_compressed {
+            true => {
+                let packed = zstd::bulk::compress(self.text.as_bytes(), LEVEL);
+                self.file.append(&packed.map_err(|e| write_error(self.file.path(), e))?)
             }
-        };
-        written.map_err(|e| {
-            let _ = self.cut();
-            write_error(&self.path, e)
-        })
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.len))?;
-        self.file.write_all(bytes)?;
-        self.len += bytes.len() as u64;
-        Ok(())
+            false => self.file.append(self.text.as_bytes()),
+        }
     }
 
     /// Bytes of all whole frames.
     pub fn len(&self) -> u64 {
-        self.len
+        self.file.len()
     }
 
     /// Whether there is no frame.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.file.is_empty()
     }
 
     /// Sees to it that all frames are on the disk.
@@ -119,12 +95,7 @@ impl Trajectory {
     /// # Errors
     /// [`Error::Io`] when the disk refuses.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| write_error(&self.path, e))
-    }
-
-    /// Drops what is behind the last whole frame.
-    fn cut(&self) -> Result<()> {
-        self.file.set_len(self.len).map_err(|e| Error::io(&self.path, "cannot shorten", e))
+        self.file.sync()
     }
 }
 

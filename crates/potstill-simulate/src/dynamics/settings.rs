@@ -76,6 +76,10 @@ pub struct DynamicsSettings {
     /// default true.
     #[serde(default = "yes")]
     pub remove_rotation: bool,
+    /// Whether `Nve` takes forces that are no gradient of an energy, which it else refuses because its energy would drift: for
+    /// trajectories so short that this does not matter, such as collisions that only make structures; default false.
+    #[serde(default)]
+    pub accept_direct_forces: bool,
 }
 
 fn yes() -> bool {
@@ -85,7 +89,15 @@ fn yes() -> bool {
 impl DynamicsSettings {
     /// Settings of an ensemble and a timestep in fs, with the defaults for all else.
     pub fn new(ensemble: Ensemble, timestep: f64) -> Self {
-        Self { ensemble, timestep, seed: 0, first_replica: 0, remove_drift: true, remove_rotation: true }
+        Self {
+            ensemble,
+            timestep,
+            seed: 0,
+            first_replica: 0,
+            remove_drift: true,
+            remove_rotation: true,
+            accept_direct_forces: false,
+        }
     }
 
     /// Checks all numbers.

@@ -112,6 +112,7 @@ pub(super) fn check_state(replica: usize, state: &State, settings: &DynamicsSett
 pub(super) fn check_forces(prediction: &Prediction, settings: &DynamicsSettings) -> Result<()> {
     let reason = match settings.ensemble {
         _ if prediction.virial.is_some() => return Ok(()),
+        Ensemble::Nve if settings.accept_direct_forces => return Ok(()),
         Ensemble::Nve => {
             "direct forces are no gradient of an energy, so that no energy is conserved and nve would heat up"
         }

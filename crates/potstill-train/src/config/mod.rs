@@ -47,6 +47,13 @@ impl Config {
         if self.data.train.is_empty() {
             return Err(Error::setting("data.train", "names no file; give at least one"));
         }
+        let TrainingConfig { energy_weight, force_weight, stress_weight, best_by, .. } = self.training;
+        let has_labels = [energy_weight, force_weight, stress_weight].iter().any(|weight| *weight > 0.0);
+        if !has_labels && best_by == BestBy::Loss && !self.data.validation.is_empty() {
+            let message = "is \"loss\", but all weights of labels are 0, so that every loss on the validation systems is 0; \
+                           set it to \"energy_mae\" or \"forces_mae\"";
+            return Err(Error::setting("training.best_by", message));
+        }
         if let Some(mix) = &self.data.mix {
             mix.validate()?;
             if self.data.synthetic.is_empty() {

@@ -5,7 +5,7 @@ use potstill_core::{Error, Result, System};
 use rand::{Rng, RngExt};
 
 use super::Context;
-use potstill_simulate::{ACCELERATION, State, standard_normal};
+use potstill_simulate::{ACCELERATION, Dynamics, DynamicsSettings, Ensemble, State, standard_normal};
 
 /// Settings of collisions.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,35 +74,51 @@ fn collide(
     let n_ours = ours.masses.len();
     let mut state = ours.joined(theirs);
 
-    let start = context.evaluate(&[&state.system])?;
-    (context.start_energy, state.system.metadata) = (start.energy[0], Default::default());
-    let mut forces = start.forces;
+    state.system.metadata.clear();
+    let metadata = [
+        ("partner_system".to_owned(), Value::Int(index as i64)),
+        ("collision_energy_eV".to_owned(), Value::Real(energy)),
+        ("impact_parameter_A".to_owned(), Value::Real(impact)),
+        ("temperature_K".to_owned(), Value::Real(settings.temperature)),
+    ];
+    state.system.metadata.extend(metadata);
+    shoot(context, state, n_ours, settings, n)
+}
+
+/// `n` snapshots at constant energy, or fewer where the structure leaves the limits or the molecules have parted.
+fn shoot(
+    context: &mut Context<'_>,
+    state: State,
+    n_ours: usize,
+    settings: &Collision,
+    n: usize,
+) -> Result<Vec<System>> {
+    let mut nve = DynamicsSettings::new(Ensemble::Nve, settings.timestep);
+    // Too short for the energy to drift, and the motion as a whole was taken out of each molecule by itself.
+    (nve.accept_direct_forces, nve.remove_drift, nve.remove_rotation) = (true, false, false);
+    let guard = context.guard();
     let mut kept = Vec::new();
+    let mut dynamics = match Dynamics::new(&guard, vec![state], nve) {
+        Ok(dynamics) => dynamics,
+        Err(error) => return context.end(&guard, error).map(|()| kept),
+    };
+    context.start_energy = dynamics.prediction().energy[0];
     for step in 1..=n * settings.interval.max(1) {
-        state.half_kick(&forces, settings.timestep);
-        state.drift(settings.timestep);
-        if !context.is_apart(&state.system) {
-            return Ok(kept);
+        if let Err(error) = dynamics.step() {
+            context.end(&guard, error)?;
+            break;
         }
-        let prediction = context.evaluate(&[&state.system])?;
-        forces = prediction.forces;
-        state.half_kick(&forces, settings.timestep);
         if step.is_multiple_of(settings.interval.max(1)) {
-            let mut snapshot = state.system.clone();
-            snapshot.metadata.extend([
-                ("partner_system".to_owned(), Value::Int(index as i64)),
-                ("collision_energy_eV".to_owned(), Value::Real(energy)),
-                ("impact_parameter_A".to_owned(), Value::Real(impact)),
-                ("temperature_K".to_owned(), Value::Real(settings.temperature)),
-                ("time_fs".to_owned(), Value::Real(step as f64 * settings.timestep)),
-            ]);
-            match context.label(snapshot, prediction.energy[0], forces.clone()) {
+            let mut snapshot = dynamics.states()[0].system.clone();
+            snapshot.metadata.insert("time_fs".to_owned(), Value::Real(step as f64 * settings.timestep));
+            let (one, other) = snapshot.positions.split_at(n_ours);
+            let have_parted = closest(one, other) > PARTED * settings.gap;
+            match context.label(snapshot, dynamics.prediction_of(0)) {
                 Some(snapshot) => kept.push(snapshot),
-                None => return Ok(kept),
+                None => break,
             }
-            let (one, other) = state.system.positions.split_at(n_ours);
-            if closest(one, other) > PARTED * settings.gap {
-                return Ok(kept);
+            if have_parted {
+                break;
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use potstill_core::system::Value;
 use potstill_core::{Result, System};
-use potstill_simulate::{Langevin, State};
-use rand::Rng;
+use potstill_simulate::{DynamicsSettings, Ensemble, Start};
+use rand::{Rng, RngExt};
 
 use super::Context;
 
@@ -30,29 +30,29 @@ pub(super) fn run(
     n: usize,
     rng: &mut impl Rng,
 ) -> Result<Vec<System>> {
-    let mut state = State::thermal(origin, settings.temperature, rng)?;
     let Dynamics { temperature, timestep, friction_time, .. } = *settings;
-    let bath = Langevin { temperature, timestep, friction_time };
-    let mut forces = context.evaluate(&[&state.system])?.forces;
+    let mut langevin = DynamicsSettings::new(Ensemble::Langevin { temperature, friction_time }, timestep);
+    langevin.seed = rng.random();
+    let start = Start { temperature, exact: false };
+    let guard = context.guard();
     let mut kept = Vec::new();
+    let mut dynamics = match potstill_simulate::Dynamics::start(&guard, &[origin], &start, langevin) {
+        Ok(dynamics) => dynamics,
+        Err(error) => return context.end(&guard, error).map(|()| kept),
+    };
     let interval = settings.interval.max(1);
-    let total = settings.equilibration + n * interval;
-    for step in 1..=total {
-        let energy;
-        bath.advance(&mut state, &forces, rng);
-        if !context.is_apart(&state.system) {
-            return Ok(kept);
+    for step in 1..=settings.equilibration + n * interval {
+        if let Err(error) = dynamics.step() {
+            context.end(&guard, error)?;
+            break;
         }
-        let prediction = context.evaluate(&[&state.system])?;
-        (energy, forces) = (prediction.energy[0], prediction.forces);
-        state.half_kick(&forces, settings.timestep);
         if step > settings.equilibration && (step - settings.equilibration).is_multiple_of(interval) {
-            let mut snapshot = state.system.clone();
-            snapshot.metadata.insert("time_fs".to_owned(), Value::Real(step as f64 * settings.timestep));
-            snapshot.metadata.insert("temperature_K".to_owned(), Value::Real(settings.temperature));
-            match context.label(snapshot, energy, forces.clone()) {
+            let mut snapshot = dynamics.states()[0].system.clone();
+            snapshot.metadata.insert("time_fs".to_owned(), Value::Real(step as f64 * timestep));
+            snapshot.metadata.insert("temperature_K".to_owned(), Value::Real(temperature));
+            match context.label(snapshot, dynamics.prediction_of(0)) {
                 Some(snapshot) => kept.push(snapshot),
-                None => return Ok(kept),
+                None => break,
             }
         }
     }

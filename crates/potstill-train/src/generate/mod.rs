@@ -5,15 +5,20 @@
 
 pub mod collision;
 pub mod dynamics;
+mod guard;
 pub mod rattle;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use potstill_core::system::Value;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 pub use self::collision::Collision;
 pub use self::dynamics::Dynamics;
+use self::guard::Guard;
 pub use self::rattle::{Rattle, Relax};
 
 /// Method that makes structures.
@@ -71,6 +76,13 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    fn add(&mut self, other: Self) {
+        self.distance += other.distance;
+        self.force += other.force;
+        self.energy += other.energy;
+        self.boltzmann += other.boltzmann;
+    }
+
     /// Number of all that were thrown away.
     pub fn total(&self) -> usize {
         self.distance + self.force + self.energy + self.boltzmann
@@ -79,7 +91,7 @@ impl Rejected {
 
 /// Makes up to `per_seed` structures from each of `seeds`, labelled by `teacher`; the same for the same `seed`.
 ///
-/// A structure that is thrown away is not replaced. `progress` hears how many seeds are done.
+/// Seeds are worked on in parallel. A structure that is thrown away is not replaced. `progress` hears how many seeds are done.
 ///
 /// # Errors
 /// Settings out of range; what the teacher refuses (unknown elements, unusable cells), naming the seed.
@@ -90,40 +102,42 @@ pub fn generate(
     per_seed: usize,
     limits: &Limits,
     seed: u64,
-    progress: &dyn Fn(usize),
+    progress: &(dyn Fn(usize) + Sync),
 ) -> Result<(Vec<System>, Rejected)> {
     check(method, limits)?;
-    let mut made = Vec::new();
-    let mut rejected = Rejected::default();
-    for (index, origin) in seeds.iter().enumerate() {
+    let n_done = AtomicUsize::new(0);
+    let of = |(index, origin): (usize, &System)| -> Result<(Vec<System>, Rejected)> {
         // A stream for each seed: what is made of it does not depend on the others.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(index as u64);
-        let start = teacher.evaluate(&[origin]).map_err(|e| of_seed(index, origin, e))?;
-        let mut context = Context { teacher, limits, start_energy: start.energy[0], rejected: &mut rejected };
-        let found = match method {
-            Method::Rattle(rattle) => rattle::rattle(&mut context, origin, rattle, None, per_seed, &mut rng),
-            Method::RattleRelax(rattle, relax) => {
-                rattle::rattle(&mut context, origin, rattle, Some(relax), per_seed, &mut rng)
-            }
-            Method::Dynamics(dynamics) => dynamics::run(&mut context, origin, dynamics, per_seed, &mut rng),
-            Method::Collision(settings) => collision::run(&mut context, origin, seeds, settings, per_seed, &mut rng),
-        };
-        for mut system in found.map_err(|e| of_seed(index, origin, e))? {
-            let name = origin.name();
-            // What was computed for the seed does not hold for other places of its atoms.
-            system.columns.retain(|name, column| column.is_label(name));
-            system.metadata.insert("generated_by".to_owned(), Value::Text(method.name().to_owned()));
-            system.metadata.insert("seed_system".to_owned(), Value::Int(index as i64));
-            if let Some(name) = name {
-                system.metadata.insert("seed_name".to_owned(), Value::Text(name));
-                system.metadata.remove("name");
-            }
-            made.push(system);
-        }
-        progress(index + 1);
+        let made = Context::new(teacher, origin, limits).and_then(|mut context| {
+            let made = context.make(origin, seeds, method, per_seed, &mut rng)?;
+            Ok((made, context.rejected))
+        });
+        progress(n_done.fetch_add(1, Ordering::Relaxed) + 1);
+        let (mut made, rejected) = made.map_err(|error| of_seed(index, origin, error))?;
+        made.iter_mut().for_each(|system| tell_origin(system, method, index, origin));
+        Ok((made, rejected))
+    };
+    let (mut made, mut rejected) = (Vec::new(), Rejected::default());
+    for result in seeds.par_iter().enumerate().map(of).collect::<Vec<_>>() {
+        let (systems, thrown_away) = result?;
+        made.extend(systems);
+        rejected.add(thrown_away);
     }
     Ok((made, rejected))
+}
+
+/// Writes into a structure what it was made of.
+fn tell_origin(system: &mut System, method: &Method, index: usize, origin: &System) {
+    // What was computed for the seed does not hold for other places of its atoms.
+    system.columns.retain(|name, column| column.is_label(name));
+    system.metadata.insert("generated_by".to_owned(), Value::Text(method.name().to_owned()));
+    system.metadata.insert("seed_system".to_owned(), Value::Int(index as i64));
+    if let Some(name) = origin.name() {
+        system.metadata.insert("seed_name".to_owned(), Value::Text(name));
+        system.metadata.remove("name");
+    }
 }
 
 fn of_seed(index: usize, seed: &System, error: Error) -> Error {
@@ -173,34 +187,56 @@ pub(crate) struct Context<'a> {
     teacher: &'a dyn Potential,
     limits: &'a Limits,
     start_energy: f64,
-    rejected: &'a mut Rejected,
+    rejected: Rejected,
 }
 
-impl Context<'_> {
-    /// Whether no pair is too near; counts it otherwise. The teacher is not asked about such structures.
-    fn is_apart(&mut self, system: &System) -> bool {
-        let apart = crate::moves::is_apart(system, self.limits.min_distance);
-        self.rejected.distance += usize::from(!apart);
-        apart
+impl<'a> Context<'a> {
+    fn new(teacher: &'a dyn Potential, origin: &System, limits: &'a Limits) -> Result<Self> {
+        let start = teacher.evaluate(&[origin])?;
+        Ok(Self { teacher, limits, start_energy: start.energy[0], rejected: Rejected::default() })
+    }
+
+    fn make(
+        &mut self,
+        origin: &System,
+        seeds: &[System],
+        method: &Method,
+        n: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<System>> {
+        match method {
+            Method::Rattle(rattle) => rattle::rattle(self, origin, rattle, None, n, rng),
+            Method::RattleRelax(rattle, relax) => rattle::rattle(self, origin, rattle, Some(relax), n, rng),
+            Method::Dynamics(dynamics) => dynamics::run(self, origin, dynamics, n, rng),
+            Method::Collision(settings) => collision::run(self, origin, seeds, settings, n, rng),
+        }
+    }
+
+    /// The teacher as dynamics and relaxations may ask it.
+    fn guard(&self) -> Guard<'a> {
+        Guard::new(self.teacher, self.limits.min_distance)
+    }
+
+    /// Counts what a guard refused; see [`Guard::end`].
+    fn end(&mut self, guard: &Guard<'_>, error: Error) -> Result<()> {
+        self.rejected.add(guard.end(error)?);
+        Ok(())
     }
 
     /// Writes the teacher's labels into a structure that its energy and forces allow.
-    fn label(&mut self, mut system: System, energy: f64, forces: Vec<[f64; 3]>) -> Option<System> {
-        let n = system.n_atoms() as f64;
+    fn label(&mut self, mut system: System, prediction: Prediction) -> Option<System> {
+        let (n, energy) = (system.n_atoms() as f64, prediction.energy[0]);
         if !energy.is_finite() || energy - self.start_energy > self.limits.max_energy_rise * n {
             self.rejected.energy += 1;
             return None;
         }
+        let forces = prediction.forces;
         if forces.as_flattened().iter().any(|f| f.is_nan() || f.abs() > self.limits.max_force) {
             self.rejected.force += 1;
             return None;
         }
         (system.energy, system.forces, system.stress) = (Some(energy), Some(forces), None);
         Some(system)
-    }
-
-    fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
-        self.teacher.evaluate(systems)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Random displacements, and relaxation after them.
 
-use potstill_core::{Result, System};
+use potstill_core::{Error, Result, System};
 use rand::{Rng, RngExt};
 
 use super::Context;
-use potstill_simulate::{BOLTZMANN, standard_normal};
+use potstill_simulate::{BOLTZMANN, Relaxation, relax_many, standard_normal};
 
 /// Random displacements of free atoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,16 +16,14 @@ pub struct Rattle {
 /// A few steps downhill, and a choice by energy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Relax {
-    /// Steps of steepest descent; 0 keeps the choice alone.
+    /// Most steps of FIRE; 0 keeps the choice alone.
     pub steps: usize,
     /// Temperature of the Boltzmann factor in K: a structure is kept with probability `exp(−(E − E_seed) / k_B T)`.
     pub temperature: f64,
 }
 
-/// Å² per eV: how far a force moves its atom in one step.
-const STEP: f64 = 0.01;
-/// Longest step of an atom in Å.
-const LONGEST: f64 = 0.05;
+/// Largest force in eV/Å at which nothing is left to relax.
+const RELAXED: f64 = 0.01;
 /// Structures that the teacher sees at a time.
 const BATCH: usize = 16;
 
@@ -37,33 +35,30 @@ pub(super) fn rattle(
     n: usize,
     rng: &mut impl Rng,
 ) -> Result<Vec<System>> {
+    let copies: Vec<System> = (0..n).map(|_| moved(origin, rattle.std, rng)).collect();
+    // Without steps a relaxation is an evaluation.
+    let max_steps = relax.map_or(0, |relax| relax.steps as u64);
+    let settings = Relaxation { fmax: RELAXED, max_steps, ..Relaxation::default() };
+    let guard = context.guard();
+    let batch_atoms = BATCH * origin.n_atoms();
+    let results = relax_many(&guard, &copies.iter().collect::<Vec<_>>(), &settings, batch_atoms, &mut |_| {});
+    let results = match results {
+        Ok(results) => results,
+        Err(error) => return context.end(&guard, error).map(|()| Vec::new()),
+    };
+    if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
+        context.end(&guard, Error::Other(error.to_string()))?;
+    }
     let mut kept = Vec::new();
-    let mut done = 0;
-    while done < n {
-        let size = BATCH.min(n - done);
-        done += size;
-        let mut copies: Vec<System> = (0..size).map(|_| moved(origin, rattle.std, rng)).collect();
-        copies.retain(|copy| context.is_apart(copy));
+    for relaxed in results.into_iter().flatten() {
         if let Some(relax) = relax {
-            descend(context, &mut copies, relax.steps)?;
-        }
-        if copies.is_empty() {
-            continue;
-        }
-        let prediction = context.evaluate(&copies.iter().collect::<Vec<_>>())?;
-        let mut first = 0;
-        for (copy, energy) in copies.into_iter().zip(prediction.energy) {
-            let forces = prediction.forces[first..first + copy.n_atoms()].to_vec();
-            first += copy.n_atoms();
-            if let Some(relax) = relax {
-                let rise = (energy - context.start_energy).max(0.0);
-                if rng.random::<f64>() > (-rise / (BOLTZMANN * relax.temperature)).exp() {
-                    context.rejected.boltzmann += 1;
-                    continue;
-                }
+            let rise = (relaxed.prediction.energy[0] - context.start_energy).max(0.0);
+            if rng.random::<f64>() > (-rise / (BOLTZMANN * relax.temperature)).exp() {
+                context.rejected.boltzmann += 1;
+                continue;
             }
-            kept.extend(context.label(copy, energy, forces));
         }
+        kept.extend(context.label(relaxed.system, relaxed.prediction));
     }
     Ok(kept)
 }
@@ -77,28 +72,4 @@ fn moved(origin: &System, std: f64, rng: &mut impl Rng) -> System {
         }
     }
     copy
-}
-
-/// Steepest descent with a step that no atom exceeds; structures that break on the way are dropped.
-fn descend(context: &mut Context<'_>, copies: &mut Vec<System>, steps: usize) -> Result<()> {
-    for _ in 0..steps {
-        if copies.is_empty() {
-            return Ok(());
-        }
-        let forces = context.evaluate(&copies.iter().collect::<Vec<_>>())?.forces;
-        let mut first = 0;
-        for copy in copies.iter_mut() {
-            for i in 0..copy.n_atoms() {
-                let force = forces[first + i];
-                let length = force.iter().map(|f| f * f).sum::<f64>().sqrt();
-                if copy.is_free(i) && length > 0.0 {
-                    let factor = STEP.min(LONGEST / length);
-                    copy.positions[i].iter_mut().zip(force).for_each(|(x, f)| *x += factor * f);
-                }
-            }
-            first += copy.n_atoms();
-        }
-        copies.retain(|copy| context.is_apart(copy));
-    }
-    Ok(())
 }

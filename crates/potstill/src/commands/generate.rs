@@ -148,8 +148,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let tell = |done: usize| progress.set(done as u64);
     let (systems, rejected) =
         generate(teacher.potential.as_ref(), seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
-            .map_err(|error| read.locate(error))
-            .with_context(|| teacher.name.clone())?;
+            .map_err(|error| teacher.named(read.locate(error)))?;
     progress.finish();
     if systems.is_empty() {
         bail!(

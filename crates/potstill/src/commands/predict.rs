@@ -18,7 +18,6 @@ use crate::Outcome;
 use crate::args::{EngineArgs, ExistingArgs, KeyArgs};
 use crate::limits::precision;
 use crate::progress::Progress;
-use crate::stress::stress;
 use crate::{load, potential};
 
 /// Arguments of `potstill predict`.
@@ -104,7 +103,7 @@ fn with_labels(
 ) -> System {
     system.energy = Some(prediction.energy[i]);
     system.forces = Some(prediction.forces[atoms.clone()].to_vec());
-    system.stress = stress(prediction, i, &system);
+    system.stress = prediction.stress(i, &system);
     // Labels of the input under other names would read as predictions of this model.
     let mut keeps = |name: &String, known: &[&str]| {
         let keeps = !known.contains(&name.as_str());

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use potstill_core::system::Value;
 use potstill_core::units::{from_gigapascal, to_gigapascal};
-use potstill_core::{Error, Potential, Precision, System};
+use potstill_core::{Error, Potential, System};
 use potstill_data::dataset::{Systems, Visit};
 use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_data::io::{Kind, LabelKeys, Output, write};
@@ -17,11 +17,11 @@ use rayon::prelude::*;
 
 use super::{print, print_json, tell_left_out};
 use crate::Outcome;
-use crate::args::{ExistingArgs, ProgramArgs};
-use crate::limits::{number, positive, precision, whole};
+use crate::args::ExistingArgs;
+use crate::limits::{number, of_option, positive, whole};
+use crate::load;
+use crate::potential::PotentialArgs;
 use crate::progress::Progress;
-use crate::stress::stress;
-use crate::{load, potential};
 
 /// Optimisers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,12 +46,9 @@ pub enum CellKind {
 /// Arguments of `potstill relax`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long, value_name = "FILE", required_unless_present = "program", conflicts_with = "program")]
-    pub model: Option<PathBuf>,
-    /// A program that computes the forces.
+    /// What gives the forces.
     #[command(flatten)]
-    pub program: ProgramArgs,
+    pub potential: PotentialArgs,
     /// File of systems.
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
@@ -80,9 +77,6 @@ pub struct Args {
     /// Pressure on a cell that changes, in GPa.
     #[arg(long, default_value_t = 0.0, value_name = "GPA", value_parser = number(-1e4..=1e4), allow_negative_numbers = true, hide_short_help = true)]
     pub pressure: f64,
-    /// Precision of the network.
-    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
-    pub dtype: Precision,
     /// Files that exist already.
     #[command(flatten)]
     pub existing: ExistingArgs,
@@ -112,10 +106,7 @@ impl Args {
             },
             pressure: from_gigapascal(self.pressure),
         };
-        settings.check().map_err(|error| match error {
-            Error::Setting { key, message } => anyhow!("--{}: {message}", key.replace('_', "-")),
-            other => other.into(),
-        })?;
+        settings.check().map_err(of_option)?;
         Ok(settings)
     }
 }
@@ -123,13 +114,13 @@ impl Args {
 /// Relaxes all systems of a file and writes those that did not fail.
 pub fn run(args: &Args) -> Result<Outcome> {
     let settings = args.settings()?;
-    let inputs: Vec<PathBuf> = [&args.input].into_iter().chain(&args.model).cloned().collect();
+    let inputs: Vec<PathBuf> = [&args.input].into_iter().chain(&args.potential.model).cloned().collect();
     let policy = Output { overwrite: args.existing.policy(), inputs: &inputs };
     policy.check(&args.output, Kind::of_systems(&args.output)?)?;
-    let opened = potential::open_any(args.model.as_deref(), &args.program, args.dtype)?;
+    let opened = args.potential.open()?;
     let read = load::open(std::slice::from_ref(&args.input), &LabelKeys::default(), Some(true), None)?;
     say!("{}", opened.description);
-    let results = relax_all(opened.potential.as_ref(), &read, &settings).with_context(|| opened.name.clone())?;
+    let results = relax_all(opened.potential.as_ref(), &read, &settings).map_err(|error| opened.named(error))?;
     let mut writer = write(&args.output)?;
     let (mut failures, mut n_left) = (Vec::new(), 0);
     for result in &results {
@@ -191,7 +182,7 @@ fn labelled(relaxed: &Relaxed) -> System {
     let mut system = relaxed.system.clone();
     system.energy = relaxed.prediction.energy.first().copied();
     system.forces = Some(relaxed.prediction.forces.clone());
-    system.stress = stress(&relaxed.prediction, 0, &system);
+    system.stress = relaxed.prediction.stress(0, &system);
     system.metadata.insert("converged".to_owned(), Value::Bool(relaxed.converged));
     system.metadata.insert("relax_steps".to_owned(), Value::Int(relaxed.steps as i64));
     system

@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
     Step { name: "browser", about: "a report in a browser", run: cargo::report_in_a_browser },
     Step { name: "reference", about: "generated pages of the manual", run: reference::check },
     Step { name: "walk", about: "the README's walk", run: readme::walk_of_the_readme },
-    Step { name: "kill", about: "killed runs", run: kill::twelve_runs },
+    Step { name: "kill", about: "killed runs", run: kill::each_twice },
     Step { name: "python", about: "the Python package, from its wheel", run: python::tests },
     Step { name: "lints", about: "lints", run: cargo::lints },
     Step { name: "documentation", about: "documentation of the code", run: cargo::documentation },

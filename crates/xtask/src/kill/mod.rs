@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MOST_KILLS: usize = 3;
 
 /// Commands that are killed, unless told otherwise.
-const WHAT: &str = "train,distill,label,generate,convert,study";
+const WHAT: &str = "train,distill,label,generate,md,convert,study";
 
 /// Arguments of `cargo xtask kill`.
 #[derive(Debug, clap::Args)]
@@ -58,9 +58,9 @@ pub struct Args {
 }
 
 /// Kills each command twice.
-pub fn twelve_runs() -> Result<bool> {
-    let what = WHAT.split(',').map(str::to_owned).collect();
-    run(&Args { runs: 12, seed: 1, what, binary: None, keep: None })
+pub fn each_twice() -> Result<bool> {
+    let what: Vec<String> = WHAT.split(',').map(str::to_owned).collect();
+    run(&Args { runs: 2 * what.len(), seed: 1, what, binary: None, keep: None })
 }
 
 /// A run that nobody disturbed.

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::ValueEnum;
 use potstill_core::units::from_gigapascal;
-use potstill_core::{Error, Precision};
 use potstill_simulate::{Coupling, DynamicsSettings, Ensemble, Start};
 
-use crate::args::{ExistingArgs, ProgramArgs};
-use crate::limits::{number, positive, precision, seed, whole};
+use crate::args::ExistingArgs;
+use crate::limits::{number, of_option, positive, seed, whole};
+use crate::potential::PotentialArgs;
 
 /// Quantities that dynamics keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,12 +36,9 @@ pub enum CouplingKind {
 /// Arguments of `potstill md`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long, value_name = "FILE", required_unless_present = "program", conflicts_with = "program")]
-    pub model: Option<PathBuf>,
-    /// A program that computes the forces.
+    /// What gives the forces.
     #[command(flatten)]
-    pub program: ProgramArgs,
+    pub potential: PotentialArgs,
     /// File of systems to start from.
     ///
     /// Each of them moves by itself.
@@ -115,10 +112,15 @@ pub struct Args {
     /// exit status is 1.
     #[arg(long, value_name = "LIMIT")]
     pub stop_when: Vec<String>,
+    /// Write velocities into the trajectory, in Å/fs.
+    #[arg(long, hide_short_help = true)]
+    pub velocities: bool,
     /// Compress the trajectory (zstd).
     #[arg(long, hide_short_help = true)]
     pub compress: bool,
     /// Go on with the run in --out, up to --steps.
+    ///
+    /// Starts where there is none yet: a job script can always give it.
     #[arg(long)]
     pub resume: bool,
     /// Start at exactly --temperature, instead of at a random one around it.
@@ -130,9 +132,6 @@ pub struct Args {
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 0, value_parser = seed)]
     pub seed: u64,
-    /// Precision of the network.
-    #[arg(long, default_value = "f32", value_parser = precision(), value_name = "TYPE")]
-    pub dtype: Precision,
     /// Files that exist already.
     #[command(flatten)]
     pub existing: ExistingArgs,
@@ -170,10 +169,7 @@ impl Args {
         let mut settings = DynamicsSettings::new(ensemble, self.timestep);
         settings.seed = self.seed;
         (settings.remove_drift, settings.remove_rotation) = (!self.keep_drift, !self.keep_drift);
-        settings.check().map_err(|error| match error {
-            Error::Setting { key, message } => anyhow!("--{}: {message}", key.replace('_', "-")),
-            other => other.into(),
-        })?;
+        settings.check().map_err(of_option)?;
         Ok(settings)
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use potstill_core::Error;
 use potstill_core::files::write_atomically;
 use potstill_data::io::Overwrite;
 use potstill_simulate::Snapshot;
@@ -62,22 +63,21 @@ impl RunFolder {
         self.path.join(RESTART)
     }
 
-    /// Reads the restart file.
+    /// Reads the restart file; none where no run has begun.
     ///
     /// # Errors
-    /// None there; one that cannot be read or is of a newer version.
-    pub fn restart(&self) -> Result<Restart> {
+    /// One that cannot be read or is of a newer version.
+    pub fn restart(&self) -> Result<Option<Restart>> {
         let path = self.restart_path();
-        let Ok(bytes) = std::fs::read(&path) else {
-            bail!(
-                "{}: cannot be opened; --resume goes on with a run of `potstill md --out` in this folder",
-                path.display()
-            );
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(&path, "cannot be read", error).into()),
         };
         let restart: Restart = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: is no restart file; start again without --resume", path.display()))?;
         match restart.version {
-            VERSION => Ok(restart),
+            VERSION => Ok(Some(restart)),
             version => bail!("{}: has format version {version}; this program reads {VERSION}", path.display()),
         }
     }

@@ -15,13 +15,14 @@ use potstill_data::io::LabelKeys;
 use potstill_simulate::{Dynamics, Stopped};
 
 pub use self::arguments::Args;
+use self::arguments::EnsembleKind;
 use self::folder::RunFolder;
 use self::record::Recorder;
 use super::{print, print_json};
 use crate::Outcome;
 use crate::interrupt::interrupt_flag;
 use crate::load;
-use crate::potential::{self, Opened};
+use crate::potential::Opened;
 use crate::progress::Progress;
 
 /// How a run of dynamics ended.
@@ -35,13 +36,12 @@ enum Ending {
 pub fn run(args: &Args) -> Result<Outcome> {
     let settings = args.settings()?;
     let stop = stop::rule(&args.stop_when)?;
-    let opened = potential::open_any(args.model.as_deref(), &args.program, args.dtype)?;
+    let opened = args.potential.open()?;
     let folder = RunFolder { path: args.out.clone(), is_compressed: args.compress };
     let _lock = FolderLock::acquire(&args.out, "dynamics")?;
     let mut recorder;
-    let mut dynamics = match args.resume {
-        true => {
-            let restart = folder.restart()?;
+    let mut dynamics = match args.resume.then(|| folder.restart()).transpose()?.flatten() {
+        Some(restart) => {
             if *restart.snapshot.settings() != settings {
                 bail!(
                     "{}: was run with other settings (ensemble, timestep, seed or the like); give the same ones to --resume",
@@ -53,31 +53,40 @@ pub fn run(args: &Args) -> Result<Outcome> {
             }
             let dynamics = Dynamics::resume(opened.potential.as_ref(), restart.snapshot.clone())?;
             recorder = Recorder::resume(&folder, args, &restart)?;
+            // It was killed before the first frame was counted.
+            if restart.log == 0 {
+                recorder.record(&dynamics)?;
+            }
             dynamics
         }
-        false => {
+        None => {
             let starts = starts(args)?;
             let starts: Vec<&System> = starts.iter().collect();
             let dynamics = Dynamics::start(opened.potential.as_ref(), &starts, &args.start(), settings)
-                .with_context(|| opened.name.clone())?;
+                .map_err(|error| opened.named(error))?;
             folder.clear(args.existing.policy())?;
-            recorder = Recorder::create(&folder, args, starts.len(), &opened.hash)?;
+            recorder = Recorder::create(&folder, args, &dynamics, &opened.hash)?;
             recorder.record(&dynamics)?;
             recorder.save(&dynamics)?;
             dynamics
         }
     };
     say!("{}", opened.description);
+    if let (Some(warning), EnsembleKind::Nve | EnsembleKind::Npt) = (&opened.warning, args.ensemble) {
+        say!("warning: {warning}");
+    }
     let interrupt = interrupt_flag()?;
     let started = (Instant::now(), dynamics.step_count());
-    let ending = advance(args, &mut dynamics, &mut recorder, &stop, &interrupt).with_context(|| opened.name.clone())?;
+    let ending = advance(args, &mut dynamics, &mut recorder, &stop, &interrupt).map_err(|error| opened.named(error))?;
     recorder.save(&dynamics)?;
     tell(args, &opened, &dynamics, &ending, started)
 }
 
 /// Systems that replicas start from: those of the input, each as often as there are replicas.
 fn starts(args: &Args) -> Result<Vec<System>> {
-    let Some(input) = &args.input else { bail!("--input: give a file of systems to start from") };
+    let Some(input) = &args.input else {
+        bail!("{}: there is no run that could go on; give --input, a file of systems to start from", args.out.display())
+    };
     let read = load::open(std::slice::from_ref(input), &LabelKeys::default(), Some(true), args.max_systems)?;
     let systems = read.as_slice().context("systems are not in memory")?;
     if systems.is_empty() {
@@ -97,7 +106,7 @@ fn advance(
     let progress = Progress::new("steps", args.steps);
     let ending = loop {
         let step = dynamics.step_count();
-        progress.show(step, &message(dynamics));
+        progress.tell(step, || message(dynamics));
         if step >= args.steps {
             break Ending::Finished;
         }

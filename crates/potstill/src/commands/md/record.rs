@@ -1,29 +1,26 @@
 //! What a run of dynamics writes: trajectories, log and restart file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
-use potstill_core::files::atomic::write_error;
+use potstill_core::columns::{Column, ColumnValues};
 use potstill_core::system::Value;
-use potstill_core::{Error, Prediction, System};
+use potstill_core::{Prediction, System};
+use potstill_data::io::growing::GrowingFile;
 use potstill_data::io::trajectory::Trajectory;
 use potstill_simulate::{Dynamics, Observables};
 use serde::Serialize;
 
 use super::Args;
 use super::folder::{Restart, RunFolder};
-use crate::stress::stress;
 
 /// Writer of trajectories, log and restart file.
 pub struct Recorder {
     folder: RunFolder,
     potential: String,
     trajectories: Vec<Trajectory>,
-    log: Log,
+    log: GrowingFile,
     every: u64,
     restart_every: u64,
+    has_velocities: bool,
 }
 
 /// Line of the log.
@@ -35,14 +32,18 @@ struct Line {
 }
 
 impl Recorder {
-    /// Recorder of a new run of `n` replicas.
+    /// Recorder of a new run.
+    ///
+    /// The restart file comes first, so that no other file is there without it, whenever the run is killed.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn create(folder: &RunFolder, args: &Args, n: usize, potential: &str) -> Result<Self> {
+    pub fn create(folder: &RunFolder, args: &Args, dynamics: &Dynamics<'_>, potential: &str) -> Result<Self> {
+        let n = dynamics.states().len();
+        folder.write_restart(&Restart::new(potential, vec![0; n], 0, dynamics.snapshot()))?;
         let paths = (0..n).map(|replica| folder.trajectory(replica, n));
         let trajectories = paths.map(|path| Trajectory::create(&path)).collect::<Result<_, _>>()?;
-        let log = Log::open(folder.log(), 0, OpenOptions::new().write(true).create(true).truncate(true))?;
+        let log = GrowingFile::create(&folder.log())?;
         Ok(Self::with(folder, args, potential, trajectories, log))
     }
 
@@ -58,11 +59,11 @@ impl Recorder {
         let pairs = restart.trajectories.iter().enumerate();
         let resume = |(replica, &len): (usize, &u64)| Trajectory::resume(&folder.trajectory(replica, n), len);
         let trajectories = pairs.map(resume).collect::<Result<_, _>>()?;
-        let log = Log::open(folder.log(), restart.log, OpenOptions::new().write(true))?;
+        let log = GrowingFile::resume(&folder.log(), restart.log)?;
         Ok(Self::with(folder, args, &restart.potential, trajectories, log))
     }
 
-    fn with(folder: &RunFolder, args: &Args, potential: &str, trajectories: Vec<Trajectory>, log: Log) -> Self {
+    fn with(folder: &RunFolder, args: &Args, potential: &str, trajectories: Vec<Trajectory>, log: GrowingFile) -> Self {
         Self {
             folder: folder.clone(),
             potential: potential.to_owned(),
@@ -70,6 +71,7 @@ impl Recorder {
             log,
             every: args.every,
             restart_every: args.restart_every,
+            has_velocities: args.velocities,
         }
     }
 
@@ -97,7 +99,12 @@ impl Recorder {
             let observables = dynamics.observables(replica);
             let prediction = dynamics.prediction_of(replica);
             let state = &dynamics.states()[replica];
-            trajectory.write(&[frame(&state.system, &prediction, &observables)])?;
+            let mut frame = frame(&state.system, &prediction, &observables);
+            if self.has_velocities {
+                let column = ColumnValues::Real(state.velocities.as_flattened().to_vec());
+                frame.columns.insert("velocities".to_owned(), Column { width: 3, values: column });
+            }
+            trajectory.write(&[frame])?;
             serde_json::to_writer(&mut lines, &Line { replica, observables })?;
             lines.push(b'\n');
         }
@@ -113,7 +120,7 @@ impl Recorder {
         self.trajectories.iter().try_for_each(Trajectory::sync)?;
         self.log.sync()?;
         let lengths = self.trajectories.iter().map(Trajectory::len).collect();
-        let restart = Restart::new(&self.potential, lengths, self.log.len, dynamics.snapshot());
+        let restart = Restart::new(&self.potential, lengths, self.log.len(), dynamics.snapshot());
         self.folder.write_restart(&restart)
     }
 }
@@ -123,52 +130,9 @@ fn frame(system: &System, prediction: &Prediction, observables: &Observables) ->
     let mut frame = system.clone();
     frame.energy = prediction.energy.first().copied();
     frame.forces = Some(prediction.forces.clone());
-    frame.stress = stress(prediction, 0, system);
+    frame.stress = prediction.stress(0, system);
     frame.metadata.insert("step".to_owned(), Value::Int(observables.step as i64));
     frame.metadata.insert("time_fs".to_owned(), Value::Real(observables.time));
     frame.metadata.insert("temperature_K".to_owned(), Value::Real(observables.temperature));
     frame
-}
-
-/// Log of JSON lines, all of them whole.
-struct Log {
-    file: File,
-    path: PathBuf,
-    len: u64,
-}
-
-impl Log {
-    fn open(path: PathBuf, len: u64, how: &OpenOptions) -> Result<Self, Error> {
-        let file = how.open(&path).map_err(|e| Error::io(&path, "cannot open for writing", e))?;
-        let found = file.metadata().map_err(|e| Error::io(&path, "cannot read", e))?.len();
-        if found < len {
-            let message = format!("has {found} bytes, fewer than the {len} that were written; was it changed?");
-            return Err(Error::file(&path, message));
-        }
-        let log = Self { file, path, len };
-        log.cut()?;
-        Ok(log)
-    }
-
-    fn append(&mut self, lines: &[u8]) -> Result<(), Error> {
-        let written = self.file.seek(SeekFrom::Start(self.len)).and_then(|_| self.file.write_all(lines));
-        match written {
-            Ok(()) => {
-                self.len += lines.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                let _ = self.cut();
-                Err(write_error(&self.path, error))
-            }
-        }
-    }
-
-    fn cut(&self) -> Result<(), Error> {
-        self.file.set_len(self.len).map_err(|e| Error::io(&self.path, "cannot shorten", e))
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        self.file.sync_data().map_err(|e| write_error(&self.path, e))
-    }
 }
