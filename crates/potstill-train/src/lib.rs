@@ -58,6 +58,7 @@
 //! | [`evaluation`], [`similarity`] | measuring models |
 //! | [`generate`] | synthetic systems |
 //! | [`study`] | many runs, and one table |
+//! | [`rounds`] | distillation in rounds: label, train, explore |
 
 pub mod augment;
 pub mod config;
@@ -73,6 +74,7 @@ mod moves;
 pub mod observer;
 pub mod optimizer;
 pub mod prepared;
+pub mod rounds;
 pub mod run;
 pub mod scales;
 pub mod schedule;

@@ -24,8 +24,11 @@ pub fn read(path: &Path, settings: &[String]) -> Result<Config> {
     for file in data.train.iter_mut().chain(&mut data.validation).chain(&mut data.synthetic) {
         *file = beside(path, file);
     }
+    config.training.start_from = config.training.start_from.as_ref().map(|file| beside(path, file));
     if let Some(distill) = &mut config.distill {
         distill.teacher.paths_mut().iter_mut().for_each(|file| *file = beside(path, file));
+        let rounds = distill.rounds.iter_mut().flat_map(|rounds| rounds.seeds.iter_mut().chain(&mut rounds.test));
+        rounds.for_each(|file| *file = beside(path, file));
         distill.cache = distill.cache.as_ref().map(|cache| beside(path, cache));
     }
     config.validate().map_err(|error| match &error {

@@ -13,6 +13,7 @@ use crate::mix::Mix;
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// Files to train on; paths are relative to the configuration file.
+    #[serde(default)]
     pub train: Vec<PathBuf>,
     /// Files that choose the best checkpoint and end training early; never trained on.
     #[serde(default)]
@@ -48,6 +49,13 @@ pub struct DataConfig {
     /// Shift and scale of the labels: `"none"`, `"energy"`, `"forces"` or a table. Default: `"forces"`.
     #[serde(default = "by_forces")]
     pub normalization: Normalization,
+}
+
+impl DataConfig {
+    /// All defaults, and no file.
+    pub fn without_files() -> Self {
+        Self { reference_energies: least_squares(), normalization: by_forces(), ..Self::default() }
+    }
 }
 
 /// Checks of the data before the first step.

@@ -20,6 +20,7 @@ pub struct Config {
     #[serde(default)]
     pub seed: u64,
     /// Files and labels.
+    #[serde(default = "DataConfig::without_files")]
     pub data: DataConfig,
     /// The network, tagged by `architecture = "schnet" | "painn" | "gemnet_oc"`.
     pub model: Architecture,
@@ -44,8 +45,15 @@ impl Config {
                            where the architecture has it, or leave the weight out";
             return Err(Error::setting("training.stress_weight", message));
         }
-        if self.data.train.is_empty() {
-            return Err(Error::setting("data.train", "names no file; give at least one"));
+        let rounds = self.distill.as_ref().and_then(|distill| distill.rounds.as_ref());
+        match rounds {
+            _ if !self.data.train.is_empty() => {}
+            None => return Err(Error::setting("data.train", "names no file; give at least one")),
+            Some(rounds) if rounds.seeds.is_empty() => {
+                let message = "names no file, and data.train neither; give structures to start from";
+                return Err(Error::setting("distill.rounds.seeds", message));
+            }
+            Some(_) => {}
         }
         let TrainingConfig { energy_weight, force_weight, stress_weight, best_by, .. } = self.training;
         let has_labels = [energy_weight, force_weight, stress_weight].iter().any(|weight| *weight > 0.0);

@@ -1,5 +1,7 @@
 //! The `[training]` section.
 
+use std::path::PathBuf;
+
 use potstill_core::{Error, Precision, Result, limits};
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +101,10 @@ pub struct TrainingConfig {
     pub patience: Option<u64>,
     /// Number that decides which checkpoint is the best: `"loss"` (default), `"energy_mae"` or `"forces_mae"`.
     pub best_by: BestBy,
+    /// Model file whose weights the training starts from, in place of random ones. The network must be the same; reference
+    /// energies, normalisation and elements are those of the file. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<PathBuf>,
     /// `"f32"` (default) or `"f64"`.
     #[serde(deserialize_with = "Precision::of_computation")]
     pub dtype: Precision,
@@ -142,6 +148,7 @@ impl Default for TrainingConfig {
             checkpoint_steps: None,
             patience: None,
             best_by: BestBy::default(),
+            start_from: None,
             dtype: Precision::F32,
             activation_gib: 4.0,
         }

@@ -12,6 +12,7 @@ use super::labels::LabelOptions;
 use super::loss_id::Set;
 use super::probes::Probes;
 use super::questions::{Holds, Questions, Wanted};
+use super::rounds::RoundsConfig;
 use super::strategies::Term;
 use super::taps;
 use super::teacher::TeacherSource;
@@ -43,6 +44,10 @@ pub struct DistillConfig {
     /// Disturbed copies of the systems, about which the teacher is asked at every step. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
+    /// Rounds of labelling, training and looking for new structures. Default: none; the student is trained once, on the files
+    /// of `[data]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<RoundsConfig>,
 }
 
 fn is_default(options: &LabelOptions) -> bool {
@@ -60,6 +65,7 @@ impl DistillConfig {
             online: false,
             terms,
             augmentation: None,
+            rounds: None,
         }
     }
 
@@ -68,7 +74,9 @@ impl DistillConfig {
     /// # Errors
     /// Names the term and what it may be.
     pub fn validate(&self, student: &Architecture) -> Result<()> {
-        if self.terms.is_empty() && self.augmentation.is_none() {
+        if let Some(rounds) = &self.rounds {
+            rounds.validate()?;
+        } else if self.terms.is_empty() && self.augmentation.is_none() {
             return Err(Error::setting(
                 "distill.terms",
                 "is empty; give at least one [[distill.terms]] with a strategy",

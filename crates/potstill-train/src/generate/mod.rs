@@ -20,6 +20,7 @@ pub use self::collision::Collision;
 pub use self::dynamics::Dynamics;
 use self::guard::Guard;
 pub use self::rattle::{Rattle, Relax};
+use potstill_simulate::{Relaxation, Relaxed, relax_many};
 
 /// Method that makes structures.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,7 @@ impl Default for Limits {
 }
 
 /// Numbers of structures that were thrown away, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rejected {
     /// A pair was too near, or an atom ran away into numbers that are not finite.
     pub distance: usize,
@@ -76,7 +77,8 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    fn add(&mut self, other: Self) {
+    /// Adds the numbers of another.
+    pub fn add(&mut self, other: Self) {
         self.distance += other.distance;
         self.force += other.force;
         self.energy += other.energy;
@@ -126,6 +128,32 @@ pub fn generate(
         rejected.add(thrown_away);
     }
     Ok((made, rejected))
+}
+
+/// Structures that a teacher is asked about at a time.
+const BATCH: usize = 16;
+/// Largest force in eV/Å at which nothing is left to relax.
+const RELAXED: f64 = 0.01;
+
+/// Labels structures by a teacher, in parallel; those beyond the limits are left out and counted. Energies have no limit here.
+///
+/// # Errors
+/// What the teacher refuses.
+pub fn label(teacher: &dyn Potential, structures: &[System], limits: &Limits) -> Result<(Vec<System>, Rejected)> {
+    let limits = Limits { max_energy_rise: f64::INFINITY, ..*limits };
+    let of = |chunk: &[System]| -> Result<(Vec<System>, Rejected)> {
+        let mut context = Context { teacher, limits: &limits, start_energy: 0.0, rejected: Rejected::default() };
+        let evaluated = context.relaxed(chunk, 0)?;
+        let labelled = evaluated.into_iter().filter_map(|one| context.label(one.system, one.prediction)).collect();
+        Ok((labelled, context.rejected))
+    };
+    let (mut labelled, mut rejected) = (Vec::new(), Rejected::default());
+    for result in structures.par_chunks(4 * BATCH).map(of).collect::<Vec<_>>() {
+        let (systems, thrown_away) = result?;
+        labelled.extend(systems);
+        rejected.add(thrown_away);
+    }
+    Ok((labelled, rejected))
 }
 
 /// Writes into a structure what it was made of.
@@ -221,6 +249,22 @@ impl<'a> Context<'a> {
     fn end(&mut self, guard: &Guard<'_>, error: Error) -> Result<()> {
         self.rejected.add(guard.end(error)?);
         Ok(())
+    }
+
+    /// Structures after at most `max_steps` steps downhill, none of which left the limits; without steps they are evaluated alone.
+    fn relaxed(&mut self, structures: &[System], max_steps: u64) -> Result<Vec<Relaxed>> {
+        let settings = Relaxation { fmax: RELAXED, max_steps, ..Relaxation::default() };
+        let guard = self.guard();
+        let batch_atoms = BATCH * structures.iter().map(System::n_atoms).max().unwrap_or(0);
+        let borrowed: Vec<&System> = structures.iter().collect();
+        let results = match relax_many(&guard, &borrowed, &settings, batch_atoms, &mut |_| {}) {
+            Ok(results) => results,
+            Err(error) => return self.end(&guard, error).map(|()| Vec::new()),
+        };
+        if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
+            self.end(&guard, Error::Other(error.to_string()))?;
+        }
+        Ok(results.into_iter().flatten().collect())
     }
 
     /// Writes the teacher's labels into a structure that its energy and forces allow.

@@ -1,10 +1,10 @@
 //! Random displacements, and relaxation after them.
 
-use potstill_core::{Error, Result, System};
+use potstill_core::{Result, System};
 use rand::{Rng, RngExt};
 
 use super::Context;
-use potstill_simulate::{BOLTZMANN, Relaxation, relax_many, standard_normal};
+use potstill_simulate::{BOLTZMANN, standard_normal};
 
 /// Random displacements of free atoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,11 +22,6 @@ pub struct Relax {
     pub temperature: f64,
 }
 
-/// Largest force in eV/Å at which nothing is left to relax.
-const RELAXED: f64 = 0.01;
-/// Structures that the teacher sees at a time.
-const BATCH: usize = 16;
-
 pub(super) fn rattle(
     context: &mut Context<'_>,
     origin: &System,
@@ -36,21 +31,10 @@ pub(super) fn rattle(
     rng: &mut impl Rng,
 ) -> Result<Vec<System>> {
     let copies: Vec<System> = (0..n).map(|_| moved(origin, rattle.std, rng)).collect();
-    // Without steps a relaxation is an evaluation.
     let max_steps = relax.map_or(0, |relax| relax.steps as u64);
-    let settings = Relaxation { fmax: RELAXED, max_steps, ..Relaxation::default() };
-    let guard = context.guard();
-    let batch_atoms = BATCH * origin.n_atoms();
-    let results = relax_many(&guard, &copies.iter().collect::<Vec<_>>(), &settings, batch_atoms, &mut |_| {});
-    let results = match results {
-        Ok(results) => results,
-        Err(error) => return context.end(&guard, error).map(|()| Vec::new()),
-    };
-    if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
-        context.end(&guard, Error::Other(error.to_string()))?;
-    }
+    let results = context.relaxed(&copies, max_steps)?;
     let mut kept = Vec::new();
-    for relaxed in results.into_iter().flatten() {
+    for relaxed in results {
         if let Some(relax) = relax {
             let rise = (relaxed.prediction.energy[0] - context.start_energy).max(0.0);
             if rng.random::<f64>() > (-rise / (BOLTZMANN * relax.temperature)).exp() {

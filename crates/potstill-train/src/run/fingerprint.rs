@@ -8,9 +8,16 @@ use potstill_data::dataset::Survey;
 use crate::config::Config;
 use crate::distill::TeacherSource;
 
-/// Hash of everything that must stay the same between the parts of a resumed run.
-pub(super) fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2]) -> Result<String> {
+/// Hash of everything that must stay the same between the parts of a resumed run. `start` is the hash of the model that it starts
+/// from.
+pub(super) fn fingerprint(
+    config: &Config,
+    train: &Survey,
+    others: &[Survey; 2],
+    start: Option<String>,
+) -> Result<String> {
     let mut config = config.clone();
+    config.training.start_from = None;
     config.training.epochs = 0;
     config.training.max_steps = None;
     config.training.max_minutes = None;
@@ -40,5 +47,6 @@ pub(super) fn fingerprint(config: &Config, train: &Survey, others: &[Survey; 2])
     if synthetic.n_systems > 0 {
         all += &synthetic.content_hash;
     }
+    all += &start.unwrap_or_default();
     Ok(blake3::hash(all.as_bytes()).to_hex().to_string())
 }

@@ -1,7 +1,7 @@
 //! Header of the model that a run ships.
 
 use potstill_core::elements::symbol;
-use potstill_core::model::{EnergyScale, Forces, Header};
+use potstill_core::model::{Architecture, EnergyScale, Forces, Header, ModelFile};
 use potstill_core::{Error, Result};
 use potstill_data::dataset::{ReferenceFit, Survey, Systems};
 
@@ -14,6 +14,7 @@ pub(super) fn header(
     config: &Config,
     systems: Systems,
     survey: Survey,
+    start: Option<&ModelFile>,
     tell: &Tell<'_>,
 ) -> Result<(Systems, Survey, Header)> {
     if systems.is_empty() {
@@ -27,7 +28,9 @@ pub(super) fn header(
     }
     let named = |z: u8| symbol(z).unwrap_or("?").to_owned();
     let pairs = fit.energies.elements().map(|z| (named(z), fit.energies.get(z).unwrap_or(0.0))).collect();
-    tell(Prelude::References(pairs, fit.underdetermined));
+    if start.is_none() {
+        tell(Prelude::References(pairs, fit.underdetermined));
+    }
     let normalizer = config.data.normalization.fit(&systems, &fit.energies)?;
     normalizer.validate(config.model.forces() == Forces::Gradient)?;
     let known = &survey.elements;
@@ -48,9 +51,41 @@ pub(super) fn header(
         "training": config.training,
         "distill": config.distill.as_ref().map(|d| &d.terms),
     });
+    if let Some(start) = start {
+        let header = continued(start, config, known)?;
+        return Ok((systems, survey, Header { training, ..header }));
+    }
     let model = scales::settle(&config.model, config.seed, &systems)?;
     let elements = known.iter().map(|&z| named(z)).collect();
     let scale = EnergyScale { reference_energies: fit.energies, normalizer };
     let header = Header { training, ..Header::new(model, elements, scale) };
     Ok((systems, survey, header))
+}
+
+/// Header of the model that a run starts from, if that is the network of the configuration and knows the elements.
+fn continued(start: &ModelFile, config: &Config, elements: &[u8]) -> Result<Header> {
+    let refuse = |message: String| {
+        let message = format!("{}: {message}", start.path().display());
+        Err(Error::setting("training.start_from", message))
+    };
+    let header = start.header();
+    if let Some(key) = difference(&header.model, &config.model)? {
+        return refuse(format!("has another {key} than [model]; make the settings the same"));
+    }
+    let unknown = elements.iter().find_map(|&z| symbol(z).filter(|s| !header.elements.iter().any(|own| own == s)));
+    match unknown {
+        Some(symbol) => refuse(format!("does not know {symbol}, which is in data.train")),
+        None => Ok(header.clone()),
+    }
+}
+
+/// First setting in which two networks differ, factors that are fitted to data aside.
+fn difference(one: &Architecture, other: &Architecture) -> Result<Option<String>> {
+    let settings = |model: &Architecture| -> Result<serde_json::Map<String, serde_json::Value>> {
+        let value = serde_json::to_value(model).map_err(|e| Error::Other(e.to_string()))?;
+        Ok(value.as_object().cloned().unwrap_or_default())
+    };
+    let (one, other) = (settings(one)?, settings(other)?);
+    let keys = one.keys().chain(other.keys()).filter(|key| *key != "scale_factors");
+    Ok(keys.into_iter().find(|key| one.get(*key) != other.get(*key)).cloned())
 }

@@ -15,7 +15,8 @@ mod lesson;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::DType;
-use potstill_core::model::Header;
+use potstill_core::elements::atomic_number;
+use potstill_core::model::{Header, ModelFile};
 use potstill_core::{Error, Precision, Result};
 use potstill_data::dataset::{Baseline, Survey, Systems};
 
@@ -105,6 +106,7 @@ struct Prepared {
     validation: Split,
     teacher: Option<Teacher>,
     identity: Identity,
+    start: Option<ModelFile>,
 }
 
 fn train_in<T: Number + Element>(
@@ -115,7 +117,7 @@ fn train_in<T: Number + Element>(
     observer: &mut dyn Observer,
     tell: &Tell<'_>,
 ) -> Result<Summary> {
-    let Prepared { header, train, validation, teacher, identity } = prepare(config, data, tell)?;
+    let Prepared { header, train, validation, teacher, identity, start } = prepare(config, data, tell)?;
     let terms = match (&config.distill, &teacher) {
         (Some(distill), Some(teacher)) => {
             let lesson = Lesson { config, distill, teacher, tell };
@@ -127,6 +129,7 @@ fn train_in<T: Number + Element>(
     let mut trainer = Trainer::<T>::new(Job {
         training: &config.training,
         header: &header,
+        start: start.as_ref(),
         train: &train,
         validation: &validation,
         terms: terms.as_ref(),
@@ -151,9 +154,10 @@ fn train_in<T: Number + Element>(
 fn prepare(config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
     let survey = Survey::of(&data.train)?;
     let others = [Survey::of(&data.validation)?, Survey::of(&data.synthetic)?];
-    let fingerprint = fingerprint(config, &survey, &others)?;
-    let (train, survey, header) = header::header(config, data.train, survey, tell)?;
-    let (validation, known) = (data.validation, survey.elements);
+    let start = config.training.start_from.as_deref().map(ModelFile::read).transpose()?;
+    let fingerprint = fingerprint(config, &survey, &others, start.as_ref().map(ModelFile::hash))?;
+    let (train, survey, header) = header::header(config, data.train, survey, start.as_ref(), tell)?;
+    let (validation, known) = (data.validation, elements_of(&header, survey));
     check_labels(config, &train, &known, "data.train")?;
     if !validation.is_empty() {
         check_labels(config, &validation, &known, "data.validation")?;
@@ -179,7 +183,17 @@ fn prepare(config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
     if let Some(mix) = mix {
         train = train.with_synthetic(n_other, mix);
     }
-    Ok(Prepared { train, validation, teacher, identity: Identity { fingerprint, teacher: teacher_hash }, header })
+    let identity = Identity { fingerprint, teacher: teacher_hash };
+    Ok(Prepared { train, validation, teacher, identity, header, start })
+}
+
+/// Atomic numbers that labels may hold: those of the training systems, and of the model that the run starts from.
+fn elements_of(header: &Header, survey: Survey) -> Vec<u8> {
+    let mut all = survey.elements;
+    all.extend(header.elements.iter().filter_map(|symbol| atomic_number(symbol)));
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Files that say how a run was made.

@@ -78,7 +78,7 @@ impl<'a> Bench<'a> {
         if let Some(missing) = files.chain(cells.iter().flat_map(|c| &c.config.data.validation)).find(|f| !f.exists()) {
             return Err(Error::file(missing, "does not exist, but a run of the study needs it; make it first"));
         }
-        let test = host.test_systems(&study.test, &test_keys(study, cells)?)?;
+        let test = host.systems(&study.test, &test_keys(study, cells)?)?;
         let read = |s| StudentData::read(cells, s, host);
         let students = (0..study.students.len()).map(read).collect::<Result<Vec<_>>>()?;
         for (student, own) in study.students.iter().zip(&students) {

@@ -18,11 +18,11 @@ pub trait Host: Sync {
     /// Files that cannot be read.
     fn data(&self, config: &DataConfig) -> Result<Data>;
 
-    /// Reads the test systems.
+    /// Reads systems of some files, one file after the other.
     ///
     /// # Errors
     /// Files that cannot be read.
-    fn test_systems(&self, files: &[PathBuf], keys: &LabelKeys) -> Result<Systems>;
+    fn systems(&self, files: &[PathBuf], keys: &LabelKeys) -> Result<Systems>;
 
     /// Checks the data of a student against the test systems.
     ///

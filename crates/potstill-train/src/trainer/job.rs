@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use potstill_core::metrics::Metrics;
-use potstill_core::model::Header;
+use potstill_core::model::{Header, ModelFile};
 
 use crate::config::TrainingConfig;
 use crate::distill::terms::Terms;
@@ -19,6 +19,8 @@ pub struct Job<'a> {
     pub training: &'a TrainingConfig,
     /// Header of the model that is shipped.
     pub header: &'a Header,
+    /// Model whose weights the run starts from; none for random ones.
+    pub start: Option<&'a ModelFile>,
     /// Systems to learn from.
     pub train: &'a Split,
     /// Systems that choose the best weights; may be empty.

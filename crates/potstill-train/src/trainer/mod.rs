@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use potstill_core::Result;
 use potstill_data::dataset::{BatchSize, Order, Sampler};
 use potstill_nn::networks::gradient_divisors;
-use potstill_nn::{Network, parameters};
+use potstill_nn::{Network, checkpoint, parameters};
 
 use self::steps::mean_report;
 use crate::config::TrainingConfig;
@@ -64,7 +64,11 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         let device = Device::flex();
         let projections =
             terms.map(|t| t.projections(&header.model, job.seed, &device, T::dtype())).unwrap_or_default();
-        let student = Student { network: Network::init(&header.model, job.seed, &device, T::dtype()), projections };
+        let network = match job.start {
+            Some(file) => checkpoint::network(file, &device, T::dtype())?,
+            None => Network::init(&header.model, job.seed, &device, T::dtype()),
+        };
+        let student = Student { network, projections };
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
         let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();

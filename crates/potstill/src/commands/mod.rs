@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod data;
 pub mod demo;
+mod distill;
 mod evaluate;
 mod export;
 mod fit_scales;
@@ -72,10 +73,13 @@ pub enum Command {
     /// Train a student with the help of a teacher.
     ///
     /// The configuration has a `[distill]` section. The teacher is asked once, before the first step; its answers are kept in a
-    /// cache and reused.
+    /// cache and reused. With `[distill.rounds]`, or without a configuration, it labels structures that the student's own dynamics
+    /// come by, in rounds.
     ///
     /// Example: potstill distill student.toml --out runs/student --set seed=1
-    Distill(train::Args),
+    ///
+    /// Example: potstill distill --teacher teacher.safetensors --seeds structures.extxyz --out student
+    Distill(Box<distill::Args>),
     /// Keep what a teacher says of a dataset in a cache.
     ///
     /// Energies and forces are always kept, features when they are asked for.
@@ -210,8 +214,8 @@ pub fn run(cli: Cli) -> Result<Outcome> {
 fn dispatch(command: Command) -> Result<Outcome> {
     match command {
         Command::Demo(args) => demo::run(&args),
-        Command::Train(args) => train::run(&args, false),
-        Command::Distill(args) => train::run(&args, true),
+        Command::Train(args) => train::run(&args),
+        Command::Distill(args) => distill::run(&args),
         Command::Label(args) => label::run(&args),
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

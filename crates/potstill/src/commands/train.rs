@@ -21,11 +21,19 @@ use crate::load::load_data;
 use crate::watcher::{Watcher, tell};
 use crate::{audit, config_file, device};
 
-/// Arguments of `potstill train` and `potstill distill`.
+/// Arguments of `potstill train`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// TOML configuration; paths in it are relative to it.
     pub config: PathBuf,
+    /// Everything else.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of every training.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
     /// Folder of the run.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -42,29 +50,37 @@ pub struct Args {
     /// Change a setting, as --set training.epochs=10.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Seed of weights and order; default: that of the configuration.
+    /// Seed of weights and order.
+    ///
+    /// In place of that of the configuration.
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
     /// Where to compute.
-    #[arg(long, default_value = "cpu", value_parser = device::NAMES)]
+    #[arg(long, default_value = "cpu", value_parser = device::NAMES, hide_short_help = true)]
     pub device: String,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Trains a network, with or without a teacher.
-pub fn run(args: &Args, distill: bool) -> Result<Outcome> {
-    let mut config = config_file::read(&args.config, &args.set)?;
-    config.seed = args.seed.unwrap_or(config.seed);
-    let file = args.config.display();
-    match (distill, &config.distill) {
-        (true, None) => {
-            bail!("{file}: has no [distill] section; add one with `teacher` and `terms`, or use `potstill train`")
-        }
-        (false, Some(_)) => bail!("{file}: has a [distill] section; use `potstill distill`"),
-        _ => {}
+/// Trains a network without a teacher.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = configuration(&args.config, &args.run)?;
+    if config.distill.is_some() {
+        bail!("{}: has a [distill] section; use `potstill distill`", args.config.display());
     }
+    run_once(&config, &args.run)
+}
+
+/// Reads a configuration, with the settings and the seed of the command line.
+pub fn configuration(path: &Path, args: &RunArgs) -> Result<Config> {
+    let mut config = config_file::read(path, &args.set)?;
+    config.seed = args.seed.unwrap_or(config.seed);
+    Ok(config)
+}
+
+/// Runs a configuration once, with what it says of a teacher.
+pub fn run_once(config: &Config, args: &RunArgs) -> Result<Outcome> {
     let start = match (args.resume, args.overwrite) {
         (true, _) => Start::Resume,
         (false, true) => Start::Replace,
@@ -76,7 +92,7 @@ pub fn run(args: &Args, distill: bool) -> Result<Outcome> {
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;
     let interrupt = interrupt_flag()?;
-    let summary = run_config(&config, data, &folder, &interrupt, "training")?;
+    let summary = run_config(config, data, &folder, &interrupt, "training")?;
     report(&summary, args.json)?;
     Ok(if summary.ending == Ending::Interrupted { Outcome::Interrupted } else { Outcome::Done })
 }

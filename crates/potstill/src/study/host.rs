@@ -37,7 +37,7 @@ impl Host for Terminal {
         load_data(config).map_err(plain)
     }
 
-    fn test_systems(&self, files: &[PathBuf], keys: &LabelKeys) -> Result<Systems> {
+    fn systems(&self, files: &[PathBuf], keys: &LabelKeys) -> Result<Systems> {
         load::open(files, keys, None, None).map_err(plain)
     }
 

@@ -86,6 +86,7 @@ pub fn all() -> Vec<Case> {
             &[],
         ),
         case("convert", &["data", "convert", "../inputs/big.xyz", "out.npz"], false, &["out.npz"]),
+        case("rounds", &["distill", "../inputs/rounds.toml", "--out", "out"], true, &[]),
         case("study", &["study", "../inputs/study.toml", "--out", "out"], false, &[]),
     ]
 }
@@ -93,6 +94,9 @@ pub fn all() -> Vec<Case> {
 const TEACHER: &str = "[data]\ntrain = ['train.xyz']\nvalidation = ['val.xyz']\n[model]\narchitecture = 'painn'\n\
 hidden_channels = 8\nn_layers = 1\nn_radial = 6\ncutoff = 4.0\n[training]\nbatch_size = 4\nepochs = 30\n\
 checkpoint_steps = 4\nema_decay = 0.9\nmax_steps = 175\n";
+
+const ROUNDS: &str = "[distill]\nteacher = 'teacher/model.safetensors'\n[distill.rounds]\nn = 2\nseeds = ['val.xyz']\n\
+test = ['test.xyz']\ntemperatures = [10.0, 20.0]\nlabels = 24\ntrajectories = 6\npicoseconds = 0.05\n";
 
 const TERMS: &str =
     "[{ strategy = 'n2n', weight = 1.0 }, { strategy = 'vanilla', energy_weight = 1.0, force_weight = 1.0 }]";
@@ -114,7 +118,10 @@ pub fn write_inputs(folder: &Path) -> Result<()> {
         "teacher = 'teacher/model.safetensors'\ntest = ['test.xyz']\nseeds = [0, 1]\n[[students]]\nname = 'small'\n\
          config = 'short.toml'\n[[runs]]\nname = 'alone'\n[[runs]]\nname = 'both'\nterms = {TERMS}\n"
     );
-    for (name, text) in [("teacher", TEACHER), ("student", &distill), ("short", &short), ("study", &study)] {
+    let rounds = format!("{ROUNDS}{}", &student[student.find("[model]").unwrap_or(0)..])
+        .replace("max_steps = 175", "max_steps = 40");
+    let all = [("teacher", TEACHER), ("student", &distill), ("short", &short), ("study", &study), ("rounds", &rounds)];
+    for (name, text) in all {
         fs::write(folder.join(format!("{name}.toml")), text)?;
     }
     Ok(())

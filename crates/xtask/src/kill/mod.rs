@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MOST_KILLS: usize = 3;
 
 /// Commands that are killed, unless told otherwise.
-const WHAT: &str = "train,distill,label,generate,md,convert,study";
+const WHAT: &str = "train,distill,label,generate,md,convert,rounds,study";
 
 /// Arguments of `cargo xtask kill`.
 #[derive(Debug, clap::Args)]

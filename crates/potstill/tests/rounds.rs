@@ -1,0 +1,225 @@
+//! Distillation in rounds, as a user runs it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use potstill_core::System;
+use potstill_core::system::Value as Metadata;
+use potstill_data::io::{LabelKeys, read_all, write};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A file of the repository.
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+}
+
+/// Two rounds of a tiny student, whose every length is a number of steps: the same on any machine.
+const ROUNDS: &str = r#"
+seed = 1
+[model]
+architecture = "painn"
+hidden_channels = 8
+n_layers = 1
+n_radial = 6
+cutoff = 4.0
+[training]
+batch_size = 4
+epochs = 1000
+max_steps = 12
+ema_decay = 0.5
+[distill]
+teacher = "teacher.safetensors"
+[distill.rounds]
+n = 2
+seeds = ["seeds.extxyz"]
+temperatures = [50.0, 100.0]
+labels = 24
+trajectories = 6
+picoseconds = 0.05
+"#;
+
+struct Bench(TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self(TempDir::new().unwrap());
+        // A PaiNN with gradient forces that has learnt acetylacetone, and acetylacetone.
+        fs::copy(shipped("python/tests/models/acac-painn.safetensors"), bench.path("teacher.safetensors")).unwrap();
+        fs::copy(shipped("testdata/models/version-2-painn.extxyz"), bench.path("seeds.extxyz")).unwrap();
+        fs::write(bench.path("rounds.toml"), ROUNDS).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> assert_cmd::assert::Assert {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
+        command.current_dir(self.0.path()).args(line.split_whitespace()).args(["--threads", "1", "--quiet"]).assert()
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_slice(&self.run(line).success().get_output().stdout).unwrap()
+    }
+
+    fn fails(&self, line: &str) -> String {
+        let output = self.run(line).code(2).get_output().clone();
+        String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned()
+    }
+
+    fn systems(&self, name: &str) -> Vec<System> {
+        read_all(&self.path(name), &LabelKeys::default()).unwrap().0
+    }
+
+    fn write(&self, name: &str, systems: &[System]) {
+        let mut writer = write(&self.path(name)).unwrap();
+        systems.iter().for_each(|system| writer.write(system).unwrap());
+        writer.finish().unwrap();
+    }
+}
+
+fn text(system: &System, key: &str) -> String {
+    match system.metadata.get(key) {
+        Some(Metadata::Text(text)) => text.clone(),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+#[test]
+fn rounds_label_train_and_explore() {
+    let bench = Bench::new();
+    let result = bench.json("distill rounds.toml --out run --json");
+    let rounds = result["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    assert!(rounds[1]["n_labels"].as_u64() > rounds[0]["n_labels"].as_u64());
+    assert!(rounds[1]["against_teacher"]["forces_mae"].as_f64().unwrap() > 0.0);
+    let survival = rounds[1]["survival"].as_array().unwrap();
+    assert_eq!(survival.iter().map(|s| s["n_trajectories"].as_u64().unwrap()).sum::<u64>(), 6);
+    assert!(bench.path("run/report.html").exists() && bench.path("run/config.toml").exists());
+
+    // Every structure says where it comes from, and has the teacher's labels.
+    let mut origins: Vec<String> =
+        bench.systems("run/rounds/structures-1/train.extxyz").iter().map(|s| text(s, "generated_by")).collect();
+    origins.sort();
+    origins.dedup();
+    assert_eq!(origins, ["md", "rattle", "rattle-relax", "seed"]);
+    let explored = bench.systems("run/rounds/structures-2/train.extxyz");
+    bench
+        .run("predict --model teacher.safetensors --input run/rounds/structures-2/train.extxyz --output again.extxyz")
+        .success();
+    for (system, again) in explored.iter().zip(bench.systems("again.extxyz")) {
+        assert_eq!(
+            (text(system, "generated_by").as_str(), system.metadata["round"].clone()),
+            ("student", Metadata::Int(2))
+        );
+        assert!((system.energy.unwrap() - again.energy.unwrap()).abs() < 1e-3);
+    }
+    // What validates comes from trajectories of its own.
+    let of = |name: &str| -> Vec<Metadata> {
+        bench.systems(name).iter().map(|system| system.metadata["trajectory"].clone()).collect()
+    };
+    let (train, validation) =
+        (of("run/rounds/structures-2/train.extxyz"), of("run/rounds/structures-2/validation.extxyz"));
+    assert!(!validation.is_empty() && validation.iter().all(|trajectory| !train.contains(trajectory)));
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_end() {
+    let bench = Bench::new();
+    bench.run("distill rounds.toml --out run").success();
+    let model = fs::read(bench.path("run/model.safetensors")).unwrap();
+    assert!(bench.fails("distill rounds.toml --out run").contains("holds a run already"));
+    // As if it had been killed while the student explored, and again before its last training.
+    for gone in ["run/rounds/structures-2/found.json", "run/rounds.json"] {
+        for file in ["run/model.safetensors", gone] {
+            fs::remove_file(bench.path(file)).unwrap();
+        }
+        fs::remove_dir_all(bench.path("run/rounds/training-2")).unwrap();
+        bench.run("distill rounds.toml --out run --resume").success();
+        assert!(fs::read(bench.path("run/model.safetensors")).unwrap() == model, "{gone}");
+    }
+    let line = bench.fails("distill rounds.toml --out run --resume --seed 2");
+    assert!(line.contains("other settings"), "{line}");
+}
+
+#[test]
+fn real_labels_align_the_teacher_and_come_last() {
+    let bench = Bench::new();
+    bench.run("predict --model teacher.safetensors --input seeds.extxyz --output told.extxyz --dtype f64").success();
+    // The teacher's own labels, counted from another zero.
+    let mut real = bench.systems("told.extxyz");
+    for system in &mut real {
+        system.energy = system.energy.map(|energy| energy + 3.0 * system.n_atoms() as f64);
+        system.columns.clear();
+    }
+    bench.write("real.extxyz", &real);
+    let config = ROUNDS.replace("[model]", "[data]\ntrain = ['real.extxyz']\nvalidation = ['real.extxyz']\n[model]");
+    fs::write(bench.path("real.toml"), config).unwrap();
+    let result = bench.json("distill real.toml --out run --json");
+    assert!(result["teacher"]["forces_mae"].as_f64().unwrap() < 1e-4, "{result}");
+    assert!(result["teacher"]["energy_mae"].as_f64().unwrap() < 1e-2, "{result}");
+    let names: Vec<&str> =
+        result["rounds"].as_array().unwrap().iter().map(|round| round["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["training-1", "training-2", "fine-tuning"]);
+    let made = bench.systems("run/rounds/structures-1/train.extxyz");
+    let per_atom = |systems: &[System]| systems[0].energy.unwrap() / systems[0].n_atoms() as f64;
+    assert!((per_atom(&made) - per_atom(&real)).abs() < 1.0, "labels of the teacher have the zero of the real ones");
+}
+
+#[test]
+fn a_teacher_and_structures_are_enough() {
+    let bench = Bench::new();
+    let quick = "distill --teacher teacher.safetensors --seeds seeds.extxyz --minutes 0.05 --temperatures 100 --out quick --json";
+    let result = bench.json(quick);
+    assert_eq!(result["rounds"].as_array().unwrap().len(), 2);
+    let decided = fs::read_to_string(bench.path("quick/config.toml")).unwrap();
+    assert!(decided.contains("training_minutes") && decided.contains("labels = "), "{decided}");
+    // What was decided stays decided.
+    bench.run(&format!("{quick} --resume")).success();
+    assert_eq!(fs::read_to_string(bench.path("quick/config.toml")).unwrap(), decided);
+}
+
+#[test]
+fn what_rounds_cannot_do_is_said() {
+    let bench = Bench::new();
+    for (from, to, expected) in [
+        ("n = 2", "n = 0", "distill.rounds.n: is 0"),
+        ("labels = 24", "label = 24", "label"),
+        ("seeds = [\"seeds.extxyz\"]", "", "distill.rounds.seeds: names no file"),
+        ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "seed 0 is as good as test structure 0"),
+        ("teacher.safetensors", "seeds.extxyz", "rounds ask about new structures; give one model file or a program"),
+    ] {
+        fs::write(bench.path("wrong.toml"), ROUNDS.replace(from, to)).unwrap();
+        let line = bench.fails("distill wrong.toml --out wrong");
+        assert!(line.contains(expected), "{line}");
+    }
+    let mut strange = bench.systems("seeds.extxyz");
+    strange[0].atomic_numbers[0] = 79;
+    bench.write("strange.extxyz", &strange);
+    let line = bench.fails("distill --teacher teacher.safetensors --seeds strange.extxyz --out wrong2");
+    assert!(line.contains("Au"), "{line}");
+    let line = bench.fails("distill --seeds seeds.extxyz --out wrong3");
+    assert!(line.contains("give the teacher, too"), "{line}");
+    let line = bench.fails("distill rounds.toml --teacher teacher.safetensors --out wrong4");
+    assert!(line.contains("--seeds"), "{line}");
+    // A program that takes its time.
+    fs::write(bench.path("slow.sh"), SLOW).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
+    command.current_dir(bench.0.path()).args(["distill", "--program", "sh slow.sh", "--seeds", "seeds.extxyz"]);
+    let output = command.args(["--minutes", "0.1", "--out", "wrong5"]).assert().code(2).get_output().clone();
+    let line = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
+    assert!(line.contains("the teacher takes") && line.contains("give at least"), "{line}");
+}
+
+/// No forces, after a while.
+const SLOW: &str = r#"while read -r n; do
+  IFS= read -r comment; i=0; sleep 0.1
+  echo "$n"; echo "energy=0.0 ${comment%%pos:R:3*}pos:R:3:forces:R:3${comment#*pos:R:3}"
+  while [ $i -lt $n ]; do
+    read -r symbol x y z rest; i=$((i + 1))
+    echo "$symbol $x $y $z 0.0 0.0 0.0 $rest"
+  done
+done"#;
