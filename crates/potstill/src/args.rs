@@ -133,10 +133,10 @@ pub struct DemoArgs {
     /// Folder of the data; default: data/xcoll-demo.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Configuration; default: demo.toml beside the data.
+    /// Study; default: practical.toml beside the data.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Change a setting, as --set training.epochs=2.
+    /// Change a setting of all students, as --set training.max_steps=200.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Seed of weights and order.

@@ -1,30 +1,27 @@
-//! `potstill demo`: a study of one student on shipped data, alone and distilled from a teacher.
+//! `potstill demo`: a shipped study of one student, alone and distilled from a teacher.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{DType, Device};
-use potstill_core::Precision;
 use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::metrics::Metrics;
 use potstill_nn::Model;
 use potstill_train::config::Config;
-use potstill_train::distill::Term;
 use potstill_train::evaluation::{Evaluation, gap_closed, n_parameters};
-use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Student, Study, Thinned};
+use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Study, Thinned};
 
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::DemoArgs;
-use crate::config_file;
 use crate::interrupt::interrupt_flag;
-use crate::report::{Curve, ModelRow, Parity, Plot, Report, table};
-use crate::study::{Checks, Terminal, learning_curve};
+use crate::report::{Curve, Gap, ModelRow, Parity, Plot, Report, table};
+use crate::study::{self, Checks, Terminal, configure, learning_curve};
 
 /// A model with its measurements.
 struct Judged {
-    name: &'static str,
+    name: String,
     n_parameters: usize,
     evaluation: Evaluation,
     pairs: Pairs,
@@ -32,38 +29,26 @@ struct Judged {
 
 /// Everything that the demo leaves is made from.
 struct Results {
-    config: Config,
-    /// Teacher, student alone, student distilled.
-    judged: [Judged; 3],
+    study: Study,
+    teacher: Judged,
+    /// The students, in the order of the study's runs; the first is trained alone.
+    students: Vec<Judged>,
     /// Errors of the constant predictor.
     constant: Option<Metrics>,
     n_test: usize,
     split: &'static str,
 }
 
-/// Runs a study of one student and two runs, compares and writes `summary.json` and `report.html`.
+/// Runs a shipped study of one student and one seed, and writes `summary.json` and `report.html`.
 pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let folder = data_folder(args.data.as_deref())?;
-    let config_path = args.config.clone().unwrap_or_else(|| folder.join("demo.toml"));
-    let mut config = config_file::read(&config_path, &args.set)?;
-    config.seed = args.seed;
-    let Some(distill) = &config.distill else {
-        bail!("{}: has no [distill] section", config_path.display());
-    };
-    let _lock = FolderLock::acquire(&args.out, "a demo")?;
-    check_folder(&args.out)?;
-    let [teacher] = distill.teacher.paths() else {
-        bail!("{}: distill.teacher names several files; the demo judges one", config_path.display());
-    };
-    let teacher_path = teacher.clone();
-    let teacher = Model::load(&teacher_path, &Device::flex(), DType::F32)?;
+    let path = args.config.clone().unwrap_or_else(|| folder.join(STUDY));
     let split = if args.judge_on_validation { "val" } else { "test" };
-    let study = study_of(&config, config_path, teacher_path, folder.join(format!("{split}.extxyz.xz")));
-    let cells = RUNS.map(|(run, distills, _)| {
-        let distill = if distills { config.distill.clone() } else { None };
-        let config = Config { distill, ..config.clone() };
-        Cell { student: 0, run, seed: args.seed, factor: None, is_trial: false, config }
-    });
+    let study = study_of(args, &path, folder.join(format!("{split}.extxyz.xz")))?;
+    let _lock = FolderLock::acquire(&args.out, "a demo")?;
+    check_folder(&args.out, &study)?;
+    let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
+    let cells = study.cells(&configure, &|_, _| None)?;
     let interrupt = interrupt_flag()?;
     let place = Place { out: args.out.clone(), jobs: 1, layout: Layout::Runs };
     // The data are the program's own, and the validation systems may be the test systems.
@@ -74,76 +59,89 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     let (evaluation, pairs) = bench.judge(&study.teacher, "evaluating the teacher")?;
-    let judged_teacher = Judged { name: "teacher", n_parameters: n_parameters(&teacher), evaluation, pairs };
-    let [alone, distilled] = [0, 1].map(|run| judged(&bench, &cells[run], RUNS[run].2));
-    let judged = [judged_teacher, alone?, distilled?];
-    let constant = bench.constant(&cells[0])?;
-    finish(args, Results { config, judged, constant, n_test: bench.test.len(), split })
+    let judged_teacher = Judged { name: "teacher".to_owned(), n_parameters: n_parameters(&teacher), evaluation, pairs };
+    let students = cells.iter().map(|cell| judged(&bench, cell)).collect::<Result<Vec<_>>>()?;
+    let (constant, n_test) = (bench.constant(&cells[0])?, bench.test.len());
+    let results = Results { study: study.clone(), teacher: judged_teacher, students, constant, n_test, split };
+    finish(args, &results)
 }
 
-/// Number of a run, whether it has a teacher, and the name of its student in tables.
-const RUNS: [(usize, bool, &str); 2] = [(0, false, "student alone"), (1, true, "student distilled")];
-/// Folders of the runs.
-const FOLDERS: [&str; 2] = ["baseline", "student"];
+/// Study of the demo, beside its data.
+const STUDY: &str = "practical.toml";
 
-/// The demo as a study: one student and one seed, alone and distilled.
-fn study_of(config: &Config, config_path: PathBuf, teacher: PathBuf, test: PathBuf) -> Study {
-    let run = |name: &str, terms: &[Term]| Run { terms: terms.to_vec(), ..Run::new(name) };
-    let terms = config.distill.as_ref().map_or(&[][..], |distill| &distill.terms);
-    Study {
-        teacher,
-        test: vec![test],
-        energy_key: config.data.energy_key.clone(),
-        forces_key: config.data.forces_key.clone(),
-        seeds: vec![config.seed],
-        feature_precision: config.distill.as_ref().map_or(Precision::F16, |distill| distill.feature_precision),
-        tuning: None,
-        students: vec![Student { name: "student".to_owned(), config: config_path, set: Vec::new() }],
-        runs: vec![run(FOLDERS[0], &[]), run(FOLDERS[1], terms)],
+/// The study with the seed, the settings and the test systems of the command line.
+fn study_of(args: &DemoArgs, path: &Path, test: PathBuf) -> Result<Study> {
+    let mut study = study::read(path)?;
+    let name = path.display();
+    let [student] = &mut study.students[..] else {
+        bail!("{name}: has several students; the demo shows one; use `potstill study`");
+    };
+    student.set.extend(args.set.iter().cloned());
+    if study.runs.first().is_none_or(|run| !run.is_alone()) || study.runs.iter().any(|run| run.tune) {
+        bail!("{name}: the first run of a demo has no terms, and none is tuned; use `potstill study`");
     }
+    (study.seeds, study.test) = (vec![args.seed], vec![test]);
+    Ok(study)
 }
 
 /// Measurements of a student.
-fn judged(bench: &Bench<'_>, cell: &Cell, name: &'static str) -> Result<Judged> {
+fn judged(bench: &Bench<'_>, cell: &Cell) -> Result<Judged> {
+    let name = bench.study.runs[cell.run].name.clone();
     let result = bench.result(cell)?.with_context(|| format!("{name}: no result"))?;
     let evaluation = result.evaluation.with_context(|| format!("{name}: no evaluation"))?;
-    let pairs = bench.pairs(cell).unwrap_or_default();
-    Ok(Judged { name, n_parameters: result.n_parameters, evaluation, pairs })
+    Ok(Judged { name, n_parameters: result.n_parameters, evaluation, pairs: bench.pairs(cell).unwrap_or_default() })
 }
 
-fn finish(args: &DemoArgs, results: Results) -> Result<Outcome> {
-    let Results { config, judged, constant, n_test, split } = results;
-    let [teacher, baseline, student] = &judged;
-    let closed = |metric: fn(&Evaluation) -> Option<f64>| {
-        gap_closed(metric(&baseline.evaluation)?, metric(&student.evaluation)?, metric(&teacher.evaluation)?)
+/// Parts of the gap that the distilled students closed.
+fn gaps(results: &Results) -> Vec<Gap> {
+    let Some((alone, distilled)) = results.students.split_first() else { return Vec::new() };
+    let of = |student: &Judged| {
+        let closed = |metric: fn(&Evaluation) -> Option<f64>| {
+            let teacher = metric(&results.teacher.evaluation)?;
+            gap_closed(metric(&alone.evaluation)?, metric(&student.evaluation)?, teacher)
+        };
+        let energy = closed(|e| e.metrics.energy_mae);
+        Gap { name: student.name.clone(), percent: energy.zip(closed(|e| e.metrics.forces_mae)) }
     };
-    let energy = closed(|e| e.metrics.energy_mae);
-    let forces = closed(|e| e.metrics.forces_mae);
+    distilled.iter().map(of).collect()
+}
+
+fn finish(args: &DemoArgs, results: &Results) -> Result<Outcome> {
+    let gaps = gaps(results);
+    let of_gap = |gap: &Gap| {
+        let percent = gap.percent.map(|(energy, forces)| serde_json::json!({ "energy": energy, "forces": forces }));
+        (gap.name.clone(), percent.unwrap_or_default())
+    };
+    let students: serde_json::Map<_, _> = results
+        .students
+        .iter()
+        .map(|student| Ok((student.name.clone(), serde_json::to_value(&student.evaluation)?)))
+        .collect::<Result<_>>()?;
     let summary = serde_json::json!({
-        "teacher": teacher.evaluation,
-        "baseline": baseline.evaluation,
-        "student": student.evaluation,
-        "gap_closed": { "energy": energy, "forces": forces },
-        "seed": config.seed,
-        "split": split,
+        "teacher": results.teacher.evaluation,
+        "students": students,
+        "gap_closed": gaps.iter().map(of_gap).collect::<serde_json::Map<_, _>>(),
+        "seed": args.seed,
+        "split": results.split,
     });
     let summary_path = args.out.join("summary.json");
     write_atomically(&summary_path, |writer| Ok(serde_json::to_writer_pretty(writer, &summary)?))?;
 
-    let mut rows: Vec<ModelRow> = judged.iter().map(row).collect();
-    rows.extend(constant.map(constant_row));
-    let gap = energy.zip(forces);
+    let mut rows: Vec<ModelRow> = std::iter::once(&results.teacher).chain(&results.students).map(row).collect();
+    rows.extend(results.constant.clone().map(constant_row));
     let report = Report {
         title: "Distilling PaiNN on xcoll".to_owned(),
         summary: format!(
-            "A student trained alone and the same student distilled from a teacher: same seed, data and number of steps. \
-             Errors are on the {} systems of the {split} split, which none of the three was trained on.",
-            n_test
+            "The practical case: 500 labels of your own, a teacher that is already there, and thousands of structures that only \
+             the teacher labels. The same student three times, with the same seed and number of steps: alone; with the teacher's \
+             features on the same structures; and with the structures that the teacher labelled. Errors are on the {} systems of \
+             the {} split, which no student was trained on. The teacher was trained on 12,000 labels, which no student sees.",
+            results.n_test, results.split
         ),
-        plots: learning_curves(&args.out)?,
-        parities: parities(&judged),
-        provenance: provenance(args, &config)?,
-        gap_closed: gap,
+        plots: learning_curves(args, &results.study)?,
+        parities: parities(results),
+        provenance: provenance(args, &results.study)?,
+        gaps_closed: gaps.clone(),
         rows,
         ..Report::default()
     };
@@ -152,7 +150,7 @@ fn finish(args: &DemoArgs, results: Results) -> Result<Outcome> {
     write_atomically(&report_path, |writer| writer.write_all(html.as_bytes()))?;
     match args.json {
         true => print_json(&summary)?,
-        false => print(&table(&report.rows, gap))?,
+        false => print(&table(&report.rows, &gaps))?,
     }
     say!("{}\n{}", summary_path.display(), report_path.display());
     Ok(Outcome::Done)
@@ -174,11 +172,11 @@ fn constant_row(metrics: Metrics) -> ModelRow {
     ModelRow { name: "constant predictor".to_owned(), n_parameters: 0, metrics, systems_per_second: 0.0 }
 }
 
-/// Validation errors of both students over their steps.
-fn learning_curves(out: &Path) -> Result<Vec<Plot>> {
+/// Validation errors of all students over their steps.
+fn learning_curves(args: &DemoArgs, study: &Study) -> Result<Vec<Plot>> {
     let plot = |title: &str, metric: &str, unit: &str| -> Result<Plot> {
-        let curve = |k: usize| learning_curve(&out.join(FOLDERS[k]), RUNS[k].2, metric);
-        let curves = vec![curve(0)?, curve(1)?];
+        let curve = |run: &Run| learning_curve(&args.out.join(&run.name), &run.name, metric);
+        let curves = study.runs.iter().map(curve).collect::<Result<_>>()?;
         Ok(Plot { title: title.to_owned(), x_label: "step".to_owned(), y_label: unit.to_owned(), log_y: true, curves })
     };
     Ok(vec![
@@ -187,9 +185,10 @@ fn learning_curves(out: &Path) -> Result<Vec<Plot>> {
     ])
 }
 
-fn parities(judged: &[Judged]) -> Vec<Parity> {
+fn parities(results: &Results) -> Vec<Parity> {
+    let judged = || std::iter::once(&results.teacher).chain(&results.students);
     let series = |of: fn(&Pairs) -> &Thinned| {
-        judged.iter().map(|j| Curve { name: j.name.to_owned(), points: of(&j.pairs).pairs.clone() }).collect()
+        judged().map(|j| Curve { name: j.name.clone(), points: of(&j.pairs).pairs.clone() }).collect()
     };
     vec![
         Parity {
@@ -207,23 +206,27 @@ fn parities(judged: &[Judged]) -> Vec<Parity> {
     ]
 }
 
-fn provenance(args: &DemoArgs, config: &Config) -> Result<Vec<(String, String)>> {
-    let environment = std::fs::read_to_string(args.out.join("student/environment.json")).unwrap_or_default();
-    let mut shown = config.clone();
-    // Where the files lie on this machine is nobody's business.
-    let name = |path: &PathBuf| path.file_name().map(PathBuf::from).unwrap_or_default();
-    shown.data.train = shown.data.train.iter().map(name).collect();
-    shown.data.validation = shown.data.validation.iter().map(name).collect();
-    if let Some(distill) = &mut shown.distill {
-        distill.teacher.paths_mut().iter_mut().for_each(|path| *path = name(path));
+fn provenance(args: &DemoArgs, study: &Study) -> Result<Vec<(String, String)>> {
+    let mut all = vec![("Command".to_owned(), format!("potstill demo --seed {}", args.seed))];
+    for run in &study.runs {
+        let path = args.out.join(&run.name).join("config.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot open", path.display()))?;
+        let mut config: Config = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        // Where the files lie on this machine is nobody's business.
+        let name = |path: &mut PathBuf| *path = path.file_name().map(PathBuf::from).unwrap_or_default();
+        let data = &mut config.data;
+        data.train.iter_mut().chain(&mut data.validation).chain(&mut data.synthetic).for_each(name);
+        if let Some(distill) = &mut config.distill {
+            distill.teacher.paths_mut().iter_mut().for_each(name);
+        }
+        all.push((format!("Configuration of {}", run.name), toml::to_string_pretty(&config).context("configuration")?));
     }
-    let command = format!("potstill demo --seed {}", config.seed);
-    let text = toml::to_string_pretty(&shown).context("configuration")?;
-    Ok(vec![
-        ("Command".to_owned(), command),
-        ("Configuration of the distilled student; alone is the same without [distill]".to_owned(), text),
-        ("Environment".to_owned(), environment),
-    ])
+    let environment = study.runs.first().map(|run| args.out.join(&run.name).join("environment.json"));
+    all.push((
+        "Environment".to_owned(),
+        environment.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default(),
+    ));
+    Ok(all)
 }
 
 /// The shipped data: as told, else found from the working folder or the program upwards.
@@ -236,16 +239,20 @@ fn data_folder(told: Option<&Path>) -> Result<PathBuf> {
     here.ancestors()
         .chain(program.ancestors())
         .map(|folder| folder.join("data/xcoll-demo"))
-        .find(|folder| folder.join("demo.toml").exists())
+        .find(|folder| folder.join(STUDY).exists())
         .context("data/xcoll-demo is not here: run the demo inside the repository, or give --data DIR")
 }
 
 /// Refuses a folder that holds something else than what an earlier demo left, which is replaced.
-fn check_folder(out: &Path) -> Result<()> {
-    let ours = [FOLDERS[0], FOLDERS[1], "summary.json", "report.html", LOCK_FILE];
+fn check_folder(out: &Path, study: &Study) -> Result<()> {
+    let ours = ["summary.json", "report.html", LOCK_FILE];
+    // Folders of the demo of earlier versions.
+    let earlier = ["baseline", "student"];
+    let runs = study.runs.iter().map(|run| run.name.as_str());
+    let known: Vec<&str> = ours.into_iter().chain(earlier).chain(runs).collect();
     let entries = std::fs::read_dir(out).with_context(|| format!("{}: cannot list", out.display()))?;
     let names = entries.flatten().map(|entry| entry.file_name());
-    match names.into_iter().find(|name| !ours.iter().any(|o| *name == *o)) {
+    match names.into_iter().find(|name| !known.iter().any(|own| *name == **own)) {
         Some(other) => {
             bail!("{}: holds {}, which is not of a demo; give another --out", out.display(), other.display())
         }

@@ -62,7 +62,8 @@ pub struct Cli {
 pub enum Command {
     /// Train and distil a student on shipped data, compare, report.
     ///
-    /// The student is trained alone and distilled, in about 3 minutes.
+    /// The practical case: few labels, a teacher that is there, structures that only the teacher labels. The student is trained
+    /// alone, with the teacher's features, and with the teacher's labels, in about 5 minutes.
     ///
     /// Example: potstill demo --out demo
     Demo(crate::args::DemoArgs),

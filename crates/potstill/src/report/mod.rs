@@ -69,6 +69,15 @@ pub struct ModelRow {
     pub systems_per_second: f64,
 }
 
+/// Part of the gap between student alone and teacher that a way of distillation closed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gap {
+    /// Way of distillation, as in "gap closed by …".
+    pub name: String,
+    /// Parts in percent: energy, forces. None where the student alone is no worse than its teacher.
+    pub percent: Option<(f64, f64)>,
+}
+
 /// Everything on the page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
@@ -80,9 +89,8 @@ pub struct Report {
     pub rows: Vec<ModelRow>,
     /// Stands for the table of models where there is more to say; the first row holds the headings.
     pub table: Vec<Vec<String>>,
-    /// Part of the gap between student alone and teacher that distillation closed, in percent: energy, forces.
-    /// Without it, a report of three models says that there was no gap.
-    pub gap_closed: Option<(f64, f64)>,
+    /// Parts of the gap between student alone and teacher that ways of distillation closed.
+    pub gaps_closed: Vec<Gap>,
     /// Gaps closed by many runs.
     pub gaps: Vec<Bars>,
     /// Errors against speed.

@@ -10,7 +10,7 @@ use super::chart::{self, Drawing};
 use super::escape::escape;
 use super::series::{Series, colour, hex};
 use super::table::{COLUMNS, MISSING, NO_GAP, cells, gap_text, grouped, milli, numbers};
-use super::{Bars, Curve, ModelRow, Parity, Plot, Report, bars};
+use super::{Bars, Curve, Gap, ModelRow, Parity, Plot, Report, bars};
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<String> {
@@ -94,19 +94,25 @@ fn note(rows: &[ModelRow]) -> String {
     text
 }
 
-/// Two bars from nothing to the whole gap; nothing when this is no comparison of three models.
+/// Two bars from nothing to the whole gap for each way of distillation.
 fn gap(report: &Report) -> String {
-    let content = match report.gap_closed {
+    if report.gaps_closed.is_empty() {
+        return String::new();
+    }
+    let one = |gap: &Gap| match gap.percent {
         Some((energy, forces)) => format!(
-            "<div class=\"gaps\">\n{}{}</div>\n\
-             <p class=\"note\">0 %: as the student trained alone. 100 %: as the teacher.</p>\n",
+            "<h3>By {}</h3>\n<div class=\"gaps\">\n{}{}</div>\n",
+            escape(&gap.name),
             bar("Energy", energy),
             bar("Forces", forces)
         ),
-        None if report.rows.len() >= 3 => format!("<p>{NO_GAP}</p>\n"),
-        None => return String::new(),
+        None => format!("<h3>By {}</h3>\n<p>{NO_GAP}</p>\n", escape(&gap.name)),
     };
-    format!("<section>\n<h2>Gap closed by distillation</h2>\n{content}</section>\n")
+    let content: String = report.gaps_closed.iter().map(one).collect();
+    format!(
+        "<section>\n<h2>Gap closed by distillation</h2>\n{content}\
+         <p class=\"note\">0 %: as the student trained alone. 100 %: as the teacher.</p>\n</section>\n"
+    )
 }
 
 /// Section with the gaps closed by many runs, each with an error.

@@ -1,10 +1,10 @@
 //! The models' numbers as text, in columns.
 
-use super::ModelRow;
+use super::{Gap, ModelRow};
 
 /// Stands for what is not known.
 pub(super) const MISSING: &str = "–";
-/// Said instead of the gap closed, when there are three models but no gap.
+/// Said instead of the gap closed, when there is none.
 pub(super) const NO_GAP: &str = "not defined, the student alone is no worse than its teacher in energy or forces";
 /// Headings of the columns: what, and its unit.
 pub(super) const COLUMNS: [(&str, &str); 8] = [
@@ -18,20 +18,19 @@ pub(super) const COLUMNS: [(&str, &str); 8] = [
     ("speed", "systems/s"),
 ];
 
-/// A table for a terminal: a line of headings, one of units, one for each model, and one on the gap closed, in percent
-/// of energy and forces. No line break at its end.
-pub fn table(rows: &[ModelRow], gap_closed: Option<(f64, f64)>) -> String {
+/// A table for a terminal: a line of headings, one of units, one for each model, and one for each gap that was closed, in percent of
+/// energy and forces. No line break at its end.
+pub fn table(rows: &[ModelRow], gaps: &[Gap]) -> String {
     let mut lines = vec![COLUMNS.map(|c| c.0.to_owned()), COLUMNS.map(|c| c.1.to_owned())];
     lines.extend(cells(rows));
     let widths: [usize; 8] = std::array::from_fn(|c| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0));
     let mut text: String = lines.iter().map(|line| aligned(line, &widths)).collect();
-    match gap_closed {
-        Some((energy, forces)) => {
-            text += &format!("gap closed by distillation: energy {}, forces {}\n", gap_text(energy), gap_text(forces));
-        }
-        // Fewer models are no distillation.
-        None if rows.len() >= 3 => text += &format!("gap closed by distillation: {NO_GAP}\n"),
-        None => {}
+    for Gap { name, percent } in gaps {
+        let percent = match percent {
+            Some((energy, forces)) => format!("energy {}, forces {}", gap_text(*energy), gap_text(*forces)),
+            None => NO_GAP.to_owned(),
+        };
+        text += &format!("gap closed by {name}: {percent}\n");
     }
     text.truncate(text.trim_end().len());
     text

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use potstill_core::metrics::Metrics;
 
-use super::{Bar, Bars, Curve, ModelRow, Parity, Plot, Report, table};
+use super::{Bar, Bars, Curve, Gap, ModelRow, Parity, Plot, Report, table};
 use crate::heat_map::{HeatMap, svg};
 
 const HOSTILE: &str = "<script>alert(\"x\")</script> & '\u{0}";
@@ -98,7 +98,7 @@ fn sample() -> Report {
                   energies and forces of the teacher, node features of the last block."
             .to_owned(),
         rows: rows(),
-        gap_closed: Some((43.1, -12.5)),
+        gaps_closed: vec![Gap { name: "distillation".to_owned(), percent: Some((43.1, -12.5)) }],
         table: Vec::new(),
         comparisons: Vec::new(),
         gaps: gaps(),
@@ -176,7 +176,7 @@ fn all_text_is_escaped() {
         title: text(),
         summary: text(),
         rows: vec![row],
-        gap_closed: None,
+        gaps_closed: vec![Gap { name: text(), percent: None }],
         table: Vec::new(),
         comparisons: Vec::new(),
         gaps: vec![Bars { title: text(), unit: text(), bars: vec![Bar { name: text(), value: 1.0, error: None }] }],
@@ -187,9 +187,9 @@ fn all_text_is_escaped() {
     };
     let page = html(&report);
     assert!(!page.contains("<script") && !page.contains("alert(\"") && !page.contains('\u{0}'));
-    // Title and heading, summary, model (in the table and two breakdowns), element, group, bars with caption, name
+    // Title and heading, summary, gap, model (in the table and two breakdowns), element, group, bars with caption, name
     // and unit, two plots with caption, description, two labels and legend each, heat map, provenance twice.
-    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 3 + 2 + 3 + 10 + 1 + 2);
+    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 1 + 3 + 2 + 3 + 10 + 1 + 2);
 }
 
 #[test]
@@ -210,7 +210,8 @@ fn empty_and_odd_input_makes_a_page() {
             let report = Report { plots: vec![plot], ..Report::default() };
             let expected = points.iter().any(|&(x, y)| drawable(x, y));
             assert_eq!(html(&report).contains("<svg viewBox=\"0 0 960"), expected, "{points:?} {log_y}");
-            html(&Report { parities: vec![parity], gap_closed: Some((f64::NAN, f64::INFINITY)), ..Report::default() });
+            let gap = Gap { name: String::new(), percent: Some((f64::NAN, f64::INFINITY)) };
+            html(&Report { parities: vec![parity], gaps_closed: vec![gap], ..Report::default() });
         }
     }
 }
@@ -229,10 +230,11 @@ sténo name                    594,000           –           –          – 
 student distilled (PaiNN)     594,000       122.1        5.81       32.7         0.793  0.340      409.4
 gap closed by distillation: energy 43.1 %, forces -12.5 % (worse than without teacher)
 ";
-    let text = table(&rows, Some((43.14, -12.5)));
+    let gap = |percent| [Gap { name: "distillation".to_owned(), percent }];
+    let text = table(&rows, &gap(Some((43.14, -12.5))));
     assert_eq!(text + "\n", expected);
-    assert_eq!(table(&[], None).lines().count(), 2);
-    assert!(table(&rows, None).ends_with(&format!("gap closed by distillation: {}", super::table::NO_GAP)));
+    assert_eq!(table(&[], &[]).lines().count(), 2);
+    assert!(table(&rows, &gap(None)).ends_with(&format!("gap closed by distillation: {}", super::table::NO_GAP)));
 }
 
 /// Leaves a page to look at in the folder named by the variable, if it is set.
