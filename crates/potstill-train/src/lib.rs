@@ -58,6 +58,7 @@
 //! | [`evaluation`], [`similarity`] | measuring models |
 //! | [`generate`] | synthetic systems |
 //! | [`study`] | many runs, and one table |
+//! | [`plan`] | what teacher, student and data can reach, by short trainings |
 //! | [`rounds`] | distillation in rounds: label, train, explore |
 
 pub mod augment;
@@ -73,6 +74,7 @@ pub mod mix;
 mod moves;
 pub mod observer;
 pub mod optimizer;
+pub mod plan;
 pub mod prepared;
 pub mod rounds;
 pub mod run;

@@ -190,7 +190,7 @@ fn what_rounds_cannot_do_is_said() {
         ("labels = 24", "label = 24", "label"),
         ("seeds = [\"seeds.extxyz\"]", "", "distill.rounds.seeds: names no file"),
         ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "seed 0 is as good as test structure 0"),
-        ("teacher.safetensors", "seeds.extxyz", "rounds ask about new structures; give one model file or a program"),
+        ("teacher.safetensors", "seeds.extxyz", "is asked about new structures; give one model file or a program"),
     ] {
         fs::write(bench.path("wrong.toml"), ROUNDS.replace(from, to)).unwrap();
         let line = bench.fails("distill wrong.toml --out wrong");
@@ -223,3 +223,58 @@ const SLOW: &str = r#"while read -r n; do
     echo "$symbol $x $y $z 0.0 0.0 0.0 $rest"
   done
 done"#;
+
+/// A distillation that can be planned: labels of the teacher itself, counted from another zero.
+fn plannable(bench: &Bench) {
+    bench.run("data generate --teacher teacher.safetensors --seeds seeds.extxyz --method rattle --per-seed 24 --output made.extxyz").success();
+    let made = bench.systems("made.extxyz");
+    bench.write("train.extxyz", &made[..16]);
+    bench.write("val.extxyz", &made[16..]);
+    let config = ROUNDS
+        .split("[distill.rounds]")
+        .next()
+        .unwrap()
+        .replace("[model]", "[data]\ntrain = ['train.extxyz']\nvalidation = ['val.extxyz']\n[model]");
+    let terms = "terms = [{ strategy = 'vanilla', energy_weight = 1.0, force_weight = 100.0 }]\n";
+    fs::write(bench.path("plan.toml"), config + terms).unwrap();
+}
+
+#[test]
+fn a_plan_measures_teacher_and_student() {
+    let bench = Bench::new();
+    plannable(&bench);
+    let plan = bench.json("plan plan.toml --seconds 0.5 --json");
+    let verdict = &plan["verdict"];
+    assert!(plan["teacher"]["forces_mae"].as_f64().unwrap() < 1e-3, "{plan}");
+    assert_eq!(
+        (verdict["is_about_forces"].as_bool(), verdict["teacher_is_better"].as_bool()),
+        (Some(true), Some(true))
+    );
+    assert_eq!(plan["alone"][1]["validation"]["forces"], verdict["alone"]);
+    assert!(verdict["needed"].as_f64().unwrap() < verdict["alone"].as_f64().unwrap());
+    let text = bench.run("plan plan.toml --seconds 0.2 --gap 80").success().get_output().stdout.clone();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("teacher") && text.contains("80 % of the gap needs a student within about"), "{text}");
+
+    // A teacher that says something else is no better than the student, and both numbers are said.
+    let mut labels = bench.systems("val.extxyz");
+    labels.iter_mut().for_each(|system| system.forces.as_mut().unwrap().iter_mut().for_each(|f| f[0] += 90.0));
+    bench.write("val.extxyz", &labels);
+    let config =
+        fs::read_to_string(bench.path("plan.toml")).unwrap().replace("[data]", "[data]\nchecks = { units = false }");
+    fs::write(bench.path("plan.toml"), config).unwrap();
+    let plan = bench.json("plan plan.toml --seconds 0.2 --json");
+    assert!(plan["teacher"]["forces_mae"].as_f64().unwrap() > 10.0, "{plan}");
+}
+
+#[test]
+fn what_cannot_be_planned_is_said() {
+    let bench = Bench::new();
+    assert!(bench.fails("plan rounds.toml").contains("plan without that section"));
+    plannable(&bench);
+    let config = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    fs::write(bench.path("wrong.toml"), config.replace("validation = ['val.extxyz']", "")).unwrap();
+    assert!(bench.fails("plan wrong.toml").contains("data.validation: names no file"));
+    fs::write(bench.path("wrong.toml"), config.split("[distill]").next().unwrap()).unwrap();
+    assert!(bench.fails("plan wrong.toml").contains("there is nothing to plan"));
+}

@@ -126,7 +126,7 @@ impl Trajectory {
             if step.is_multiple_of(interval) {
                 frames.push(self.frame(&dynamics, false));
                 last.clear();
-            } else if step.is_multiple_of(often) {
+            } else if step.is_multiple_of(often) || (step < often && step.is_power_of_two()) {
                 last.push(self.frame(&dynamics, true));
                 if last.len() > LAST {
                     last.remove(0);

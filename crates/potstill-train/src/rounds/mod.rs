@@ -41,12 +41,11 @@ use crate::study::Host;
 use self::descriptor::Descriptors;
 use self::structures::{Forbidden, Found, Labeller, StructureFolder};
 use self::training::Stage;
-use self::zero::Zero;
 
 pub use self::explore::Lifetime;
 pub use self::outcome::{Outcome, Round, Survival};
 pub use self::start::CALLS_PER_LABEL;
-pub use self::zero::TeacherErrors;
+pub use self::zero::{TeacherErrors, Zero};
 
 /// Inputs of a distillation in rounds.
 #[derive(Clone, Copy)]
@@ -209,12 +208,7 @@ impl<'a> Distillation<'a> {
         for (k, n) in [self.rounds.labels - n_validation, n_validation].into_iter().enumerate() {
             // Of a random stream of its own: what validates is not of the trajectories that are learnt.
             let stream = self.job.config.seed.wrapping_mul(2).wrapping_add(k as u64);
-            let (mut systems, rejected) =
-                start::structures(self.job.teacher, &self.seeds, self.rounds, n.max(1), stream)?;
-            found.n_candidates += systems.len() + rejected.total();
-            found.rejected.add(rejected);
-            found.n_near_test += self.forbidden.keep_away(&mut systems)?;
-            labeller.align(&mut systems)?;
+            let systems = self.from_seeds(labeller, n, stream, &mut found)?;
             made.push(systems);
             task.set(k + 1);
         }
@@ -242,10 +236,28 @@ impl<'a> Distillation<'a> {
             }
         }
         let task = self.job.host.task(&format!("round {round}: the teacher labels"), 2);
-        let train = labeller.choose(train, &known, rounds.labels - n_validation, &mut found)?;
+        let n_train = rounds.labels - n_validation;
+        let mut train = labeller.choose(train, &known, n_train, &mut found)?;
         task.set(1);
-        let validation = labeller.choose(validation, &[], n_validation, &mut found)?;
+        let mut validation = labeller.choose(validation, &[], n_validation, &mut found)?;
+        // A student whose dynamics break at once finds nothing: the seeds give what is missing.
+        for (systems, wanted) in [(&mut train, n_train), (&mut validation, n_validation)] {
+            if 2 * systems.len() < wanted {
+                let stream = seed.wrapping_add(wanted as u64);
+                systems.extend(self.from_seeds(labeller, wanted - systems.len(), stream, &mut found)?);
+            }
+        }
         Ok(Some((train, validation, found)))
+    }
+
+    /// Structures from the seeds, made and labelled by the teacher.
+    fn from_seeds(&self, labeller: &Labeller<'_>, n: usize, seed: u64, found: &mut Found) -> Result<Vec<System>> {
+        let (mut systems, rejected) = start::structures(self.job.teacher, &self.seeds, self.rounds, n.max(1), seed)?;
+        found.n_candidates += systems.len() + rejected.total();
+        found.rejected.add(rejected);
+        found.n_near_test += self.forbidden.keep_away(&mut systems)?;
+        labeller.align(&mut systems)?;
+        Ok(systems)
     }
 
     /// Trains a stage, unless that is done, and gives its model; none when it was interrupted.

@@ -55,6 +55,19 @@ impl Zero {
             );
             return Ok(own);
         }
+        let own = Self::measure(teacher, real)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
+        }
+        write_atomically(path, |writer| Ok(serde_json::to_writer_pretty(writer, &own)?))?;
+        Ok(own)
+    }
+
+    /// Asks the teacher about real structures, evenly spread.
+    ///
+    /// # Errors
+    /// Real structures without energies; what the teacher refuses.
+    pub fn measure(teacher: &dyn Potential, real: &Systems) -> Result<Self> {
         let mut systems = Vec::new();
         let step = real.len().div_ceil(ASKED).max(1);
         real.visit(&mut |index, system| {
@@ -64,7 +77,8 @@ impl Zero {
             Ok(())
         })?;
         if systems.is_empty() {
-            return Err(Error::setting("data.train", "holds no energies, to which the teacher's could be compared"));
+            let message = "the real structures have no energies, to which the teacher's could be compared";
+            return Err(Error::Other(message.to_owned()));
         }
         // Real structures may be anything: nothing is thrown away.
         let all = Limits { min_distance: 0.0, max_force: f64::INFINITY, max_energy_rise: f64::INFINITY };
@@ -88,11 +102,6 @@ impl Zero {
         let errors =
             TeacherErrors { n_systems: systems.len(), energy_mae: metrics.energy_mae, forces_mae: metrics.forces_mae };
         let by_symbol = shift.elements().map(|z| (symbol_or_number(z), shift.get(z).unwrap_or(0.0))).collect();
-        let own = Self { errors, by_symbol, shift };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
-        }
-        write_atomically(path, |writer| Ok(serde_json::to_writer_pretty(writer, &own)?))?;
-        Ok(own)
+        Ok(Self { errors, by_symbol, shift })
     }
 }

@@ -15,6 +15,7 @@ mod ipi;
 mod label;
 mod man;
 mod md;
+mod plan;
 mod predict;
 mod relax;
 mod similarity;
@@ -81,6 +82,13 @@ pub enum Command {
     ///
     /// Example: potstill distill --teacher teacher.safetensors --seeds structures.extxyz --out student
     Distill(Box<distill::Args>),
+    /// Find out what a distillation can reach, before it is run.
+    ///
+    /// Measures the teacher on held-out labels and trains the student three times for a short while: alone, alone twice as long,
+    /// distilled. Says whether the teacher is better at all, and what limits the student: data, steps or size.
+    ///
+    /// Example: potstill plan student.toml --seconds 60
+    Plan(plan::Args),
     /// Keep what a teacher says of a dataset in a cache.
     ///
     /// Energies and forces are always kept, features when they are asked for.
@@ -217,6 +225,7 @@ fn dispatch(command: Command) -> Result<Outcome> {
         Command::Demo(args) => demo::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Distill(args) => distill::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Label(args) => label::run(&args),
         Command::FitScales(args) => fit_scales::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use potstill_train::config::Config;
 
+pub use self::rounds::teacher;
 use super::train::{RunArgs, configuration, run_once};
 use crate::Outcome;
 use crate::args::ProgramArgs;

@@ -73,7 +73,7 @@ fn check_folder(args: &RunArgs, config: &str) -> Result<()> {
 }
 
 /// The teacher of the configuration, which must be able to answer about any structure.
-fn teacher(config: &Config) -> Result<Opened> {
+pub fn teacher(config: &Config) -> Result<Opened> {
     let Some(distill) = &config.distill else { bail!("the configuration has no [distill] section") };
     match &distill.teacher {
         TeacherSource::Program(settings) => Ok(Opened {
@@ -94,7 +94,7 @@ fn teacher(config: &Config) -> Result<Opened> {
                     warning: None,
                 })
             }
-            _ => bail!("distill.teacher: rounds ask about new structures; give one model file or a program"),
+            _ => bail!("distill.teacher: is asked about new structures; give one model file or a program"),
         },
     }
 }
