@@ -132,10 +132,11 @@ fn finish(args: &DemoArgs, results: &Results) -> Result<Outcome> {
     let report = Report {
         title: "Distilling PaiNN on xcoll".to_owned(),
         summary: format!(
-            "The practical case: 500 labels of your own, a teacher that is already there, and thousands of structures that only \
+            "The practical case: 501 labels of your own, a teacher that is already there, and thousands of structures that only \
              the teacher labels. The same student three times, with the same seed and number of steps: alone; with the teacher's \
              features on the same structures; and with the structures that the teacher labelled. Errors are on the {} systems of \
-             the {} split, which no student was trained on. The teacher was trained on 12,000 labels, which no student sees.",
+             the {} split, which no student was trained on. The teacher was trained on 12,000 labels, those of these \
+             structures among them; the students never see them.",
             results.n_test, results.split
         ),
         plots: learning_curves(args, &results.study)?,

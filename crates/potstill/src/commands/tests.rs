@@ -7,7 +7,7 @@ use super::*;
 /// Lines of a screen.
 const SCREEN: usize = 24;
 /// The list of commands is longer.
-const LIST: usize = 32;
+const LIST: usize = 33;
 
 /// All commands with their full names, `help` left out.
 fn commands() -> Vec<(String, clap::Command)> {

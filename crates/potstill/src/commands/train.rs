@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, bail};
 use potstill_core::metrics::Metrics;
 use potstill_core::model::Header;
-use potstill_data::dataset::Shortfall;
+use potstill_data::dataset::{Baseline, ReferenceEnergies, Shortfall, Visit};
 use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Weights};
+use potstill_train::rounds::{TeacherErrors, Zero};
 use potstill_train::run::{Data, train};
 use potstill_train::trainer::Summary;
 
@@ -18,6 +19,7 @@ use crate::Outcome;
 use crate::interrupt::interrupt_flag;
 use crate::limits::seed;
 use crate::load::load_data;
+use crate::potential::Opened;
 use crate::watcher::{Watcher, tell};
 use crate::{audit, config_file, device};
 
@@ -69,7 +71,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if config.distill.is_some() {
         bail!("{}: has a [distill] section; use `potstill distill`", args.config.display());
     }
-    run_once(&config, &args.run)
+    run_once(&config, &args.run, None)
 }
 
 /// Reads a configuration, with the settings and the seed of the command line.
@@ -79,8 +81,8 @@ pub fn configuration(path: &Path, args: &RunArgs) -> Result<Config> {
     Ok(config)
 }
 
-/// Runs a configuration once, with what it says of a teacher.
-pub fn run_once(config: &Config, args: &RunArgs) -> Result<Outcome> {
+/// Runs a configuration once; `teacher` is one that can be measured on the validation systems.
+pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Result<Outcome> {
     let start = match (args.resume, args.overwrite) {
         (true, _) => Start::Resume,
         (false, true) => Start::Replace,
@@ -92,9 +94,65 @@ pub fn run_once(config: &Config, args: &RunArgs) -> Result<Outcome> {
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;
     let interrupt = interrupt_flag()?;
+    let errors = match teacher {
+        Some(teacher) if !data.validation.is_empty() => measured(teacher, &data)?,
+        _ => None,
+    };
     let summary = run_config(config, data, &folder, &interrupt, "training")?;
     report(&summary, args.json)?;
+    if let (Some(errors), true) = (errors, summary.ending != Ending::Interrupted) {
+        compare(&errors, &summary)?;
+    }
     Ok(if summary.ending == Ending::Interrupted { Outcome::Interrupted } else { Outcome::Done })
+}
+
+/// Errors of a teacher on the validation systems, said, with a warning where a constant predictor is better; none where the systems
+/// have no energies.
+fn measured(teacher: &Opened, data: &Data) -> Result<Option<TeacherErrors>> {
+    let mut has_energies = false;
+    data.validation.visit(&mut |_, system| {
+        has_energies |= system.energy.is_some() && system.n_atoms() > 1;
+        Ok(())
+    })?;
+    if !has_energies {
+        return Ok(None);
+    }
+    let measured = Zero::measure(teacher.potential.as_ref(), &data.validation);
+    let errors = measured.map_err(|error| teacher.named(error))?.errors;
+    let baseline =
+        Baseline::new(ReferenceEnergies::LeastSquares.fit(&data.train)?.energies).metrics(&data.validation)?;
+    let pair = |own: Option<f64>, constant: Option<f64>, unit: &str| {
+        let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2}", 1e3 * v));
+        format!("{} {unit} (a constant predictor: {})", show(own), show(constant))
+    };
+    say!(
+        "teacher on {} validation systems, after constants for the elements: energy MAE {}, force MAE {}",
+        errors.n_systems,
+        pair(errors.energy_mae, baseline.energy_mae, "meV"),
+        pair(errors.forces_mae, baseline.forces_mae, "meV/Å"),
+    );
+    if let (Some(own), Some(constant)) = (errors.forces_mae, baseline.forces_mae)
+        && own >= constant
+    {
+        say!("warning: the teacher's forces are no better than a constant predictor's; look at its elements and units");
+    }
+    Ok(Some(errors))
+}
+
+/// Says when a student is no worse than its teacher.
+fn compare(teacher: &TeacherErrors, summary: &Summary) -> Result<()> {
+    let student = Shipped::of(&summary.model)?.validation.and_then(|validation| validation.forces_mae);
+    if let (Some(student), Some(teacher)) = (student, teacher.forces_mae)
+        && student <= teacher
+    {
+        say!(
+            "warning: the teacher is no better than its student: force MAE {:.2} and {:.2} meV/Å on validation systems; a better teacher, or \
+             labels alone, would help more",
+            1e3 * teacher,
+            1e3 * student
+        );
+    }
+    Ok(())
 }
 
 /// Runs a configuration with progress on standard error.

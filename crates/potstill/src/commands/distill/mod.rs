@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use potstill_train::config::Config;
+use potstill_train::distill::TeacherSource;
 
 pub use self::rounds::teacher;
 use super::train::{RunArgs, configuration, run_once};
 use crate::Outcome;
 use crate::args::ProgramArgs;
 use crate::limits::{positive, whole};
+use crate::potential::Opened;
 
 /// Arguments of `potstill distill`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +76,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     match config.distill.as_ref().is_some_and(|distill| distill.rounds.is_some()) {
         true => rounds::run(&config, &args.run),
-        false => run_once(&config, &args.run),
+        false => run_once(&config, &args.run, measurable(&config).as_ref()),
+    }
+}
+
+/// The teacher, where it is one model: files of labels are no potential, and a program is started once, by the training.
+fn measurable(config: &Config) -> Option<Opened> {
+    match config.distill.as_ref()?.teacher {
+        TeacherSource::One(_) => teacher(config).ok(),
+        TeacherSource::Several(_) | TeacherSource::Program(_) => None,
     }
 }
 
