@@ -208,7 +208,7 @@ impl<'a> Distillation<'a> {
         for (k, n) in [self.rounds.labels - n_validation, n_validation].into_iter().enumerate() {
             // Of a random stream of its own: what validates is not of the trajectories that are learnt.
             let stream = self.job.config.seed.wrapping_mul(2).wrapping_add(k as u64);
-            let systems = self.from_seeds(labeller, n, stream, &mut found)?;
+            let systems = self.made_of_seeds(labeller, n, stream, &mut found)?;
             made.push(systems);
             task.set(k + 1);
         }
@@ -244,14 +244,14 @@ impl<'a> Distillation<'a> {
         for (systems, wanted) in [(&mut train, n_train), (&mut validation, n_validation)] {
             if 2 * systems.len() < wanted {
                 let stream = seed.wrapping_add(wanted as u64);
-                systems.extend(self.from_seeds(labeller, wanted - systems.len(), stream, &mut found)?);
+                systems.extend(self.made_of_seeds(labeller, wanted - systems.len(), stream, &mut found)?);
             }
         }
         Ok(Some((train, validation, found)))
     }
 
     /// Structures from the seeds, made and labelled by the teacher.
-    fn from_seeds(&self, labeller: &Labeller<'_>, n: usize, seed: u64, found: &mut Found) -> Result<Vec<System>> {
+    fn made_of_seeds(&self, labeller: &Labeller<'_>, n: usize, seed: u64, found: &mut Found) -> Result<Vec<System>> {
         let (mut systems, rejected) = start::structures(self.job.teacher, &self.seeds, self.rounds, n.max(1), seed)?;
         found.n_candidates += systems.len() + rejected.total();
         found.rejected.add(rejected);
