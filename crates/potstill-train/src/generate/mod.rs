@@ -274,12 +274,13 @@ impl<'a> Context<'a> {
             self.rejected.energy += 1;
             return None;
         }
+        let stress = prediction.stress(0, &system);
         let forces = prediction.forces;
         if forces.as_flattened().iter().any(|f| f.is_nan() || f.abs() > self.limits.max_force) {
             self.rejected.force += 1;
             return None;
         }
-        (system.energy, system.forces, system.stress) = (Some(energy), Some(forces), None);
+        (system.energy, system.forces, system.stress) = (Some(energy), Some(forces), stress);
         Some(system)
     }
 }

@@ -89,6 +89,44 @@ fn relaxation_goes_downhill_and_the_temperature_decides() {
     assert_eq!((systems.len(), rejected.boltzmann), (0, 50));
 }
 
+/// The springs, with a virial of −2 eV in every direction.
+struct Pulled;
+
+impl Potential for Pulled {
+    fn cutoff(&self) -> f64 {
+        SPRINGS.cutoff()
+    }
+
+    fn elements(&self) -> &[u8] {
+        SPRINGS.elements()
+    }
+
+    fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
+        let virial = [[-2.0, 0.0, 0.0], [0.0, -2.0, 0.0], [0.0, 0.0, -2.0]];
+        Ok(Prediction { virial: Some(vec![virial; systems.len()]), ..SPRINGS.evaluate(systems)? })
+    }
+}
+
+#[test]
+fn stresses_of_the_teacher_are_labels_too() {
+    let cell = [[10.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]];
+    let crystal = System { cell: Some(cell), pbc: [true; 3], ..lattice(4) };
+    let md = Dynamics { temperature: 10.0, timestep: 1.0, friction_time: 50.0, equilibration: 2, interval: 2 };
+    let rattle = Rattle { std: 0.01 };
+    let relax = Relax { steps: 1, temperature: 1e9 };
+    for method in [Method::Rattle(rattle), Method::RattleRelax(rattle, relax), Method::Dynamics(md)] {
+        let limits = Limits { min_distance: 0.1, ..Limits::default() };
+        let (made, _) = generate(&Pulled, std::slice::from_ref(&crystal), &method, 2, &limits, 1, &|_| {}).unwrap();
+        assert_eq!(made.len(), 2);
+        // Two eV over 40 Å³, in tension.
+        assert!(made.iter().all(|system| system.stress.is_some_and(|s| (s[0][0] - 0.05).abs() < 1e-12)), "{method:?}");
+    }
+    let (labelled, _) = label(&Pulled, std::slice::from_ref(&crystal), &Limits::default()).unwrap();
+    assert!(labelled[0].stress.is_some());
+    let (free, _) = label(&Pulled, &[lattice(4)], &Limits::default()).unwrap();
+    assert_eq!(free[0].stress, None);
+}
+
 #[test]
 fn limits_throw_away_and_count() {
     let method = Method::Rattle(Rattle { std: 0.3 });
