@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use potstill_core::model::{Header, ModelFile};
 use potstill_core::{Potential, Precision};
-use potstill_data::program::Program;
+use potstill_data::program::{Program, ProgramSettings};
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
 
@@ -95,12 +95,32 @@ impl Opened {
 /// # Errors
 /// As for [`open`]; a command that cannot be; neither of both.
 pub fn open_any(model: Option<&Path>, program: &ProgramArgs, dtype: Precision) -> Result<Opened> {
-    if let Some(settings) = program.settings()? {
-        let (name, description) = (settings.to_string(), format!("program: {settings}"));
-        let hash = settings.hash();
-        return Ok(Opened { potential: Box::new(Program::new(&settings)?), name, description, hash, warning: None });
+    match (program.settings()?, model) {
+        (Some(settings), _) => open_program(&settings),
+        (None, Some(path)) => open_model(path, dtype),
+        (None, None) => bail!("give a model file, or a --program"),
     }
-    let Some(path) = model else { bail!("give a model file, or a --program") };
+}
+
+/// Opens a program, which is started when it is first asked.
+///
+/// # Errors
+/// A command that cannot be.
+pub fn open_program(settings: &ProgramSettings) -> Result<Opened> {
+    Ok(Opened {
+        potential: Box::new(Program::new(settings)?),
+        name: settings.to_string(),
+        description: format!("program: {settings}"),
+        hash: settings.hash(),
+        warning: None,
+    })
+}
+
+/// Opens a model with the engine that runs it best.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_model(path: &Path, dtype: Precision) -> Result<Opened> {
     let chosen = open(path, &EngineArgs::default(), dtype)?;
     let warning = (!chosen.header.model.graph_rule().is_smooth()).then(|| {
         "the model sees the nearest neighbours only, not all within the cutoff: its energy jumps when they change, and is not \

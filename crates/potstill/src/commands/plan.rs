@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         bail!("{file}: has [distill.rounds], which look for structures while they train; plan without that section");
     }
     let teacher = teacher(&config)?;
-    say!("teacher: {}", teacher.description);
+    say!("teacher: {}; {}", teacher.name, teacher.description);
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;
     let folder = tempfile::Builder::new().prefix("potstill-plan-").tempdir()?;

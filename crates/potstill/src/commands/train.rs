@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, bail};
 use potstill_core::metrics::Metrics;
 use potstill_core::model::Header;
-use potstill_data::dataset::{Baseline, ReferenceEnergies, Shortfall, Visit};
+use potstill_data::dataset::{Baseline, Shortfall, Visit};
 use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Weights};
@@ -95,7 +95,7 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
     audit::before_training(&config.data, &data)?;
     let interrupt = interrupt_flag()?;
     let errors = match teacher {
-        Some(teacher) if !data.validation.is_empty() => measured(teacher, &data)?,
+        Some(teacher) if !data.validation.is_empty() => measured(config, teacher, &data)?,
         _ => None,
     };
     let summary = run_config(config, data, &folder, &interrupt, "training")?;
@@ -108,7 +108,7 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
 
 /// Errors of a teacher on the validation systems, said, with a warning where a constant predictor is better; none where the systems
 /// have no energies.
-fn measured(teacher: &Opened, data: &Data) -> Result<Option<TeacherErrors>> {
+fn measured(config: &Config, teacher: &Opened, data: &Data) -> Result<Option<TeacherErrors>> {
     let mut has_energies = false;
     data.validation.visit(&mut |_, system| {
         has_energies |= system.energy.is_some() && system.n_atoms() > 1;
@@ -120,7 +120,7 @@ fn measured(teacher: &Opened, data: &Data) -> Result<Option<TeacherErrors>> {
     let measured = Zero::measure(teacher.potential.as_ref(), &data.validation);
     let errors = measured.map_err(|error| teacher.named(error))?.errors;
     let baseline =
-        Baseline::new(ReferenceEnergies::LeastSquares.fit(&data.train)?.energies).metrics(&data.validation)?;
+        Baseline::new(config.data.reference_energies.fit(&data.train)?.energies).metrics(&data.validation)?;
     let pair = |own: Option<f64>, constant: Option<f64>, unit: &str| {
         let show = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2}", 1e3 * v));
         format!("{} {unit} (a constant predictor: {})", show(own), show(constant))

@@ -9,14 +9,12 @@ use potstill_train::distill::TeacherSource;
 use potstill_train::rounds::{Distillation, Job, Outcome as Rounds, Round, Survival};
 
 use crate::Outcome;
-use crate::args::EngineArgs;
 use crate::commands::train::RunArgs;
 use crate::commands::{print, print_json};
 use crate::interrupt::interrupt_flag;
-use crate::potential::{self, Opened};
+use crate::potential::{Opened, open_model, open_program};
 use crate::report::{Curve, Plot, Report};
 use crate::study::{Checks, Terminal};
-use potstill_data::program::Program;
 
 /// Runs the rounds of a configuration.
 pub fn run(config: &Config, args: &RunArgs) -> Result<Outcome> {
@@ -27,7 +25,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<Outcome> {
     let text = toml::to_string_pretty(config).context("configuration")?;
     check_folder(args, &text)?;
     let teacher = teacher(config)?;
-    say!("teacher: {}", teacher.description);
+    say!("teacher: {}; {}", teacher.name, teacher.description);
     let interrupt = interrupt_flag()?;
     let host = Terminal { checks: Checks::All };
     let distillation = Distillation::new(Job {
@@ -76,23 +74,10 @@ fn check_folder(args: &RunArgs, config: &str) -> Result<()> {
 pub fn teacher(config: &Config) -> Result<Opened> {
     let Some(distill) = &config.distill else { bail!("the configuration has no [distill] section") };
     match &distill.teacher {
-        TeacherSource::Program(settings) => Ok(Opened {
-            potential: Box::new(Program::new(settings)?),
-            name: settings.to_string(),
-            description: format!("program: {settings}"),
-            hash: settings.hash(),
-            warning: None,
-        }),
+        TeacherSource::Program(settings) => open_program(settings),
         source => match source.paths() {
             [path] if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) => {
-                let chosen = potential::open(path, &EngineArgs::default(), Precision::F32)?;
-                Ok(Opened {
-                    name: path.display().to_string(),
-                    description: format!("{}, {}", path.display(), chosen.describe()),
-                    hash: chosen.hash,
-                    potential: chosen.potential,
-                    warning: None,
-                })
+                open_model(path, Precision::F32)
             }
             _ => bail!("distill.teacher: is asked about new structures; give one model file or a program"),
         },
