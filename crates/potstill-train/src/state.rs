@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::observer::StepReport;
+use crate::optimizer::Memory;
 use crate::schedule::PlateauState;
 use potstill_nn::Number;
 
@@ -109,12 +110,8 @@ pub struct Vectors<T> {
     pub values: Vec<T>,
     /// Their running average.
     pub average: Vec<T>,
-    /// First moments of the optimiser.
-    pub first: Vec<T>,
-    /// Second moments.
-    pub second: Vec<T>,
-    /// Largest second moments.
-    pub largest: Vec<T>,
+    /// What the optimiser remembers; its count of steps is that of the run.
+    pub memory: Memory<T>,
 }
 
 /// Writes a state through a temporary name.
@@ -135,9 +132,9 @@ fn named<T>(vectors: &Vectors<T>) -> [(&'static str, &Vec<T>); 5] {
     [
         ("values", &vectors.values),
         ("average", &vectors.average),
-        ("first", &vectors.first),
-        ("second", &vectors.second),
-        ("largest", &vectors.largest),
+        ("first", &vectors.memory.first),
+        ("second", &vectors.memory.second),
+        ("largest", &vectors.memory.largest),
     ]
 }
 
@@ -179,9 +176,12 @@ pub fn load<T: Number>(path: &Path, n: usize) -> Result<(Progress, Vectors<T>)> 
     let vectors = Vectors {
         values: vector("values", false)?,
         average: vector("average", false)?,
-        first: vector("first", false)?,
-        second: vector("second", false)?,
-        largest: vector("largest", true)?,
+        memory: Memory {
+            steps: progress.step,
+            first: vector("first", false)?,
+            second: vector("second", false)?,
+            largest: vector("largest", true)?,
+        },
     };
     Ok((progress, vectors))
 }
@@ -198,8 +198,8 @@ mod tests {
         let plateau = PlateauState { learning_rate: 1e-3, best: None, waited: 1, cooling: 2 };
         let progress = Progress { best: Some(0.25), ..Progress::new(Identity::default(), plateau) };
         let of = |scale: f32| vec![scale, 2.0 * scale, -scale];
-        let vectors =
-            Vectors { values: of(1.0), average: of(0.5), first: of(0.1), second: of(1e-3), largest: Vec::new() };
+        let memory = Memory { steps: 0, first: of(0.1), second: of(1e-3), largest: Vec::new() };
+        let vectors = Vectors { values: of(1.0), average: of(0.5), memory };
         save(&path, &progress, &vectors).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let (mut errors, mut harmless) = (0, 0);

@@ -23,7 +23,7 @@ use potstill_train::distill::terms::{Source, TermTeacher, Terms};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Student, Teacher, Term, WeightSchedule, training_rule};
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::loss::{EnergyLoss, ForceLoss};
-use potstill_train::optimizer::AdamWConfig;
+use potstill_train::optimizer::{Memory, OptimizerConfig};
 use potstill_train::prepared::Split;
 use potstill_train::schedule::{Schedule, ScheduleConfig};
 use potstill_train::state::{self, Identity, Progress, Vectors};
@@ -64,12 +64,12 @@ fn training(optim: &Value) -> TrainingConfig {
         batch_size: 3,
         learning_rate: number("lr_initial", 0.0),
         schedule,
-        optimizer: AdamWConfig {
+        optimizer: OptimizerConfig {
             epsilon: parameters["eps"].as_f64().unwrap_or(1e-8),
             weight_decay: if grouped { number("weight_decay", 0.0) } else { decay },
             amsgrad: parameters["amsgrad"] == true,
             decay_biases_and_embeddings: !grouped,
-            ..AdamWConfig::default()
+            ..OptimizerConfig::default()
         },
         clip_norm: number("clip_grad_norm", 0.0),
         ema_decay: number("ema_decay", 0.0),
@@ -133,7 +133,8 @@ fn identity() -> Identity {
 fn write_start(folder: &Path, training: &TrainingConfig, values: Vec<f64>) {
     let zeros = vec![0.0; values.len()];
     let largest = if training.optimizer.amsgrad { zeros.clone() } else { Vec::new() };
-    let vectors = Vectors { average: values.clone(), values, first: zeros.clone(), second: zeros, largest };
+    let memory = Memory { steps: 0, first: zeros.clone(), second: zeros, largest };
+    let vectors = Vectors { average: values.clone(), values, memory };
     let plateau = Schedule::new(training.schedule.clone(), training.learning_rate, 0).plateau;
     std::fs::create_dir_all(folder.join("checkpoints")).unwrap();
     let progress = Progress::new(identity(), plateau);

@@ -6,7 +6,7 @@ use potstill_core::{Error, Precision, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::{EnergyLoss, ForceLoss, LabelLosses};
-use crate::optimizer::AdamWConfig;
+use crate::optimizer::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
 
 /// Largest learning rate, far above what any network survives, and a number in f32.
@@ -63,7 +63,7 @@ pub struct TrainingConfig {
     /// Change of the learning rate. Default: constant.
     pub schedule: ScheduleConfig,
     /// AdamW.
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
     /// Largest global gradient norm; longer gradients are shortened. Default 10; 0 switches it off.
     pub clip_norm: f64,
     /// Decay of the averaged weights. Default 0.999; 0 switches averaging off.
@@ -132,7 +132,7 @@ impl Default for TrainingConfig {
             max_minutes: None,
             learning_rate: 1e-3,
             schedule: ScheduleConfig::default(),
-            optimizer: AdamWConfig::default(),
+            optimizer: OptimizerConfig::default(),
             clip_norm: 10.0,
             ema_decay: 0.999,
             ema_warmup: true,

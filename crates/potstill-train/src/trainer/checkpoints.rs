@@ -65,9 +65,7 @@ impl<T: Number + Element> Trainer<'_, T> {
         let vectors = Vectors {
             values: self.values.clone(),
             average: self.average.clone(),
-            first: self.optimizer.first.clone(),
-            second: self.optimizer.second.clone(),
-            largest: self.optimizer.largest.clone(),
+            memory: self.optimizer.memory.clone(),
         };
         state::save(&self.job.folder.state(), &self.progress, &vectors)?;
         self.saved = Instant::now();
@@ -80,10 +78,8 @@ impl<T: Number + Element> Trainer<'_, T> {
         self.job.identity.check(&progress).map_err(|message| Error::file(&path, message))?;
         self.values = vectors.values;
         self.average = vectors.average;
-        self.optimizer.first = vectors.first;
-        self.optimizer.second = vectors.second;
-        self.optimizer.largest = vectors.largest;
-        self.optimizer.steps = progress.step;
+        self.optimizer.memory = vectors.memory;
+        self.optimizer.memory.steps = progress.step;
         self.schedule.plateau = progress.plateau;
         self.seconds_before = progress.seconds;
         self.progress = progress;

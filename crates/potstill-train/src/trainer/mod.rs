@@ -22,7 +22,7 @@ use crate::distill::terms::Terms;
 use crate::distill::{Student, TermWeights};
 use crate::journal::Journal;
 use crate::observer::{Ending, Observer, StepReport};
-use crate::optimizer::AdamW;
+use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use crate::state::Progress;
 use burn::tensor::Element;
@@ -43,7 +43,7 @@ pub struct Trainer<'a, T> {
     device: Device,
     sampler: Sampler,
     schedule: Schedule,
-    optimizer: AdamW<T>,
+    optimizer: Optimizer<T>,
     values: Vec<T>,
     average: Vec<T>,
     progress: Progress,
@@ -71,7 +71,6 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         let student = Student { network, projections };
         let infos = parameters::describe(&student);
         let values: Vec<T> = parameters::to_vector(&student);
-        let segments = infos.iter().map(|i| (i.range(), training.optimizer.decays(&i.name))).collect();
         let divided = gradient_divisors(&header.model);
         let divisor = |name: &str| divided.iter().find(|(n, _)| name.strip_prefix("network.") == Some(*n));
         let divisors = infos.iter().filter_map(|i| Some((i.range(), divisor(&i.name)?.1 as f64))).collect();
@@ -86,7 +85,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
             weights: TermWeights::default(),
             device,
             sampler,
-            optimizer: AdamW::new(training.optimizer.clone(), segments),
+            optimizer: Optimizer::new(training.optimizer.clone(), &infos),
             average: values.clone(),
             values,
             student,

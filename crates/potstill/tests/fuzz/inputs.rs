@@ -17,6 +17,7 @@ use potstill_nn::checkpoint::save;
 use potstill_nn::{parameters, reference};
 use potstill_testkit::fuzz::shape::zipped;
 use potstill_train::distill::{Kind, Questions, Teacher, TeacherSource, Wanted, labelling};
+use potstill_train::optimizer::Memory;
 use potstill_train::schedule::PlateauState;
 use potstill_train::state::{self, Progress, Vectors};
 
@@ -241,9 +242,7 @@ fn networks(put: Put<'_>) {
     let vectors = Vectors {
         values: vector.clone(),
         average: vector.clone(),
-        first: vector.clone(),
-        second: vector,
-        largest: Vec::new(),
+        memory: Memory { steps: 0, first: vector.clone(), second: vector, largest: Vec::new() },
     };
     let path = folder.path().join("state.safetensors");
     let identity = state::Identity { fingerprint: "fingerprint".to_owned(), teacher: None };
