@@ -55,6 +55,7 @@
 //! | `step` | loss and gradient of a batch |
 //! | [`trainer`] | the loop: epochs, validation, checkpoints |
 //! | [`scales`], [`run`] | from a configuration to a trained model |
+//! | [`host`] | services of the program that runs studies, plans and rounds |
 //! | [`evaluation`], [`similarity`] | measuring models |
 //! | [`generate`] | synthetic systems |
 //! | [`study`] | many runs, and one table |
@@ -68,6 +69,7 @@ pub mod evaluation;
 mod events;
 pub mod folder;
 pub mod generate;
+pub mod host;
 mod journal;
 pub mod loss;
 pub mod mix;

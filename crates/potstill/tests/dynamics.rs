@@ -1,71 +1,26 @@
 //! Dynamics, relaxation and programs as teachers, as a user runs them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/folder.rs"]
+mod folder;
 
-use assert_cmd::Command;
+use std::fs;
+
+use folder::{Folder, shipped};
 use potstill_core::System;
 use potstill_core::columns::ColumnValues;
-use potstill_data::io::{LabelKeys, read_all};
-use serde_json::Value;
-use tempfile::TempDir;
 
-/// A file of the repository.
-fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
-}
-
-struct Bench(TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self(TempDir::new().unwrap());
-        // A PaiNN with gradient forces that has learnt acetylacetone, and acetylacetone.
-        fs::copy(shipped("python/tests/models/acac-painn.safetensors"), bench.path("model.safetensors")).unwrap();
-        fs::copy(shipped("testdata/models/version-2-painn.extxyz"), bench.path("start.extxyz")).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, line: &str) -> assert_cmd::assert::Assert {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
-        command.current_dir(self.0.path()).args(line.split_whitespace()).args(["--threads", "1"]).assert()
-    }
-
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_slice(&self.run(line).success().get_output().stdout).unwrap()
-    }
-
-    /// The command fails with this status and one line, which is returned.
-    fn fails(&self, line: &str, status: i32) -> String {
-        let output = self.run(line).code(status).get_output().clone();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        let last = stderr.lines().last().unwrap_or_default().to_owned();
-        assert!(!last.is_empty() && !stderr.contains("panicked"), "{line}: {stderr}");
-        last
-    }
-
-    fn systems(&self, name: &str) -> Vec<System> {
-        read_all(&self.path(name), &LabelKeys::default()).unwrap().0
-    }
-
-    fn log(&self, name: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
+fn bench() -> Folder {
+    Folder::new("model.safetensors", "start.extxyz", "--threads 1")
 }
 
 const MD: &str = "md --model model.safetensors --input start.extxyz --max-systems 1 --quiet --every 5 --restart-every 10 --temperature 50";
 
 #[test]
 fn a_run_leaves_trajectory_log_and_restart_file() {
-    let bench = Bench::new();
+    let bench = bench();
     let result = bench.json(&format!("{MD} --ensemble nve --steps 20 --out run --velocities --json"));
     assert_eq!((result["n_replicas"].as_u64(), result["n_steps"].as_u64()), (Some(1), Some(20)));
-    let (frames, log) = (bench.systems("run/trajectory.extxyz"), bench.log("run/log.jsonl"));
+    let (frames, log) = (bench.systems("run/trajectory.extxyz"), bench.lines("run/log.jsonl"));
     assert_eq!((frames.len(), log.len()), (5, 5), "the start and every fifth step");
     assert_eq!(log[4]["step"], 20);
     assert_eq!(frames[4].energy, log[4]["potential"].as_f64());
@@ -90,7 +45,7 @@ fn a_run_leaves_trajectory_log_and_restart_file() {
 
 #[test]
 fn a_run_in_parts_is_the_run_in_one() {
-    let bench = Bench::new();
+    let bench = bench();
     for (ensemble, compress) in [("langevin", ""), ("csvr", " --compress")] {
         let md = format!("{MD} --ensemble {ensemble} --replicas 2{compress}");
         let (whole, parts) = (format!("{ensemble}-whole"), format!("{ensemble}-parts"));
@@ -119,7 +74,7 @@ fn a_run_in_parts_is_the_run_in_one() {
 
 #[test]
 fn a_run_that_explodes_stops_with_the_frame() {
-    let bench = Bench::new();
+    let bench = bench();
     let line = bench.fails(&format!("{MD} --steps 1000 --out run --stop-when temperature=1").replace("--quiet", ""), 1);
     assert!(line.contains("stopped: replica 0, step 1: the temperature is") && line.contains("last of its"), "{line}");
     let frames = bench.systems("run/trajectory.extxyz");
@@ -128,7 +83,7 @@ fn a_run_that_explodes_stops_with_the_frame() {
 
 #[test]
 fn what_dynamics_cannot_do_is_said() {
-    let bench = Bench::new();
+    let bench = bench();
     for (arguments, expected) in [
         ("--steps 5 --out a --ensemble npt", "npt needs a cell that is periodic in three directions"),
         ("--steps 5 --out a --stop-when heat=3", "the signs are temperature"),
@@ -162,7 +117,7 @@ fn what_dynamics_cannot_do_is_said() {
 
 #[test]
 fn systems_relax() {
-    let bench = Bench::new();
+    let bench = bench();
     let relax = "relax --model model.safetensors --input start.extxyz --output relaxed.extxyz --quiet --dtype f64";
     let result = bench.json(&format!("{relax} --fmax 0.02 --optimizer lbfgs --max-steps 5000 --json"));
     let (before, after) = (bench.systems("start.extxyz"), bench.systems("relaxed.extxyz"));
@@ -195,7 +150,7 @@ done"#;
 
 #[test]
 fn a_program_labels_moves_and_relaxes() {
-    let bench = Bench::new();
+    let bench = bench();
     fs::write(bench.path("springs.sh"), SPRINGS).unwrap();
     let start = bench.systems("start.extxyz");
     let mut writer = potstill_data::io::write(&bench.path("bare.extxyz")).unwrap();
@@ -205,8 +160,8 @@ fn a_program_labels_moves_and_relaxes() {
     }
     writer.finish().unwrap();
     let command = |line: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
-        command.current_dir(bench.0.path()).args(line.split_whitespace());
+        let mut command = bench.command();
+        command.args(line.split_whitespace());
         command.args(["--program", "sh 'springs.sh'", "--threads", "1"]).assert()
     };
     command("label --data bare.extxyz --out cache --quiet").success();

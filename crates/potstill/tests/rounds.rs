@@ -1,19 +1,14 @@
 //! Distillation in rounds, as a user runs it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/folder.rs"]
+mod folder;
 
-use assert_cmd::Command;
+use std::fs;
+
+use folder::Folder;
 use potstill_core::System;
 use potstill_core::system::Value as Metadata;
-use potstill_data::io::{LabelKeys, read_all, write};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A file of the repository.
-fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
-}
 
 /// Two rounds of a tiny student, whose every length is a number of steps: the same on any machine.
 const ROUNDS: &str = r#"
@@ -40,45 +35,10 @@ trajectories = 6
 picoseconds = 0.05
 "#;
 
-struct Bench(TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self(TempDir::new().unwrap());
-        // A PaiNN with gradient forces that has learnt acetylacetone, and acetylacetone.
-        fs::copy(shipped("python/tests/models/acac-painn.safetensors"), bench.path("teacher.safetensors")).unwrap();
-        fs::copy(shipped("testdata/models/version-2-painn.extxyz"), bench.path("seeds.extxyz")).unwrap();
-        fs::write(bench.path("rounds.toml"), ROUNDS).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, line: &str) -> assert_cmd::assert::Assert {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
-        command.current_dir(self.0.path()).args(line.split_whitespace()).args(["--threads", "1", "--quiet"]).assert()
-    }
-
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_slice(&self.run(line).success().get_output().stdout).unwrap()
-    }
-
-    fn fails(&self, line: &str) -> String {
-        let output = self.run(line).code(2).get_output().clone();
-        String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned()
-    }
-
-    fn systems(&self, name: &str) -> Vec<System> {
-        read_all(&self.path(name), &LabelKeys::default()).unwrap().0
-    }
-
-    fn write(&self, name: &str, systems: &[System]) {
-        let mut writer = write(&self.path(name)).unwrap();
-        systems.iter().for_each(|system| writer.write(system).unwrap());
-        writer.finish().unwrap();
-    }
+fn bench() -> Folder {
+    let bench = Folder::new("teacher.safetensors", "seeds.extxyz", "--threads 1 --quiet");
+    fs::write(bench.path("rounds.toml"), ROUNDS).unwrap();
+    bench
 }
 
 fn text(system: &System, key: &str) -> String {
@@ -90,7 +50,7 @@ fn text(system: &System, key: &str) -> String {
 
 #[test]
 fn rounds_label_train_and_explore() {
-    let bench = Bench::new();
+    let bench = bench();
     let result = bench.json("distill rounds.toml --out run --json");
     let rounds = result["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 2);
@@ -98,6 +58,12 @@ fn rounds_label_train_and_explore() {
     assert!(rounds[1]["against_teacher"]["forces_mae"].as_f64().unwrap() > 0.0);
     let survival = rounds[1]["survival"].as_array().unwrap();
     assert_eq!(survival.iter().map(|s| s["n_trajectories"].as_u64().unwrap()).sum::<u64>(), 6);
+    // The last student's own dynamics, beside those of its teacher.
+    let dynamics = &result["dynamics"];
+    assert_eq!(dynamics["temperatures"].as_array().unwrap().len(), 2);
+    let [student, teacher] = ["student_cost", "teacher_cost"].map(|key| dynamics[key]["seconds"].as_f64().unwrap());
+    assert!(student > 0.0 && teacher > 0.0);
+    assert!(result["n_calls"].as_u64() > dynamics["n_calls"].as_u64());
     assert!(bench.path("run/report.html").exists() && bench.path("run/config.toml").exists());
 
     // Every structure says where it comes from, and has the teacher's labels.
@@ -128,10 +94,10 @@ fn rounds_label_train_and_explore() {
 
 #[test]
 fn a_run_that_was_stopped_goes_on_to_the_same_end() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.run("distill rounds.toml --out run").success();
     let model = fs::read(bench.path("run/model.safetensors")).unwrap();
-    assert!(bench.fails("distill rounds.toml --out run").contains("holds a run already"));
+    assert!(bench.fails("distill rounds.toml --out run", 2).contains("holds a run already"));
     // As if it had been killed while the student explored, and again before its last training.
     for gone in ["run/rounds/structures-2/found.json", "run/rounds.json"] {
         for file in ["run/model.safetensors", gone] {
@@ -141,13 +107,41 @@ fn a_run_that_was_stopped_goes_on_to_the_same_end() {
         bench.run("distill rounds.toml --out run --resume").success();
         assert!(fs::read(bench.path("run/model.safetensors")).unwrap() == model, "{gone}");
     }
-    let line = bench.fails("distill rounds.toml --out run --resume --seed 2");
+    let line = bench.fails("distill rounds.toml --out run --resume --seed 2", 2);
     assert!(line.contains("other settings"), "{line}");
 }
 
 #[test]
+fn a_killed_run_asks_a_slow_teacher_nothing_twice() {
+    let bench = bench();
+    // It counts what it is asked.
+    fs::write(bench.path("slow.sh"), SLOW.replace("sleep 0.1", "sleep 0.01; echo asked >> asked.txt")).unwrap();
+    let config = ROUNDS
+        .replace("teacher = \"teacher.safetensors\"", "teacher = { command = ['sh', 'slow.sh'] }")
+        .replace("n = 2", "n = 1\ncomparison_calls = 0")
+        .replace("[model]", "[data]\nnormalization = 'none'\n[model]");
+    fs::write(bench.path("slow.toml"), config).unwrap();
+    let count = |name: &str| fs::read_to_string(bench.path(name)).unwrap_or_default().lines().count();
+    let line = "distill slow.toml --out run --resume --threads 1 --quiet";
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_potstill"));
+    let mut child = command.current_dir(bench.folder.path()).args(line.split_whitespace()).spawn().unwrap();
+    while count("run/rounds/answers.jsonl") < 60 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = count("asked.txt");
+    let result = bench.json("distill slow.toml --out run --resume --json");
+    let calls = result["n_calls"].as_u64().unwrap() as usize;
+    // What was under way when it was killed, and a start of the program.
+    assert!(before >= 60 && count("asked.txt") <= calls + 20, "{before}, {}, {calls}", count("asked.txt"));
+    assert!(!bench.path("run/rounds/answers.jsonl").exists());
+}
+
+#[test]
 fn real_labels_align_the_teacher_and_come_last() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.run("predict --model teacher.safetensors --input seeds.extxyz --output told.extxyz --dtype f64").success();
     // The teacher's own labels, counted from another zero.
     let mut real = bench.systems("told.extxyz");
@@ -170,8 +164,59 @@ fn real_labels_align_the_teacher_and_come_last() {
 }
 
 #[test]
+fn a_budget_of_calls_is_kept() {
+    let bench = bench();
+    fs::write(bench.path("rounds.toml"), ROUNDS.replace("labels = 24", "labels = 24\ncomparison_calls = 40")).unwrap();
+    let result = bench.json("distill rounds.toml --out run --teacher-calls 500 --json");
+    let calls = result["n_calls"].as_u64().unwrap();
+    let labels = result["rounds"][1]["n_labels"].as_u64().unwrap();
+    assert!((300..=500).contains(&calls) && (24..60).contains(&labels), "{calls} calls, {labels} labels");
+    let line = bench.fails("distill rounds.toml --out wrong --teacher-calls 100", 2);
+    assert!(line.contains("distill.rounds.teacher_calls: is 100; 2 rounds ask at least"), "{line}");
+}
+
+#[test]
+fn second_derivatives_are_learnt_in_rounds() {
+    let bench = bench();
+    let terms = "terms = [{ strategy = 'vanilla' }, { strategy = 'hessian', weight = 1.0 }]\n[distill.rounds]";
+    let config = ROUNDS.replace("[distill.rounds]", terms).replace("max_steps = 12", "max_steps = 4");
+    fs::write(bench.path("rounds.toml"), config).unwrap();
+    bench.run("distill rounds.toml --out run").success();
+    let metrics = fs::read_to_string(bench.path("run/rounds/training-2/metrics.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    let losses = line["distill_losses"].as_array().unwrap();
+    assert!(losses.len() == 2 && losses[1].as_f64().unwrap() > 0.0, "{line}");
+}
+
+#[test]
+fn a_student_that_is_its_teacher_moves_as_its_teacher() {
+    let bench = bench();
+    // The teacher's own network and weights, which do not change.
+    let config = ROUNDS
+        .replace("hidden_channels = 8", "hidden_channels = 16")
+        .replace("n_layers = 1", "n_layers = 2")
+        .replace("n_radial = 6", "n_radial = 12")
+        .replace("cutoff = 4.0", "cutoff = 5.0\nforces = 'gradient'")
+        .replace("max_steps = 12", "max_steps = 1\nlearning_rate = 1e-30\nstart_from = 'teacher.safetensors'\noptimizer = { weight_decay = 0.0 }")
+        .replace("[50.0, 100.0]", "[150.0, 300.0]")
+        .replace("picoseconds = 0.05", "picoseconds = 0.25");
+    fs::write(bench.path("rounds.toml"), config).unwrap();
+    let result = bench.json("distill rounds.toml --out run --rounds 1 --json");
+    let temperatures = result["dynamics"]["temperatures"].as_array().unwrap();
+    assert_eq!(temperatures.len(), 2);
+    for at in temperatures {
+        let number = |key: &str| at[key].as_f64().unwrap_or_else(|| panic!("{key}: {at}"));
+        assert_eq!(number("n_broken"), 0.0, "{at}");
+        // The same forces, so only chance makes them differ.
+        assert!(number("overlap") > 0.8 && number("teacher_overlap") > 0.7, "{at}");
+        assert!(number("drift").abs() < 1e-3, "{at}");
+        assert_eq!(at["student"]["C-H"].as_array().unwrap().len(), 100);
+    }
+}
+
+#[test]
 fn a_teacher_and_structures_are_enough() {
-    let bench = Bench::new();
+    let bench = bench();
     let quick = "distill --teacher teacher.safetensors --seeds seeds.extxyz --minutes 0.05 --temperatures 100 --out quick --json";
     let result = bench.json(quick);
     assert_eq!(result["rounds"].as_array().unwrap().len(), 2);
@@ -184,31 +229,32 @@ fn a_teacher_and_structures_are_enough() {
 
 #[test]
 fn what_rounds_cannot_do_is_said() {
-    let bench = Bench::new();
+    let bench = bench();
     for (from, to, expected) in [
         ("n = 2", "n = 0", "distill.rounds.n: is 0"),
         ("labels = 24", "label = 24", "label"),
+        ("n = 2", "n = 2\nteacher_calls = 0", "distill.rounds.teacher_calls: is 0"),
         ("seeds = [\"seeds.extxyz\"]", "", "distill.rounds.seeds: names no file"),
         ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "seed 0 is as good as test structure 0"),
         ("teacher.safetensors", "seeds.extxyz", "is asked about new structures; give one model file or a program"),
     ] {
         fs::write(bench.path("wrong.toml"), ROUNDS.replace(from, to)).unwrap();
-        let line = bench.fails("distill wrong.toml --out wrong");
+        let line = bench.fails("distill wrong.toml --out wrong", 2);
         assert!(line.contains(expected), "{line}");
     }
     let mut strange = bench.systems("seeds.extxyz");
     strange[0].atomic_numbers[0] = 79;
     bench.write("strange.extxyz", &strange);
-    let line = bench.fails("distill --teacher teacher.safetensors --seeds strange.extxyz --out wrong2");
+    let line = bench.fails("distill --teacher teacher.safetensors --seeds strange.extxyz --out wrong2", 2);
     assert!(line.contains("Au"), "{line}");
-    let line = bench.fails("distill --seeds seeds.extxyz --out wrong3");
+    let line = bench.fails("distill --seeds seeds.extxyz --out wrong3", 2);
     assert!(line.contains("give the teacher, too"), "{line}");
-    let line = bench.fails("distill rounds.toml --teacher teacher.safetensors --out wrong4");
+    let line = bench.fails("distill rounds.toml --teacher teacher.safetensors --out wrong4", 2);
     assert!(line.contains("--seeds"), "{line}");
     // A program that takes its time.
     fs::write(bench.path("slow.sh"), SLOW).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_potstill"));
-    command.current_dir(bench.0.path()).args(["distill", "--program", "sh slow.sh", "--seeds", "seeds.extxyz"]);
+    let mut command = bench.command();
+    command.args(["distill", "--program", "sh slow.sh", "--seeds", "seeds.extxyz"]);
     let output = command.args(["--minutes", "0.1", "--out", "wrong5"]).assert().code(2).get_output().clone();
     let line = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
     assert!(line.contains("the teacher takes") && line.contains("give at least"), "{line}");
@@ -225,7 +271,7 @@ const SLOW: &str = r#"while read -r n; do
 done"#;
 
 /// A distillation that can be planned: labels of the teacher itself, counted from another zero.
-fn plannable(bench: &Bench) {
+fn plannable(bench: &Folder) {
     bench.run("data generate --teacher teacher.safetensors --seeds seeds.extxyz --method rattle --per-seed 24 --output made.extxyz").success();
     let made = bench.systems("made.extxyz");
     bench.write("train.extxyz", &made[..16]);
@@ -241,7 +287,7 @@ fn plannable(bench: &Bench) {
 
 #[test]
 fn a_plan_measures_teacher_and_student() {
-    let bench = Bench::new();
+    let bench = bench();
     plannable(&bench);
     let plan = bench.json("plan plan.toml --seconds 0.5 --json");
     let verdict = &plan["verdict"];
@@ -269,12 +315,12 @@ fn a_plan_measures_teacher_and_student() {
 
 #[test]
 fn what_cannot_be_planned_is_said() {
-    let bench = Bench::new();
-    assert!(bench.fails("plan rounds.toml").contains("plan without that section"));
+    let bench = bench();
+    assert!(bench.fails("plan rounds.toml", 2).contains("plan without that section"));
     plannable(&bench);
     let config = fs::read_to_string(bench.path("plan.toml")).unwrap();
     fs::write(bench.path("wrong.toml"), config.replace("validation = ['val.extxyz']", "")).unwrap();
-    assert!(bench.fails("plan wrong.toml").contains("data.validation: names no file"));
+    assert!(bench.fails("plan wrong.toml", 2).contains("data.validation: names no file"));
     fs::write(bench.path("wrong.toml"), config.split("[distill]").next().unwrap()).unwrap();
-    assert!(bench.fails("plan wrong.toml").contains("there is nothing to plan"));
+    assert!(bench.fails("plan wrong.toml", 2).contains("there is nothing to plan"));
 }

@@ -19,6 +19,13 @@ pub struct RoundsConfig {
     pub temperatures: Vec<f64>,
     /// Structures that the teacher labels for each training. Default 400. One in eight is for validation.
     pub labels: usize,
+    /// Times that the teacher is asked at most, about, all together; there are then as many structures in each round as that
+    /// allows. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_calls: Option<usize>,
+    /// Times that the teacher is asked at the end for dynamics of its own, whose distances between atoms are compared with the
+    /// student's. Default 1000; 0 for none.
+    pub comparison_calls: usize,
     /// Whether the teacher runs dynamics and relaxations of its own for the first training, which take about ten answers for
     /// a structure; else they are random displacements alone. Default true.
     pub teacher_dynamics: bool,
@@ -59,6 +66,8 @@ impl Default for RoundsConfig {
             test: Vec::new(),
             temperatures: vec![300.0, 600.0, 1000.0],
             labels: 400,
+            teacher_calls: None,
+            comparison_calls: 1000,
             teacher_dynamics: true,
             trajectories: 32,
             picoseconds: 2.0,
@@ -69,8 +78,8 @@ impl Default for RoundsConfig {
     }
 }
 
-/// Largest number of rounds, labels and trajectories.
-const MOST: usize = 1_000_000;
+/// Largest number of rounds, labels, trajectories and calls.
+const MOST: usize = 1_000_000_000;
 
 impl RoundsConfig {
     /// Checks all numbers.
@@ -79,7 +88,15 @@ impl RoundsConfig {
     /// The first that is out of range, by its key.
     pub fn validate(&self) -> Result<()> {
         let key = |name: &str| format!("distill.rounds.{name}");
-        for (name, value) in [("n", self.n), ("labels", self.labels), ("trajectories", self.trajectories)] {
+        let counts = [
+            ("n", self.n),
+            ("labels", self.labels),
+            ("trajectories", self.trajectories),
+            ("teacher_calls", self.teacher_calls.unwrap_or(1)),
+            // None are allowed.
+            ("comparison_calls", self.comparison_calls.max(1)),
+        ];
+        for (name, value) in counts {
             if !(1..=MOST).contains(&value) {
                 return Err(Error::setting(key(name), format!("is {value}; give a number from 1 to {MOST}")));
             }

@@ -17,10 +17,10 @@ use crate::config::Config;
 use crate::evaluation::measure;
 use crate::folder::{RunFolder, Start};
 use crate::generate::{Limits, label};
+use crate::host::Host;
 use crate::observer::Ending;
 use crate::rounds::{TeacherErrors, Zero};
 use crate::run::{Data, train};
-use crate::study::Host;
 
 pub use self::verdict::{Limit, Verdict};
 

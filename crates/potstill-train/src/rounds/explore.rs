@@ -13,9 +13,9 @@ use crate::distill::RoundsConfig;
 /// Structures that a trajectory gives, besides the last ones before it breaks.
 const FRAMES: u64 = 24;
 /// Structures that are kept before a trajectory breaks.
-const LAST: usize = 3;
+pub const LAST: usize = 3;
 /// Time in fs in which the heat bath replaces velocities.
-const FRICTION_TIME: f64 = 100.0;
+pub const FRICTION_TIME: f64 = 100.0;
 /// Signs of a broken trajectory: two atoms nearer than this, in Å,
 const TOO_NEAR: f64 = 0.5;
 /// an atom that moves farther than this in one step, in Å,

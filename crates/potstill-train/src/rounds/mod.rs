@@ -2,6 +2,8 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `asked` | teacher that is asked no question twice |
+//! | `budget` | labels of each round |
 //! | `descriptor` | descriptor of a structure that does not change when it is turned or renumbered |
 //! | `pick` | choice of structures that are far from all that is known |
 //! | `start` | structures for the first training, from the seeds |
@@ -9,12 +11,17 @@
 //! | `structures` | labelled structures in a folder; distance to test structures |
 //! | `zero` | errors of the teacher on real labels, and its zero of energy |
 //! | `training` | configuration of the training of each round |
+//! | `dynamics`, `distances` | dynamics of the last student beside those of its teacher |
 //! | `outcome` | numbers of all rounds |
 //!
 //! Everything that is finished is a file: a run that is interrupted or killed goes on where it was, within a training from its last
 //! checkpoint.
 
+mod asked;
+mod budget;
 mod descriptor;
+mod distances;
+mod dynamics;
 mod explore;
 mod outcome;
 mod pick;
@@ -34,14 +41,17 @@ use potstill_data::io::LabelKeys;
 use crate::config::Config;
 use crate::distill::RoundsConfig;
 use crate::folder::{RunFolder, Start};
+use crate::host::Host;
 use crate::observer::Ending;
 use crate::run::train;
-use crate::study::Host;
 
+use self::asked::Asked;
 use self::descriptor::Descriptors;
 use self::structures::{Forbidden, Found, Labeller, StructureFolder};
 use self::training::Stage;
 
+pub use self::distances::{Distances, LONGEST};
+pub use self::dynamics::{AtTemperature, Cost, DynamicsCheck};
 pub use self::explore::Lifetime;
 pub use self::outcome::{Outcome, Round, Survival};
 pub use self::start::CALLS_PER_LABEL;
@@ -66,6 +76,7 @@ pub struct Job<'a> {
 pub struct Distillation<'a> {
     job: Job<'a>,
     rounds: &'a RoundsConfig,
+    teacher: Asked<'a>,
     seeds: Vec<System>,
     descriptors: Descriptors,
     forbidden: Forbidden,
@@ -116,7 +127,9 @@ impl<'a> Distillation<'a> {
                 return Err(Error::setting("distill.rounds.test", message));
             }
         }
-        Ok(Self { job, rounds, seeds, descriptors, forbidden })
+        let own = Self { teacher: Asked::new(job.teacher, job.interrupt), job, rounds, seeds, descriptors, forbidden };
+        own.check_budget()?;
+        Ok(own)
     }
 
     /// Runs what is not done yet; none when it was interrupted.
@@ -124,6 +137,14 @@ impl<'a> Distillation<'a> {
     /// # Errors
     /// What the teacher refuses; a student that learns nothing finite; what the file system says.
     pub fn run(&self) -> Result<Option<Outcome>> {
+        match self.stages() {
+            // The teacher is not asked any more.
+            Err(_) if self.job.interrupt.load(Ordering::Relaxed) => Ok(None),
+            result => result,
+        }
+    }
+
+    fn stages(&self) -> Result<Option<Outcome>> {
         let zero = self.zero()?;
         let mut model = None;
         for round in 1..=self.rounds.n {
@@ -145,9 +166,9 @@ impl<'a> Distillation<'a> {
         let bytes = std::fs::read(&model).map_err(|e| Error::io(&model, "cannot open", e))?;
         let shipped = self.job.out.join("model.safetensors");
         write_atomically(&shipped, |writer| writer.write_all(&bytes))?;
-        let outcome = self.outcome(zero, shipped)?;
-        let path = self.job.out.join("rounds.json");
-        write_atomically(&path, |writer| Ok(serde_json::to_writer_pretty(writer, &outcome)?))?;
+        let Some(dynamics) = self.dynamics(&model)? else { return Ok(None) };
+        let outcome = self.outcome(zero, shipped, dynamics)?;
+        structures::write_json(&self.job.out.join("rounds.json"), &outcome)?;
         Ok(Some(outcome))
     }
 
@@ -157,12 +178,17 @@ impl<'a> Distillation<'a> {
             return Ok(None);
         }
         let real = self.job.host.data(&self.job.config.data)?.train;
-        Zero::find(self.job.teacher, &real, &self.job.out.join("rounds").join("teacher.json")).map(Some)
+        Zero::find(&self.teacher, &real, &self.job.out.join("rounds").join("teacher.json")).map(Some)
     }
 
     /// Whether the last training is on real labels.
     fn fine_tunes(&self) -> bool {
         !self.job.config.data.train.is_empty()
+    }
+
+    /// File of the teacher's answers, while they stand nowhere else.
+    fn answers(&self) -> PathBuf {
+        self.job.out.join("rounds").join("answers.jsonl")
     }
 
     /// Folder of what the teacher labelled for a round.
@@ -177,14 +203,17 @@ impl<'a> Distillation<'a> {
             return Ok(true);
         }
         let labeller = Labeller {
-            teacher: self.job.teacher,
+            teacher: &self.teacher,
             shift: zero.map(|zero| &zero.shift),
             forbidden: &self.forbidden,
             descriptors: &self.descriptors,
         };
+        self.teacher.remember(&self.answers())?;
+        let before = self.teacher.n_calls();
+        let n = self.labels_for(round)?;
         let made = match student {
-            None => Some(self.first(&labeller)?),
-            Some(student) => self.next(&labeller, round, student)?,
+            None => Some(self.first(&labeller, n)?),
+            Some(student) => self.next(&labeller, round, n, student)?,
         };
         let Some((mut train, mut validation, mut found)) = made else { return Ok(false) };
         if train.is_empty() || (round == 1 && validation.is_empty()) {
@@ -195,17 +224,19 @@ impl<'a> Distillation<'a> {
         }
         [&mut train, &mut validation].into_iter().for_each(|systems| structures::mark(systems, round));
         (found.n_train, found.n_validation) = (train.len(), validation.len());
+        found.n_calls = self.teacher.n_calls() - before;
         folder.write(&train, &validation, &found)?;
+        self.teacher.forget();
         Ok(!self.job.interrupt.load(Ordering::Relaxed))
     }
 
     /// Structures from the seeds, made and labelled by the teacher.
-    fn first(&self, labeller: &Labeller<'_>) -> Result<Labelled> {
+    fn first(&self, labeller: &Labeller<'_>, n_labels: usize) -> Result<Labelled> {
         let task = self.job.host.task("round 1: the teacher makes structures", 2);
         let mut found = Found::default();
-        let n_validation = n_validation(self.rounds);
+        let n_validation = n_validation(n_labels);
         let mut made = Vec::new();
-        for (k, n) in [self.rounds.labels - n_validation, n_validation].into_iter().enumerate() {
+        for (k, n) in [n_labels - n_validation, n_validation].into_iter().enumerate() {
             // Of a random stream of its own: what validates is not of the trajectories that are learnt.
             let stream = self.job.config.seed.wrapping_mul(2).wrapping_add(k as u64);
             let systems = self.made_of_seeds(labeller, n, stream, &mut found)?;
@@ -217,7 +248,7 @@ impl<'a> Distillation<'a> {
     }
 
     /// Structures that the student's dynamics came by and that are far from what is known, labelled by the teacher.
-    fn next(&self, labeller: &Labeller<'_>, round: usize, student: &Path) -> Result<Option<Labelled>> {
+    fn next(&self, labeller: &Labeller<'_>, round: usize, n_labels: usize, student: &Path) -> Result<Option<Labelled>> {
         let rounds = self.rounds;
         let potential = self.job.host.potential(student)?;
         let task = self.job.host.task(&format!("round {round}: trajectories of the student"), rounds.trajectories);
@@ -227,7 +258,7 @@ impl<'a> Distillation<'a> {
         let Some(explored) = explored else { return Ok(None) };
         drop(task);
         let mut found = Found { lifetimes: explored.lifetimes, ..Found::default() };
-        let n_validation = n_validation(rounds);
+        let n_validation = n_validation(n_labels);
         let (train, validation) = structures::by_trajectory(explored.structures, rounds.temperatures.len());
         let mut known = Vec::new();
         for earlier in 1..round {
@@ -236,7 +267,7 @@ impl<'a> Distillation<'a> {
             }
         }
         let task = self.job.host.task(&format!("round {round}: the teacher labels"), 2);
-        let n_train = rounds.labels - n_validation;
+        let n_train = n_labels - n_validation;
         let mut train = labeller.choose(train, &known, n_train, &mut found)?;
         task.set(1);
         let mut validation = labeller.choose(validation, &[], n_validation, &mut found)?;
@@ -252,7 +283,7 @@ impl<'a> Distillation<'a> {
 
     /// Structures from the seeds, made and labelled by the teacher.
     fn made_of_seeds(&self, labeller: &Labeller<'_>, n: usize, seed: u64, found: &mut Found) -> Result<Vec<System>> {
-        let (mut systems, rejected) = start::structures(self.job.teacher, &self.seeds, self.rounds, n.max(1), seed)?;
+        let (mut systems, rejected) = start::structures(&self.teacher, &self.seeds, self.rounds, n.max(1), seed)?;
         found.n_candidates += systems.len() + rejected.total();
         found.rejected.add(rejected);
         found.n_near_test += self.forbidden.keep_away(&mut systems)?;
@@ -280,6 +311,6 @@ impl<'a> Distillation<'a> {
 type Labelled = (Vec<System>, Vec<System>, Found);
 
 /// Structures of each round that validate: one in eight.
-fn n_validation(rounds: &RoundsConfig) -> usize {
-    (rounds.labels / 8).max(1).min(rounds.labels.saturating_sub(1))
+fn n_validation(n_labels: usize) -> usize {
+    (n_labels / 8).max(1).min(n_labels.saturating_sub(1))
 }

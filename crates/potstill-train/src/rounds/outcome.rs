@@ -9,6 +9,7 @@ use potstill_data::io::LabelKeys;
 use serde::{Deserialize, Serialize};
 
 use super::Distillation;
+use super::dynamics::DynamicsCheck;
 use super::explore::Lifetime;
 use super::structures::{Found, read};
 use super::training::Stage;
@@ -26,6 +27,10 @@ pub struct Outcome {
     pub teacher: Option<TeacherErrors>,
     /// Structures of the teacher that all students are judged on.
     pub n_held_out: usize,
+    /// Times that the teacher was asked, all together.
+    pub n_calls: usize,
+    /// Dynamics of the last student, beside those of its teacher.
+    pub dynamics: DynamicsCheck,
 }
 
 /// Result of one training.
@@ -79,7 +84,7 @@ impl Survival {
 
 impl Distillation<'_> {
     /// Judges the students of all rounds on the same structures.
-    pub(super) fn outcome(&self, zero: Option<Zero>, model: PathBuf) -> Result<Outcome> {
+    pub(super) fn outcome(&self, zero: Option<Zero>, model: PathBuf, dynamics: DynamicsCheck) -> Result<Outcome> {
         let n = self.rounds.n;
         let mut held_out = Vec::new();
         for round in 1..=n {
@@ -97,12 +102,14 @@ impl Distillation<'_> {
         };
         let stages = (1..=n).map(Stage::Round).chain(self.fine_tunes().then_some(Stage::FineTuning));
         let (mut rounds, mut n_labels) = (Vec::new(), 0);
+        let mut n_calls = dynamics.n_calls + zero.as_ref().map_or(0, |zero| zero.errors.n_systems);
         for stage in stages {
             let found = match stage {
                 Stage::Round(round) => self.structures(round).found()?,
                 Stage::FineTuning => None,
             };
             n_labels += found.as_ref().map_or(0, |found| found.n_train + found.n_validation);
+            n_calls += found.as_ref().map_or(0, |found| found.n_calls);
             let student = self
                 .job
                 .host
@@ -118,7 +125,7 @@ impl Distillation<'_> {
             });
         }
         let teacher = zero.map(|zero| zero.errors);
-        Ok(Outcome { model, rounds, teacher, n_held_out })
+        Ok(Outcome { model, rounds, teacher, n_held_out, n_calls, dynamics })
     }
 }
 

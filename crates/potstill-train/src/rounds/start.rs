@@ -36,11 +36,7 @@ pub fn structures(
     let (mut made, mut rejected) = label(teacher, &own, &Limits::default())?;
     let rest = n.saturating_sub(made.len()) as f64;
     for (number, (method, share)) in methods(rounds).into_iter().enumerate() {
-        let wanted = (rest * share).ceil() as usize;
-        let n_starts = match method {
-            Method::Dynamics(_) => wanted.div_ceil(SNAPSHOTS),
-            _ => wanted.min(seeds.len()),
-        };
+        let [wanted, n_starts] = wanted_of(&method, rest * share, seeds.len());
         if n_starts == 0 {
             continue;
         }
@@ -59,6 +55,34 @@ pub fn structures(
         made.extend(told);
     }
     Ok((made, rejected))
+}
+
+/// Structures that a method is to make, and seeds that it starts from.
+fn wanted_of(method: &Method, share: f64, n_seeds: usize) -> [usize; 2] {
+    let wanted = share.ceil() as usize;
+    let n_starts = match method {
+        Method::Dynamics(_) => wanted.div_ceil(SNAPSHOTS),
+        _ => wanted.min(n_seeds),
+    };
+    [wanted, n_starts]
+}
+
+/// Times that [`structures`] asks the teacher for `n` structures, at most.
+pub fn n_calls(rounds: &RoundsConfig, n_seeds: usize, n: usize) -> usize {
+    let own = n_seeds.min((n / 4).max(1));
+    let rest = n.saturating_sub(own) as f64;
+    let of = |(method, share): (Method, f64)| {
+        let [wanted, n_starts] = wanted_of(&method, rest * share, n_seeds);
+        let each = wanted.div_ceil(n_starts.max(1));
+        // Each start is asked about, too, and again where dynamics begin.
+        n_starts
+            * match method {
+                Method::Dynamics(dynamics) => 2 + dynamics.equilibration + each * dynamics.interval,
+                Method::RattleRelax(_, relax) => 1 + each * (relax.steps + 1),
+                Method::Rattle(_) | Method::Collision(_) => 1 + each,
+            }
+    };
+    own + methods(rounds).into_iter().map(of).sum::<usize>()
 }
 
 /// Ways to make structures, and their shares.
@@ -108,6 +132,8 @@ mod tests {
             let sum: f64 = methods(&rounds).iter().map(|(_, share)| share).sum();
             assert!((sum - 1.0).abs() < 1e-12, "{sum}");
         }
+        let many = n_calls(&RoundsConfig::default(), 20, 1000) as f64 / 1000.0;
+        assert!((many / CALLS_PER_LABEL - 1.0).abs() < 0.2, "{many}");
         assert_eq!(spread(10, 3), [0, 3, 6]);
         assert_eq!(spread(2, 3), [0, 1]);
     }

@@ -35,6 +35,9 @@ pub struct Found {
     pub rejected: Rejected,
     /// Structures that were thrown away because they are as good as a test structure.
     pub n_near_test: usize,
+    /// Times that the teacher was asked.
+    #[serde(default)]
+    pub n_calls: usize,
     /// Trajectories of the student that it came from.
     pub lifetimes: Vec<Lifetime>,
 }
@@ -75,8 +78,16 @@ impl StructureFolder {
             systems.iter().try_for_each(|system| writer.write(system))?;
             writer.finish()?;
         }
-        write_atomically(&self.0.join(FOUND), |writer| Ok(serde_json::to_writer_pretty(writer, found)?))
+        write_json(&self.0.join(FOUND), found)
     }
+}
+
+/// Writes a file of JSON through a temporary name.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_atomically(path, |writer| Ok(serde_json::to_writer_pretty(writer, value)?))
 }
 
 /// Structures that nothing may come near, since a student is judged on them.

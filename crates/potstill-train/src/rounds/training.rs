@@ -44,7 +44,10 @@ impl Distillation<'_> {
             distill.rounds = None;
         }
         config.distill = config.distill.filter(|distill| distill.is_active());
-        config.training.start_from = from.map(Path::to_owned);
+        // The first training starts where the configuration says.
+        if let Some(from) = from {
+            config.training.start_from = Some(from.to_owned());
+        }
         let real = match self.fine_tunes() {
             true => self.job.host.data(&config.data)?,
             false => Data::default(),

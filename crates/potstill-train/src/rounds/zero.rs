@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use potstill_core::elements::symbol_or_number;
-use potstill_core::files::write_atomically;
 use potstill_core::metrics::Evaluator;
 use potstill_core::model::ElementEnergies;
 use potstill_core::{Error, Potential, Result, System};
 use potstill_data::dataset::{ReferenceEnergies, Systems, Visit};
 use serde::{Deserialize, Serialize};
 
+use super::structures::write_json;
 use crate::generate::{Limits, label};
 
 /// Real structures that the teacher is asked about, at most.
-const ASKED: usize = 200;
+pub const ASKED: usize = 200;
 
 /// Errors of the teacher on real labels, after constants for the elements were added to its energies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Zero {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
         }
-        write_atomically(path, |writer| Ok(serde_json::to_writer_pretty(writer, &own)?))?;
+        write_json(path, &own)?;
         Ok(own)
     }
 

@@ -9,10 +9,10 @@ use potstill_data::dataset::{Survey, Systems};
 use potstill_data::io::LabelKeys;
 use potstill_nn::Model;
 
-use super::host::Host;
 use super::plan::{Cell, Study};
 use super::within;
 use crate::config::DataConfig;
+use crate::host::Host;
 use crate::run::{Data, Prelude, make_cache};
 
 /// Folders of the trainings within that of the study.

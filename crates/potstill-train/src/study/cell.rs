@@ -9,12 +9,12 @@ use potstill_core::{Prediction, Result, System};
 use potstill_nn::Model;
 
 use super::bench::{Bench, Layout};
-use super::host::CellEvent;
 use super::parity::Pairs;
 use super::plan::Cell;
 use super::result::{CellResult, MARK, PARITY, RESULT, RESULTS};
 use crate::evaluation::{Evaluation, measure, n_parameters};
 use crate::folder::{RunFolder, Start};
+use crate::host::CellEvent;
 use crate::observer::{Ending, Silent};
 use crate::run::train;
 use crate::trainer::Summary;

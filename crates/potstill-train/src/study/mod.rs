@@ -3,7 +3,6 @@
 //! | file | idea |
 //! |---|---|
 //! | `plan` | the file of a study, and the trainings that it asks for |
-//! | `host` | services of the program that runs a study: reading data, running models, showing progress |
 //! | `result` | results of trainings, and whether they are still those of the plan |
 //! | `bench` | running the trainings, several at a time, and again after an interruption |
 //! | `cell` | one training and its evaluation |
@@ -14,7 +13,6 @@
 mod bench;
 mod cell;
 mod features;
-mod host;
 mod parity;
 mod plan;
 mod result;
@@ -22,7 +20,6 @@ mod rows;
 mod table;
 
 pub use bench::{Bench, Layout, Place};
-pub use host::{CellEvent, Host, Task};
 pub use parity::{Pairs, Thinned};
 pub use plan::{Cell, Run, Student, Study, Tuning};
 pub use result::CellResult;

@@ -1,10 +1,11 @@
 //! The report of a distillation: one HTML page that needs no network, no script and no font.
 //!
-//! `table` makes the numbers for a terminal, `axis`, `chart` and `bars` the drawings, `page` puts everything together.
+//! `table` and `columns` make the numbers for a terminal, `axis`, `chart` and `bars` the drawings, `page` puts everything together.
 
 mod axis;
 mod bars;
 mod chart;
+mod columns;
 mod escape;
 mod page;
 mod series;
@@ -15,6 +16,7 @@ mod tests;
 use potstill_core::metrics::Metrics;
 
 pub use bars::{Bar, Bars};
+pub use columns::columns;
 pub use table::table;
 
 /// A named list of points; those that are not finite are not drawn.
@@ -89,6 +91,8 @@ pub struct Report {
     pub rows: Vec<ModelRow>,
     /// Stands for the table of models where there is more to say; the first row holds the headings.
     pub table: Vec<Vec<String>>,
+    /// Headings of further tables, and their rows; the first row of each holds its headings.
+    pub tables: Vec<(String, Vec<Vec<String>>)>,
     /// Parts of the gap between student alone and teacher that ways of distillation closed.
     pub gaps_closed: Vec<Gap>,
     /// Gaps closed by many runs.
@@ -97,6 +101,8 @@ pub struct Report {
     pub comparisons: Vec<Plot>,
     /// Learning curves.
     pub plots: Vec<Plot>,
+    /// Distributions, such as those of distances between atoms.
+    pub distributions: Vec<Plot>,
     /// Predictions against references.
     pub parities: Vec<Parity>,
     /// Titles and finished drawings (SVG) of how alike the features of networks are.

@@ -17,11 +17,13 @@ pub(super) fn page(report: &Report) -> Result<String> {
     let title = escape(&report.title);
     let body = [
         summary(&report.summary),
-        if report.table.is_empty() { results(&report.rows) } else { whole_table(&report.table) },
+        if report.table.is_empty() { results(&report.rows) } else { whole_table("Results", &report.table) },
+        report.tables.iter().map(|(heading, rows)| whole_table(heading, rows)).collect(),
         gap(report),
         gaps(&report.gaps),
         figures("Accuracy and speed", &report.comparisons, plot)?,
         figures("Learning curves", &report.plots, plot)?,
+        figures("Distances between atoms", &report.distributions, plot)?,
         figures("Predictions and references", &report.parities, parity)?,
         heat_maps(&report.heat_maps),
         details(report),
@@ -58,10 +60,10 @@ fn results(rows: &[ModelRow]) -> String {
 }
 
 /// A table of text; its first row holds the headings.
-fn whole_table(rows: &[Vec<String>]) -> String {
+fn whole_table(heading: &str, rows: &[Vec<String>]) -> String {
     let mut rows = rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect::<Vec<_>>());
     let header = rows.next().unwrap_or_default();
-    format!("<section>\n<h2>Results</h2>\n{}</section>\n", html_table(&header, rows))
+    format!("<section>\n<h2>{}</h2>\n{}</section>\n", escape(heading), html_table(&header, rows))
 }
 
 /// A table of cells that are HTML already; the first of each row is its heading.

@@ -1,5 +1,6 @@
 //! The models' numbers as text, in columns.
 
+use super::columns::columns;
 use super::{Gap, ModelRow};
 
 /// Stands for what is not known.
@@ -21,10 +22,9 @@ pub(super) const COLUMNS: [(&str, &str); 8] = [
 /// A table for a terminal: a line of headings, one of units, one for each model, and one for each gap that was closed, in percent of
 /// energy and forces. No line break at its end.
 pub fn table(rows: &[ModelRow], gaps: &[Gap]) -> String {
-    let mut lines = vec![COLUMNS.map(|c| c.0.to_owned()), COLUMNS.map(|c| c.1.to_owned())];
-    lines.extend(cells(rows));
-    let widths: [usize; 8] = std::array::from_fn(|c| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0));
-    let mut text: String = lines.iter().map(|line| aligned(line, &widths)).collect();
+    let mut lines = vec![COLUMNS.map(|c| c.0.to_owned()).to_vec(), COLUMNS.map(|c| c.1.to_owned()).to_vec()];
+    lines.extend(cells(rows).into_iter().map(|row| row.to_vec()));
+    let mut text = columns(&lines);
     for Gap { name, percent } in gaps {
         let percent = match percent {
             Some((energy, forces)) => format!("energy {}, forces {}", gap_text(*energy), gap_text(*forces)),
@@ -34,16 +34,6 @@ pub fn table(rows: &[ModelRow], gaps: &[Gap]) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// The first column to the left, the others to the right.
-fn aligned(line: &[String; 8], widths: &[usize; 8]) -> String {
-    let mut text = format!("{:<1$}", line[0], widths[0]);
-    for (cell, width) in line.iter().zip(widths).skip(1) {
-        text += &format!("  {cell:>width$}");
-    }
-    text.truncate(text.trim_end().len());
-    text + "\n"
 }
 
 /// The text of each cell, one array for each model.

@@ -100,6 +100,8 @@ fn sample() -> Report {
         rows: rows(),
         gaps_closed: vec![Gap { name: "distillation".to_owned(), percent: Some((43.1, -12.5)) }],
         table: Vec::new(),
+        tables: Vec::new(),
+        distributions: Vec::new(),
         comparisons: Vec::new(),
         gaps: gaps(),
         heat_maps: vec![("PaiNN: layers".to_owned(), heat_map())],
@@ -178,6 +180,14 @@ fn all_text_is_escaped() {
         rows: vec![row],
         gaps_closed: vec![Gap { name: text(), percent: None }],
         table: Vec::new(),
+        tables: vec![(text(), vec![vec![text()], vec![text()]])],
+        distributions: vec![Plot {
+            title: text(),
+            x_label: text(),
+            y_label: text(),
+            log_y: false,
+            curves: vec![curve.clone()],
+        }],
         comparisons: Vec::new(),
         gaps: vec![Bars { title: text(), unit: text(), bars: vec![Bar { name: text(), value: 1.0, error: None }] }],
         heat_maps: vec![(text(), String::new())],
@@ -188,8 +198,9 @@ fn all_text_is_escaped() {
     let page = html(&report);
     assert!(!page.contains("<script") && !page.contains("alert(\"") && !page.contains('\u{0}'));
     // Title and heading, summary, gap, model (in the table and two breakdowns), element, group, bars with caption, name
-    // and unit, two plots with caption, description, two labels and legend each, heat map, provenance twice.
-    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 1 + 3 + 2 + 3 + 10 + 1 + 2);
+    // and unit, three plots with caption, description, two labels and legend each, heat map, provenance twice, another table with
+    // heading, head and row.
+    assert_eq!(page.matches("&lt;script&gt;").count(), 2 + 1 + 1 + 3 + 2 + 3 + 15 + 1 + 2 + 3);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use potstill_core::{Potential, Precision, Result};
 use potstill_data::dataset::Systems;
 use potstill_data::io::LabelKeys;
 use potstill_train::config::DataConfig;
+use potstill_train::host::{CellEvent, Host, Task};
 use potstill_train::observer::Observer;
 use potstill_train::run::{Data, Prelude};
-use potstill_train::study::{CellEvent, Host, Task};
 
 use super::plain;
 use crate::args::EngineArgs;

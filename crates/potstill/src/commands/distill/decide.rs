@@ -10,6 +10,7 @@ use potstill_core::{Potential, Precision};
 use potstill_data::io::LabelKeys;
 use potstill_train::config::{Config, DataConfig, TrainingConfig};
 use potstill_train::distill::{DistillConfig, RoundsConfig, TeacherSource};
+use potstill_train::optimizer::{OptimizerConfig, Rule};
 use potstill_train::rounds::CALLS_PER_LABEL;
 use potstill_train::schedule::ScheduleConfig;
 
@@ -21,6 +22,10 @@ use crate::potential::open_any;
 /// Part of the time that the teacher gets, and the trainings.
 const TEACHER: f64 = 0.25;
 const TRAININGS: f64 = 0.6;
+/// Part of the time that the teacher gets for dynamics of its own at the end.
+const AT_END: f64 = 0.05;
+/// Answers for these: fewer say nothing, more are not needed.
+const COMPARISON: [usize; 2] = [150, 3000];
 /// Structures of a round: no fewer make sense, no more are needed.
 const LABELS: [usize; 2] = [24, 800];
 /// Structures of a round below which the teacher makes no dynamics of its own.
@@ -61,7 +66,8 @@ pub fn configuration(args: &QuickArgs, run: &RunArgs) -> Result<Config> {
         training: TrainingConfig {
             batch_size: (BATCH_ATOMS / typical.n_atoms().max(1)).clamp(2, 16),
             epochs: 1_000_000,
-            learning_rate: 1e-3,
+            learning_rate: 5e-3,
+            optimizer: OptimizerConfig { kind: Rule::Muon, ..OptimizerConfig::default() },
             schedule: ScheduleConfig::Cosine { warmup_steps: 100, total_steps: None, final_factor: 0.01 },
             ema_decay: 0.995,
             validate_every: 5,
@@ -136,7 +142,10 @@ fn rounds(args: &QuickArgs, seconds: f64) -> Result<RoundsConfig> {
             least.ceil()
         );
     }
+    let spare = (AT_END * 60.0 * args.minutes / seconds.max(1e-6)) as usize;
+    let spare = args.teacher_calls.map_or(spare, |calls| spare.min(calls / 10));
     Ok(RoundsConfig {
+        comparison_calls: if spare < COMPARISON[0] { 0 } else { spare.min(COMPARISON[1]) },
         n,
         seeds: args.seeds.clone(),
         test: args.test.clone(),

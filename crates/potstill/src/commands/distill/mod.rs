@@ -50,6 +50,11 @@ pub struct QuickArgs {
     /// Minutes for everything.
     #[arg(long, default_value_t = 30.0, value_name = "MIN", value_parser = positive(1e6))]
     pub minutes: f64,
+    /// Times that the teacher may be asked, about.
+    ///
+    /// Also with a configuration, in place of distill.rounds.teacher_calls. Default: as many as fit into --minutes.
+    #[arg(long, value_name = "N", value_parser = whole(1..=1_000_000_000_usize), hide_short_help = true)]
+    pub teacher_calls: Option<usize>,
     /// Temperatures in K that the potential is for.
     #[arg(long, value_name = "K,…", value_delimiter = ',', default_value = "300,600,1000", value_parser = positive(1e6), hide_short_help = true)]
     pub temperatures: Vec<f64>,
@@ -73,6 +78,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     if let (Some(distill), Some(n)) = (config.distill.as_mut(), args.quick.rounds) {
         distill.rounds.get_or_insert_default().n = n;
+    }
+    if let (Some(distill), Some(calls)) = (config.distill.as_mut(), args.quick.teacher_calls) {
+        distill.rounds.get_or_insert_default().teacher_calls = Some(calls);
     }
     match config.distill.as_ref().is_some_and(|distill| distill.rounds.is_some()) {
         true => rounds::run(&config, &args.run),

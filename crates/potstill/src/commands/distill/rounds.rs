@@ -6,14 +6,16 @@ use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::metrics::Metrics;
 use potstill_train::config::Config;
 use potstill_train::distill::TeacherSource;
-use potstill_train::rounds::{Distillation, Job, Outcome as Rounds, Round, Survival};
+use potstill_train::rounds::{
+    AtTemperature, Distances, Distillation, DynamicsCheck, Job, LONGEST, Outcome as Rounds, Round, Survival,
+};
 
 use crate::Outcome;
 use crate::commands::train::RunArgs;
 use crate::commands::{print, print_json};
 use crate::interrupt::interrupt_flag;
 use crate::potential::{Opened, open_model, open_program};
-use crate::report::{Curve, Plot, Report};
+use crate::report::{Curve, Plot, Report, columns};
 use crate::study::{Checks, Terminal};
 
 /// Runs the rounds of a configuration.
@@ -117,29 +119,90 @@ fn cells(rounds: &Rounds) -> Vec<Vec<String>> {
     std::iter::once(head).chain(rounds.rounds.iter().zip(next).map(row)).collect()
 }
 
-/// The rounds as a table.
+/// The rounds as a table, and the dynamics of the last student as another.
 fn table(rounds: &Rounds) -> String {
-    let cells = cells(rounds);
-    let width =
-        |k: usize| cells.iter().filter_map(|row| row.get(k)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let line = |row: &Vec<String>| {
-        let padded = row.iter().enumerate().map(|(k, cell)| match k {
-            0 => format!("{cell:<0$}", width(k)),
-            _ => format!("{cell:>0$}", width(k)),
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = cells.iter().map(line).collect();
-    lines.push(format!("errors against the teacher, on {} of its structures that no training saw", rounds.n_held_out));
+    let mut text = columns(&cells(rounds));
+    text += &format!(
+        "errors against the teacher, on {} of its structures that no training saw; it was asked {} times\n",
+        rounds.n_held_out, rounds.n_calls
+    );
     if let Some(teacher) = &rounds.teacher {
-        lines.push(format!(
-            "the teacher itself, on {} real structures: energy MAE {} meV, force MAE {} meV/Å",
+        text += &format!(
+            "the teacher itself, on {} real structures: energy MAE {} meV, force MAE {} meV/Å\n",
             teacher.n_systems,
             milli(teacher.energy_mae),
             milli(teacher.forces_mae)
-        ));
+        );
     }
-    lines.join("\n")
+    text += &format!("\n{}{}", columns(&dynamics_cells(&rounds.dynamics)), cost(&rounds.dynamics));
+    text
+}
+
+/// What a step costs.
+fn cost(dynamics: &DynamicsCheck) -> String {
+    let student = dynamics.student_cost.microseconds_per_atom();
+    let own = format!("a step of the student takes {student:.2} µs for each atom");
+    match dynamics.teacher_cost.map(|cost| cost.microseconds_per_atom()) {
+        Some(teacher) => {
+            format!("{own}, an answer of the teacher {teacher:.1} µs: {:.0} times as long", teacher / student)
+        }
+        None => own,
+    }
+}
+
+/// Dynamics of the last student, a row for each temperature.
+fn dynamics_cells(dynamics: &DynamicsCheck) -> Vec<Vec<String>> {
+    let lasted = format!("trajectories that lasted {} ps", dynamics.picoseconds);
+    let has_teacher = dynamics.temperatures.iter().any(|at| at.overlap.is_some());
+    let mut head = vec!["temperature, K", &lasted, "mean length, ps", "drift, meV/atom/ps"];
+    if has_teacher {
+        head.extend(["distances as the teacher's, %", "the teacher's own halves, %"]);
+    }
+    let percent = |part: Option<f64>| part.map_or_else(|| "–".to_owned(), |part| format!("{:.1}", 100.0 * part));
+    let row = |at: &AtTemperature| {
+        let survival = &at.survival;
+        let mut row = vec![
+            format!("{:.0}", survival.temperature),
+            format!("{}/{}", survival.n_trajectories - survival.n_broken, survival.n_trajectories),
+            format!("{:.2}", survival.mean_picoseconds),
+            at.drift.map_or_else(|| "–".to_owned(), |drift| format!("{:.3}", 1e3 * drift)),
+        ];
+        if has_teacher {
+            row.extend([percent(at.overlap), percent(at.teacher_overlap)]);
+        }
+        row
+    };
+    let head = head.into_iter().map(str::to_owned).collect();
+    std::iter::once(head).chain(dynamics.temperatures.iter().map(row)).collect()
+}
+
+/// Pairs of elements whose distances are drawn, at most.
+const MOST_PAIRS: usize = 6;
+
+/// Distances between atoms of student and teacher, at the highest temperature that both have some of.
+fn distances(dynamics: &DynamicsCheck) -> Vec<Plot> {
+    let Some(at) = dynamics.temperatures.iter().rev().find(|at| at.overlap.is_some()) else { return Vec::new() };
+    let total = |distances: &Distances| distances.0.values().flatten().sum::<f64>();
+    let totals = [total(&at.student), total(&at.teacher)];
+    let mut pairs: Vec<(&String, f64)> =
+        at.student.0.iter().map(|(pair, counts)| (pair, counts.iter().sum())).collect();
+    pairs.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let plot = |(pair, _): (&String, f64)| {
+        let curve = |name: &str, distances: &Distances, total: f64| {
+            let counts = distances.0.get(pair).map(Vec::as_slice).unwrap_or_default();
+            let width = LONGEST / counts.len().max(1) as f64;
+            let point = |(bin, count): (usize, &f64)| ((bin as f64 + 0.5) * width, 100.0 * count / (total * width));
+            Curve { name: name.to_owned(), points: counts.iter().enumerate().map(point).collect() }
+        };
+        Plot {
+            title: format!("{pair} at {:.0} K", at.survival.temperature),
+            x_label: "distance in Å".to_owned(),
+            y_label: "part of all distances in % per Å".to_owned(),
+            log_y: false,
+            curves: vec![curve("teacher", &at.teacher, totals[1]), curve("student", &at.student, totals[0])],
+        }
+    };
+    pairs.into_iter().take(MOST_PAIRS).map(plot).collect()
 }
 
 /// Says what can silently be wrong.
@@ -148,14 +211,13 @@ fn warn(rounds: &Rounds) {
     if near > 0 {
         say!("{near} structures were left out, because they are as good as test structures");
     }
-    if let Some(last) = rounds.rounds.iter().rev().find(|round| !round.survival.is_empty()) {
-        let (broken, all) = last.survival.iter().fold((0, 0), |(b, n), s| (b + s.n_broken, n + s.n_trajectories));
-        if 4 * broken >= all {
-            say!(
-                "warning: {broken} of {all} trajectories of the last but one student broke; do not trust dynamics with the student \
-                 before more rounds, lower temperatures or a larger student"
-            );
-        }
+    let all = rounds.dynamics.temperatures.iter().map(|at| &at.survival);
+    let (broken, all) = all.fold((0, 0), |(b, n), s| (b + s.n_broken, n + s.n_trajectories));
+    if 4 * broken >= all {
+        say!(
+            "warning: {broken} of {all} trajectories of the student broke; do not trust dynamics with it before more rounds, lower \
+             temperatures or a larger student"
+        );
     }
     let last = rounds.rounds.last().and_then(|round| round.against_labels.as_ref()).and_then(|m| m.forces_mae);
     let teacher = rounds.teacher.as_ref().and_then(|teacher| teacher.forces_mae);
@@ -169,6 +231,12 @@ fn warn(rounds: &Rounds) {
             milli(Some(teacher))
         );
     }
+}
+
+/// Text that begins with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn report(config: &Config, rounds: &Rounds) -> Report {
@@ -193,14 +261,22 @@ fn report(config: &Config, rounds: &Rounds) -> Report {
         title: "Distillation in rounds".to_owned(),
         summary: format!(
             "In each round the teacher labelled structures that the student's own dynamics came by, and the student learnt them. \
-             Errors against the teacher are on {} of its structures that no training saw, from trajectories of their own.",
-            rounds.n_held_out
+             Errors against the teacher are on {} of its structures that no training saw, from trajectories of their own. \
+             The teacher was asked {} times.\n\n\
+             The last student then ran dynamics with a heat bath, at constant energy (drift), and the teacher short ones from where \
+             the student's had ended. The part that their distances between atoms have in common is at best that of two \
+             halves of the teacher's structures, which are few; slow motions are not compared. {}.",
+            rounds.n_held_out,
+            rounds.n_calls,
+            sentence(&cost(&rounds.dynamics))
         ),
         table: cells(rounds),
         plots: vec![
             plot("Energy error", "energy MAE in meV", |m| m.energy_mae),
             plot("Force error", "force MAE in meV/Å", |m| m.forces_mae),
         ],
+        tables: vec![("Dynamics of the student".to_owned(), dynamics_cells(&rounds.dynamics))],
+        distributions: distances(&rounds.dynamics),
         provenance: vec![("Configuration".to_owned(), toml::to_string_pretty(config).unwrap_or_default())],
         ..Report::default()
     }

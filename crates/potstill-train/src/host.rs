@@ -1,4 +1,4 @@
-//! Services that a study needs from the program that runs it.
+//! Services that studies, plans and rounds need from the program that runs them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::config::DataConfig;
 use crate::observer::Observer;
 use crate::run::{Data, Prelude};
 
-/// Program that runs a study.
+/// Program that runs studies, plans and rounds.
 pub trait Host: Sync {
     /// Reads the data of a student.
     ///
