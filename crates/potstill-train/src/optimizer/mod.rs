@@ -65,7 +65,6 @@ fn is_default(rule: &Rule) -> bool {
     *rule == Rule::default()
 }
 
-#[expect(clippy::float_cmp, reason = "the default itself")]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
 fn is_default_momentum(momentum: &f64) -> bool {
     *momentum == MOMENTUM

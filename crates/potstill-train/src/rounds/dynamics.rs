@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::distances::Distances;
 use super::explore::{Explored, FRICTION_TIME, explore};
-use super::outcome::Survival;
+use super::survival::Survival;
 use super::{Distillation, structures};
 use crate::distill::RoundsConfig;
 

@@ -6,8 +6,8 @@ use potstill_core::system::Value;
 use potstill_core::{Potential, Result, System};
 use potstill_simulate::{Dynamics, DynamicsSettings, Ensemble, Start, StopRule};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use super::survival::Lifetime;
 use crate::distill::RoundsConfig;
 
 /// Structures that a trajectory gives, besides the last ones before it breaks.
@@ -22,19 +22,6 @@ const TOO_NEAR: f64 = 0.5;
 const TOO_FAST: f64 = 0.5;
 /// a temperature that many times the bath's.
 const TOO_HOT: f64 = 5.0;
-
-/// Trajectory of the student, and how far it came.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lifetime {
-    /// Index of the structure that it started from.
-    pub seed_system: usize,
-    /// Temperature of the heat bath in K.
-    pub temperature: f64,
-    /// Time in ps until it broke, or its whole length.
-    pub picoseconds: f64,
-    /// How it broke; none where it did not.
-    pub broke: Option<String>,
-}
 
 /// Structures that the student came by, and how its trajectories ended.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -7,7 +7,7 @@
 //! | `descriptor` | descriptor of a structure that does not change when it is turned or renumbered |
 //! | `pick` | choice of structures that are far from all that is known |
 //! | `start` | structures for the first training, from the seeds |
-//! | `explore` | dynamics of the student, and how far they come |
+//! | `explore`, `survival` | dynamics of the student, and how far they come |
 //! | `structures` | labelled structures in a folder; distance to test structures |
 //! | `zero` | errors of the teacher on real labels, and its zero of energy |
 //! | `training` | configuration of the training of each round |
@@ -27,6 +27,7 @@ mod outcome;
 mod pick;
 mod start;
 mod structures;
+mod survival;
 mod training;
 mod zero;
 
@@ -52,9 +53,9 @@ use self::training::Stage;
 
 pub use self::distances::{Distances, LONGEST};
 pub use self::dynamics::{AtTemperature, Cost, DynamicsCheck};
-pub use self::explore::Lifetime;
-pub use self::outcome::{Outcome, Round, Survival};
+pub use self::outcome::{Outcome, Round};
 pub use self::start::CALLS_PER_LABEL;
+pub use self::survival::{Lifetime, Survival};
 pub use self::zero::{TeacherErrors, Zero};
 
 /// Inputs of a distillation in rounds.

@@ -10,8 +10,8 @@ use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use super::descriptor::{Descriptors, distance};
-use super::explore::Lifetime;
 use super::pick::farthest;
+use super::survival::Lifetime;
 use crate::generate::{Limits, Rejected, label};
 use potstill_simulate::standard_normal;
 
