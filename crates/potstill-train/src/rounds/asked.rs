@@ -4,13 +4,14 @@
 //! all random numbers are its seed's, and finds their answers there. When a round is complete, its file goes.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use potstill_core::files::write_atomically;
 use potstill_core::system::{Mat3, Vec3};
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,19 @@ pub struct Asked<'a> {
 #[derive(Default)]
 struct Answers {
     by_structure: HashMap<String, Answer>,
-    file: Option<(PathBuf, File)>,
+    /// Where answers are written.
+    path: Option<PathBuf>,
+}
+
+impl Answers {
+    /// Appends lines; the file comes with its first ones.
+    fn append(path: &Path, lines: &[u8]) -> Result<()> {
+        if !path.exists() {
+            return write_atomically(path, |writer| writer.write_all(lines));
+        }
+        let file = OpenOptions::new().append(true).open(path);
+        file.and_then(|mut file| file.write_all(lines)).map_err(|e| Error::io(path, "cannot write", e))
+    }
 }
 
 /// Answer about one structure.
@@ -64,22 +77,22 @@ impl<'a> Asked<'a> {
         let text = std::fs::read(path).unwrap_or_default();
         // A killed run may have left half a line at the end.
         let complete = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|e| Error::io(path, "cannot write", e))?;
-        file.set_len(complete as u64).map_err(|e| Error::io(path, "cannot write", e))?;
+        if complete < text.len() {
+            let file = OpenOptions::new().write(true).open(path);
+            file.and_then(|file| file.set_len(complete as u64)).map_err(|e| Error::io(path, "cannot write", e))?;
+        }
         let lines = text[..complete].split(|&byte| byte == b'\n');
         let known = lines.filter_map(|line| serde_json::from_slice::<Answer>(line).ok());
         let mut answers = self.answers();
         answers.by_structure = known.map(|answer| (answer.structure.clone(), answer)).collect();
-        answers.file = Some((path.to_owned(), file));
+        answers.path = Some(path.to_owned());
         Ok(())
     }
 
     /// Removes the file of answers, which stand elsewhere now.
     pub fn forget(&self) {
         let answers = std::mem::take(&mut *self.answers());
-        if let Some((path, file)) = answers.file {
-            drop(file);
+        if let Some(path) = answers.path {
             // What is left does no harm: it holds true answers.
             let _ = std::fs::remove_file(path);
         }
@@ -99,13 +112,13 @@ impl<'a> Asked<'a> {
         let is_slow = start.elapsed() >= SLOW * systems.len() as u32;
         let answers = taken_apart(&prediction, systems, names);
         let mut known = self.answers();
-        if let (true, Some((path, file))) = (is_slow, known.file.as_mut()) {
+        if let (true, Some(path)) = (is_slow, known.path.clone()) {
             let mut text = Vec::new();
             for answer in &answers {
-                serde_json::to_writer(&mut text, answer).map_err(|e| Error::file(&*path, e.to_string()))?;
+                serde_json::to_writer(&mut text, answer).map_err(|e| Error::file(&path, e.to_string()))?;
                 text.push(b'\n');
             }
-            file.write_all(&text).map_err(|e| Error::io(&*path, "cannot write", e))?;
+            Answers::append(&path, &text)?;
             known.by_structure.extend(answers.iter().map(|answer| (answer.structure.clone(), answer.clone())));
         }
         Ok(answers)
@@ -123,7 +136,7 @@ impl Potential for Asked<'_> {
 
     fn evaluate(&self, systems: &[&System]) -> Result<Prediction> {
         self.n_calls.fetch_add(systems.len(), Ordering::Relaxed);
-        if self.answers().file.is_none() {
+        if self.answers().path.is_none() {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Other("interrupted".to_owned()));
             }
