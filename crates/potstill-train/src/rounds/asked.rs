@@ -145,7 +145,11 @@ impl Potential for Asked<'_> {
         let names: Vec<String> = systems.iter().map(|system| name(system)).collect();
         let known: Option<Vec<Answer>> = {
             let answers = self.answers();
-            names.iter().map(|name| answers.by_structure.get(name).cloned()).collect()
+            let of = |(name, system): (&String, &&System)| {
+                let fits = |answer: &&Answer| answer.forces.len() == system.n_atoms();
+                answers.by_structure.get(name).filter(fits).cloned()
+            };
+            names.iter().zip(systems).map(of).collect()
         };
         let answers = known.map_or_else(|| self.ask(systems, &names), Ok)?;
         Ok(put_together(answers))

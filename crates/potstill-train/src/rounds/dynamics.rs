@@ -2,6 +2,7 @@
 //! atoms have, what a step costs.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use potstill_core::{Error, Potential, Result, System};
@@ -135,7 +136,13 @@ impl Distillation<'_> {
                 Some(system) => drift(student, system, temperature, &settings)?,
                 None => None,
             };
-            let halves = self.of_teacher(&last, temperature, seed)?;
+            let (halves, failure) = self.of_teacher(&last, temperature, seed);
+            if self.job.interrupt.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if let Some(error) = failure {
+                task.say(&format!("the teacher's dynamics at {temperature} K ended early: {error}"));
+            }
             let [one, two] = [&halves[0], &halves[1]].map(|half| Distances::of(half));
             let teacher = Distances::of(&halves.concat())?;
             let student = Distances::of(&frames)?;
@@ -148,13 +155,10 @@ impl Distillation<'_> {
                 teacher,
             });
             task.set(index + 1);
-            if self.job.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-                return Ok(None);
-            }
         }
         let typical = &self.seeds[self.seeds.len() / 2];
         let asks = self.rounds.comparison_calls > 0;
-        let teacher_cost = asks.then(|| Cost::of(&self.teacher, typical, TIMED_TEACHER)).transpose()?;
+        let teacher_cost = asks.then(|| Cost::of(&self.teacher, typical, TIMED_TEACHER).ok()).flatten();
         Ok(Some(DynamicsCheck {
             temperatures,
             picoseconds: settings.picoseconds,
@@ -164,14 +168,20 @@ impl Distillation<'_> {
         }))
     }
 
-    /// Structures of short trajectories of the teacher that start where the student's ended, in two halves.
-    fn of_teacher(&self, starts: &[System], temperature: f64, seed: u64) -> Result<[Vec<System>; 2]> {
+    /// Structures of short trajectories of the teacher that start where the student's ended, in two halves; a teacher that fails
+    /// ends them, since the student is there already.
+    fn of_teacher(&self, starts: &[System], temperature: f64, seed: u64) -> ([Vec<System>; 2], Option<Error>) {
         let mut halves = [Vec::new(), Vec::new()];
+        let failure = self.run_teacher(starts, temperature, seed, &mut halves).err();
+        (halves, failure)
+    }
+
+    fn run_teacher(&self, starts: &[System], temperature: f64, seed: u64, halves: &mut [Vec<System>; 2]) -> Result<()> {
         let calls = self.rounds.comparison_calls / self.rounds.temperatures.len();
         let n_trajectories = (calls / TEACHER_STEPS).clamp(1, starts.len().max(1));
         let n_steps = (calls / n_trajectories).min(2 * TEACHER_STEPS) as u64;
         if n_steps == 0 || starts.is_empty() {
-            return Ok(halves);
+            return Ok(());
         }
         let starts: Vec<&System> = starts.iter().take(n_trajectories).collect();
         let ensemble = Ensemble::Langevin { temperature, friction_time: FRICTION_TIME };
@@ -191,7 +201,7 @@ impl Distillation<'_> {
                 }
             }
         }
-        Ok(halves)
+        Ok(())
     }
 }
 
