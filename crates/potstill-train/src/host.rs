@@ -28,7 +28,7 @@ pub trait Host: Sync {
     ///
     /// # Errors
     /// Data that must not be trained on.
-    fn check(&self, config: &DataConfig, data: &Data, test: &Systems) -> Result<()>;
+    fn check(&self, config: &DataConfig, data: &Data, tests: &[&Systems]) -> Result<()>;
 
     /// Opens a model for evaluation.
     ///

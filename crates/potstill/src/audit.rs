@@ -20,13 +20,13 @@ pub fn before_training(config: &DataConfig, data: &Data) -> Result<()> {
 ///
 /// # Errors
 /// As [`before_training`].
-pub fn before_study(config: &DataConfig, data: &Data, test: &Systems) -> Result<()> {
-    judge(&audit(config, data, Some(test))?)
+pub fn before_study(config: &DataConfig, data: &Data, tests: &[&Systems]) -> Result<()> {
+    judge(&audit(config, data, Some(tests))?)
 }
 
-fn audit(config: &DataConfig, data: &Data, test: Option<&Systems>) -> Result<Report> {
+fn audit(config: &DataConfig, data: &Data, tests: Option<&[&Systems]>) -> Result<Report> {
     let checks = config.checks.unwrap_or_default();
-    let usual = if test.is_some() { Leaks::Refuse } else { Leaks::Warn };
+    let usual = if tests.is_some() { Leaks::Refuse } else { Leaks::Warn };
     let mut audit = Audit::new(Options {
         units: checks.units.unwrap_or(true),
         leaks: checks.leaks.unwrap_or(usual),
@@ -36,7 +36,7 @@ fn audit(config: &DataConfig, data: &Data, test: Option<&Systems>) -> Result<Rep
     audit.add_all(Split::Training, &data.train)?;
     audit.add_all(Split::Synthetic, &data.synthetic)?;
     audit.add_all(Split::Validation, &data.validation)?;
-    if let Some(test) = test {
+    for test in tests.unwrap_or_default() {
         audit.add_all(Split::Test, test)?;
     }
     Ok(audit.finish())

@@ -176,6 +176,40 @@ fn teachers_of_every_kind() {
 }
 
 #[test]
+fn a_program_is_the_teacher_of_a_study() {
+    let bench = Bench::new();
+    bench.write("train.toml", &CONFIG.replace("[model]", "checks = { leaks = 'warn' }\n[model]"));
+    // It tells everything that it is asked an energy of −1 eV and forces of (0.1, 0, 0) eV/Å, and counts.
+    bench.write(
+        "teacher.sh",
+        "while read n; do read line; echo asked >> asked.txt; echo $n; \
+         echo \"${line%%pos:R:3*}pos:R:3:forces:R:3${line#*pos:R:3} energy=-1.0\"; i=0; \
+         while [ $i -lt $n ]; do read atom; echo \"$atom 0.1 0.0 0.0\"; i=$((i+1)); done; done\n",
+    );
+    let study = "teacher = { command = ['sh', 'teacher.sh'] }\ntest = ['train.xyz']\n\
+                 [[students]]\nname = 'tiny'\nconfig = 'train.toml'\n[[runs]]\nname = 'alone'\n\
+                 [[runs]]\nname = 'vanilla'\nterms = [{ strategy = 'vanilla' }]\n";
+    bench.write("study.toml", study);
+    let rows = bench.json(&["study", "study.toml", "--out", "study", "--json"]);
+    assert_eq!((&rows[0]["run"], &rows[0]["n_parameters"]), (&"`sh teacher.sh`".into(), &0.into()), "{rows}");
+    assert_eq!(rows[0]["energy_mae"]["mean"], 0.5);
+    assert!(rows[2]["energy_mae_against_teacher"]["mean"].is_number() && rows[2]["alignment"].is_null());
+    // Once about the test systems, once about the training systems, and never again.
+    let asked = || fs::read_to_string(bench.path("asked.txt")).unwrap().lines().count();
+    let first = asked();
+    bench.run(&["study", "study.toml", "--out", "study"]).success();
+    assert_eq!(asked(), first);
+    bench.write(
+        "study.toml",
+        &study.replace("{ command = ['sh', 'teacher.sh'] }", "['a.safetensors', 'b.safetensors']"),
+    );
+    bench.fails(
+        &["study", "study.toml", "--out", "study"],
+        &["teacher: names several files; give one model or a program"],
+    );
+}
+
+#[test]
 fn a_study_runs_resumes_and_prints_one_table() {
     let bench = Bench::trained();
     // One file is training, validation and test.
@@ -184,7 +218,8 @@ fn a_study_runs_resumes_and_prints_one_table() {
                  [tuning]\nfactors = [0.1, 10.0]\nset = ['training.epochs=1']\n\
                  [[students]]\nname = 'tiny'\nconfig = 'train.toml'\nset = ['training.learning_rate=2e-3']\n\
                  [[runs]]\nname = 'alone'\n\
-                 [[runs]]\nname = 'n2n'\ntune = true\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
+                 [[runs]]\nname = 'n2n'\ntune = true\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n\
+                 [[runs]]\nname = 'alone-tuned'\nalternatives = [['training.learning_rate=1e-5'], ['training.learning_rate=3e-3']]\n";
     bench.write("study.toml", study);
     let rows = bench.json(&["study", "study.toml", "--out", "study", "--jobs", "2", "--json"]);
     let row = |i: usize| (rows[i]["student"].as_str().unwrap(), rows[i]["run"].as_str().unwrap());
@@ -197,8 +232,14 @@ fn a_study_runs_resumes_and_prints_one_table() {
     };
     let losses = ["0.1", "10"].map(|factor| trial(factor)["validation_loss"].as_f64().unwrap());
     assert_ne!(losses[0], losses[1]);
+    assert_eq!(rows[3]["settings"], serde_json::json!(["training.learning_rate=3e-3"]), "{rows}");
+    assert!(bench.path("study/tiny/alone-tuned/alternative-1/result.json").exists());
     assert_eq!(rows[2]["factor"], if losses[0] < losses[1] { 0.1 } else { 10.0 });
-    assert!(trial("10")["evaluation"].is_null());
+    assert_eq!(trial("10")["judged"], serde_json::json!([]));
+    // Errors against the labels and against the teacher are different things; the teacher has none against itself.
+    assert!(rows[2]["forces_mae_against_teacher"]["mean"].as_f64().unwrap() > 0.0);
+    assert_ne!(rows[2]["forces_mae_against_teacher"], rows[2]["forces_mae"]);
+    assert!(rows[0]["forces_mae_against_teacher"].is_null() && rows[1]["alignment"].is_number());
     let config = fs::read_to_string(bench.path("study/tiny/n2n/seed-2/config.toml")).unwrap();
     assert!(config.contains("learning_rate = 0.002") && config.contains("epochs = 2"), "{config}");
     assert!(rows[2]["forces_mae"]["standard_error"].is_number() && rows[1]["forces_gap_closed"].is_null());
@@ -215,13 +256,13 @@ fn a_study_runs_resumes_and_prints_one_table() {
     bench.write("study.toml", &study.replace("'auto'", "2.0"));
     let again = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
     let said = String::from_utf8(again.stderr).unwrap();
-    assert_eq!(said.matches("done already").count(), 1, "{said}");
+    assert_eq!(said.matches("done already").count(), 5, "{said}");
     assert!(String::from_utf8(again.stdout).unwrap().starts_with("| student | run | weights × | seeds |"));
     let stale = bench.path("study/tiny/alone/seed-1/.potstill-killed.tmp");
     fs::write(&stale, "{").unwrap();
     let third = bench.run(&["study", "study.toml", "--out", "study"]).success().get_output().clone();
     assert!(!stale.exists());
-    assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 6);
+    assert_eq!(String::from_utf8(third.stderr).unwrap().matches("done already").count(), 10);
 
     // A run that was killed before its first checkpoint is done again.
     let cell = bench.path("study/tiny/alone/seed-1");
@@ -231,6 +272,23 @@ fn a_study_runs_resumes_and_prints_one_table() {
     fs::write(cell.join("fingerprint"), mark).unwrap();
     bench.run(&["study", "study.toml", "--out", "study"]).success();
     assert!(cell.join("model.safetensors").exists());
+
+    // Other test systems: judged again, not trained again.
+    let trained = fs::read(cell.join("model.safetensors")).unwrap();
+    bench.write("water.xyz", WATER);
+    let sets = "test = { all = ['train.xyz'], 'water, dry' = ['water.xyz'] }";
+    bench.write("study.toml", &study.replace("test = ['train.xyz']", sets));
+    let rows = bench.json(&["study", "study.toml", "--out", "study", "--json"]);
+    assert_eq!(rows.as_array().unwrap().len(), 10);
+    let water = rows.as_array().unwrap().iter().find(|r| r["test"] == "water, dry" && r["run"] == "alone").unwrap();
+    assert!(water["energy_mae"]["mean"].is_number() && water["energy_mae"] != rows[1]["energy_mae"]);
+    assert!(fs::read(cell.join("model.safetensors")).unwrap() == trained);
+    let csv = fs::read_to_string(bench.path("study/table.csv")).unwrap();
+    let width = |line: &str| line.replace("\"water, dry\"", "").matches(',').count();
+    assert!(
+        csv.contains("\"water, dry\",tiny,n2n")
+            && csv.lines().all(|line| width(line) == width(csv.lines().next().unwrap()))
+    );
 
     bench.write("study.toml", &study.replace("strategy = 'n2n'", "strategy = 'e2e'"));
     bench.write("schnet.toml", "[data]\ntrain = ['train.xyz']\n[model]\narchitecture = 'schnet'\n");

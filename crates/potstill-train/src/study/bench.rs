@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use potstill_core::{Error, Result};
-use potstill_data::dataset::{Survey, Systems};
+use potstill_data::dataset::Survey;
 use potstill_data::io::LabelKeys;
-use potstill_nn::Model;
 
 use super::plan::{Cell, Study};
+use super::teacher::{self, Answers, StudyTeacher};
+use super::test_sets::TestSet;
 use super::within;
 use crate::config::DataConfig;
 use crate::host::Host;
@@ -44,9 +45,11 @@ pub struct Bench<'a> {
     /// Folder and jobs.
     pub place: &'a Place,
     /// Teacher of the study.
-    pub teacher: &'a Model,
+    pub teacher: &'a StudyTeacher,
     /// Systems that models are judged on.
-    pub test: Systems,
+    pub tests: Vec<TestSet>,
+    /// Answers of the teacher about each test set.
+    pub answers: Vec<Answers>,
     pub(super) host: &'a dyn Host,
     pub(super) interrupt: &'a AtomicBool,
     pub(super) test_hash: String,
@@ -62,14 +65,14 @@ struct StudentData {
 }
 
 impl<'a> Bench<'a> {
-    /// Reads the data of all students and the test systems.
+    /// Reads the data of all students and the test systems, and asks the teacher about these.
     ///
     /// # Errors
     /// Files that cannot be read, data that must not be trained on.
     pub fn new(
         study: &'a Study,
         place: &'a Place,
-        teacher: &'a Model,
+        teacher: &'a StudyTeacher,
         cells: &[Cell],
         (host, interrupt): (&'a dyn Host, &'a AtomicBool),
     ) -> Result<Self> {
@@ -78,14 +81,17 @@ impl<'a> Bench<'a> {
         if let Some(missing) = files.chain(cells.iter().flat_map(|c| &c.config.data.validation)).find(|f| !f.exists()) {
             return Err(Error::file(missing, "does not exist, but a run of the study needs it; make it first"));
         }
-        let test = host.systems(&study.test, &test_keys(study, cells)?)?;
+        let tests = TestSet::read_all(&study.test, &test_keys(study, cells)?, host)?;
         let read = |s| StudentData::read(cells, s, host);
         let students = (0..study.students.len()).map(read).collect::<Result<Vec<_>>>()?;
         for (student, own) in study.students.iter().zip(&students) {
-            host.check(&own.config, &own.data, &test).map_err(within(format!("student {}", student.name)))?;
+            let tests: Vec<_> = tests.iter().map(|set| &set.systems).collect();
+            host.check(&own.config, &own.data, &tests).map_err(within(format!("student {}", student.name)))?;
         }
-        let test_hash = Survey::of(&test)?.content_hash;
-        Ok(Self { study, place, teacher, test, host, interrupt, test_hash, students })
+        let test_hash = tests.iter().map(|set| set.hash.as_str()).collect();
+        let folder = (place.layout == Layout::Grid).then_some(&*place.out);
+        let answers = teacher::answers(teacher, &tests, folder, host)?;
+        Ok(Self { study, place, teacher, tests, answers, host, interrupt, test_hash, students })
     }
 
     /// Asks the teacher once for each student, for all of its runs.
@@ -192,9 +198,9 @@ impl<'a> Bench<'a> {
     /// Name of a cell, for people.
     pub fn name(&self, cell: &Cell) -> String {
         let (student, run) = (&self.study.students[cell.student].name, &self.study.runs[cell.run].name);
-        match (self.place.layout, cell.factor) {
+        match (self.place.layout, &cell.choice) {
             (Layout::Runs, _) => run.clone(),
-            (Layout::Grid, Some(factor)) if cell.is_trial => format!("{student}/{run}/trial-{factor}"),
+            (Layout::Grid, Some(choice)) if cell.is_trial => format!("{student}/{run}/{}", choice.folder()),
             _ => format!("{student}/{run}/seed-{}", cell.seed),
         }
     }

@@ -1,18 +1,14 @@
-//! One training of a study, and its evaluation on the test systems.
-
-use std::borrow::Cow;
-use std::path::Path;
+//! One training of a study, and what is kept of it.
 
 use burn::tensor::{DType, Device};
+use potstill_core::Result;
 use potstill_core::files::{remove_stale_temporaries, write_atomically};
-use potstill_core::{Prediction, Result, System};
 use potstill_nn::Model;
 
 use super::bench::{Bench, Layout};
-use super::parity::Pairs;
 use super::plan::Cell;
 use super::result::{CellResult, MARK, PARITY, RESULT, RESULTS};
-use crate::evaluation::{Evaluation, measure, n_parameters};
+use crate::evaluation::n_parameters;
 use crate::folder::{RunFolder, Start};
 use crate::host::CellEvent;
 use crate::observer::{Ending, Silent};
@@ -38,11 +34,11 @@ impl Bench<'_> {
             true => None,
             false => Some(self.judge(&summary.model, &format!("{name}: evaluating"))?),
         };
-        let (evaluation, pairs) = judged.unzip();
+        let (judged, pairs) = judged.unzip();
         let result = CellResult {
-            fingerprint: self.fingerprint(cell),
+            fingerprint: self.fingerprint_of_result(cell),
             validation_loss: model.header().training["validation_loss"].as_f64(),
-            evaluation,
+            judged: judged.unwrap_or_default(),
             n_parameters: n_parameters(&model),
             steps: summary.steps,
             seconds: summary.seconds,
@@ -86,22 +82,5 @@ impl Bench<'_> {
                 train(&config, data, &run, self.interrupt, &mut *observer, &tell)
             }
         }
-    }
-
-    /// Errors of a model on the test systems, and its predictions beside the labels.
-    ///
-    /// # Errors
-    /// A model or systems that cannot be read.
-    pub fn judge(&self, model: &Path, name: &str) -> Result<(Evaluation, Pairs)> {
-        let potential = self.host.potential(model)?;
-        let task = self.host.task(name, self.test.len());
-        let (mut pairs, mut n_done) = (Pairs::default(), 0);
-        let mut each = |systems: &[Cow<'_, System>], prediction: &Prediction| {
-            pairs.add(systems, prediction);
-            n_done += systems.len();
-            task.set(n_done);
-        };
-        let evaluation = measure(&*potential, &self.test, None, &mut each)?;
-        Ok((evaluation, pairs))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use potstill_core::{Error, Precision, Result};
 use serde::Deserialize;
 
+use super::test_sets::TestFiles;
 use super::within;
 use crate::config::Config;
 use crate::distill::{Augmentation, DistillConfig, TeacherSource, Term};
@@ -17,10 +18,11 @@ type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Study {
-    /// Model file of the teacher.
-    pub teacher: PathBuf,
-    /// Labelled systems that every model is judged on; nothing is trained or chosen on them.
-    pub test: Vec<PathBuf>,
+    /// Model file of the teacher, or a program that is asked, `{ command = ["python", "teacher.py"] }`.
+    pub teacher: TeacherSource,
+    /// Labelled systems that every model is judged on; nothing is trained or chosen on them. Files, or several sets of them by
+    /// name, `{ "300 K" = ["a.xyz"], "600 K" = ["b.xyz"] }`.
+    pub test: TestFiles,
     /// Key of the energy in the test files. Default: that of the students' configurations.
     #[serde(default)]
     pub energy_key: Option<String>,
@@ -46,7 +48,7 @@ fn one_seed() -> Vec<u64> {
     vec![0]
 }
 
-/// Factors on the weights that are tried, and judged by the loss on the validation systems; the test systems play no part.
+/// Choices that are tried, and judged by the loss on the validation systems; the test systems play no part.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
@@ -55,7 +57,7 @@ pub struct Tuning {
     /// Seed of the trials. Default: the first of `seeds`.
     #[serde(default)]
     pub seed: Option<u64>,
-    /// Settings to change in trials, as with `--set`, for example fewer epochs.
+    /// Settings to change in all trials, as with `--set`, for example fewer epochs.
     #[serde(default)]
     pub set: Vec<String>,
 }
@@ -100,6 +102,10 @@ pub struct Run {
     /// Further factors to try for this run, beside those of `[tuning]`.
     #[serde(default)]
     pub factors: Vec<f64>,
+    /// Lists of settings to choose from, each as `set`, in place of factors: the same care for a student alone as for the weights
+    /// of a distillation.
+    #[serde(default)]
+    pub alternatives: Vec<Vec<String>>,
     /// Names of the students it is for. Default: all.
     #[serde(default)]
     pub students: Vec<String>,
@@ -117,6 +123,7 @@ impl Run {
             set: Vec::new(),
             tune: false,
             factors: Vec::new(),
+            alternatives: Vec::new(),
             students: Vec::new(),
         }
     }
@@ -124,6 +131,41 @@ impl Run {
     /// Whether the student has no teacher.
     pub fn is_alone(&self) -> bool {
         self.terms.is_empty() && self.augmentation.is_none()
+    }
+}
+
+/// Choice of one trial.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// Factor on all weights of a run.
+    Factor(f64),
+    /// Number of the list among the alternatives of a run, with its settings.
+    Settings(usize, Vec<String>),
+}
+
+impl Choice {
+    /// Factor on the weights.
+    pub fn factor(&self) -> Option<f64> {
+        match self {
+            Self::Factor(factor) => Some(*factor),
+            Self::Settings(..) => None,
+        }
+    }
+
+    /// Settings to change.
+    pub fn settings(&self) -> &[String] {
+        match self {
+            Self::Factor(_) => &[],
+            Self::Settings(_, settings) => settings,
+        }
+    }
+
+    /// Name of the folder of its trial.
+    pub(super) fn folder(&self) -> String {
+        match self {
+            Self::Factor(factor) => format!("trial-{factor}"),
+            Self::Settings(number, _) => format!("alternative-{}", number + 1),
+        }
     }
 }
 
@@ -136,9 +178,9 @@ pub struct Cell {
     pub run: usize,
     /// Seed of the training.
     pub seed: u64,
-    /// Factor on the weights, where they are tuned.
-    pub factor: Option<f64>,
-    /// Whether this only tries a factor.
+    /// Choice of a run that is tuned.
+    pub choice: Option<Choice>,
+    /// Whether this only tries the choice.
     pub is_trial: bool,
     /// Complete configuration.
     pub config: Config,
@@ -149,7 +191,7 @@ impl Study {
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let teachers = self.runs.iter_mut().filter_map(|run| run.teacher.as_mut());
         let students = self.students.iter_mut().map(|student| &mut student.config);
-        let own = std::iter::once(&mut self.teacher).chain(&mut self.test);
+        let own = self.teacher.paths_mut().iter_mut().chain(self.test.paths_mut());
         own.chain(students).chain(teachers.flat_map(TeacherSource::paths_mut))
     }
 
@@ -187,6 +229,9 @@ impl Study {
         if run.tune && (self.tuning.is_none() || run.is_alone()) {
             return wrong("tune needs terms, and a [tuning] section with factors".to_owned());
         }
+        if !run.alternatives.is_empty() && (run.tune || self.tuning.is_none()) {
+            return wrong("alternatives need a [tuning] section, and do not go with tune = true".to_owned());
+        }
         for name in &run.students {
             if !self.students.iter().any(|s| s.name == *name) {
                 let known: Vec<&str> = self.students.iter().map(|s| s.name.as_str()).collect();
@@ -201,35 +246,48 @@ impl Study {
         self.runs.iter().position(Run::is_alone)
     }
 
-    /// Trainings that try factors on the weights.
+    /// Choices that are tried for a run.
+    fn choices(&self, run: &Run, tuning: &Tuning) -> Vec<Choice> {
+        if run.tune {
+            return tuning.factors.iter().chain(&run.factors).map(|&factor| Choice::Factor(factor)).collect();
+        }
+        let settings = |(number, settings): (usize, &Vec<String>)| Choice::Settings(number, settings.clone());
+        run.alternatives.iter().enumerate().map(settings).collect()
+    }
+
+    /// Trainings that try choices.
     ///
     /// # Errors
     /// A configuration that cannot be read or is wrong.
     pub fn trials(&self, configure: &Configure<'_>) -> Result<Vec<Cell>> {
         let Some(tuning) = &self.tuning else { return Ok(Vec::new()) };
         let mut cells = Vec::new();
-        for (s, r) in self.pairs().filter(|&(_, r)| self.runs[r].tune) {
-            for &factor in tuning.factors.iter().chain(&self.runs[r].factors) {
+        for (s, r) in self.pairs() {
+            for choice in self.choices(&self.runs[r], tuning) {
                 let seed = tuning.seed.unwrap_or(self.seeds[0]);
-                let config = self.config((s, r), seed, factor, &tuning.set, configure)?;
-                cells.push(Cell { student: s, run: r, seed, factor: Some(factor), is_trial: true, config });
+                let config = self.config((s, r), seed, Some(&choice), &tuning.set, configure)?;
+                cells.push(Cell { student: s, run: r, seed, choice: Some(choice), is_trial: true, config });
             }
         }
         Ok(cells)
     }
 
-    /// All trainings that count, seed by seed, so that an early look at a study sees every run. `factor` is the one that was
-    /// chosen for a student and a run.
+    /// All trainings that count, seed by seed, so that an early look at a study sees every run. `chosen` is the choice for a
+    /// student and a run.
     ///
     /// # Errors
     /// A configuration that cannot be read or is wrong.
-    pub fn cells(&self, configure: &Configure<'_>, factor: &dyn Fn(usize, usize) -> Option<f64>) -> Result<Vec<Cell>> {
+    pub fn cells(
+        &self,
+        configure: &Configure<'_>,
+        chosen: &dyn Fn(usize, usize) -> Option<Choice>,
+    ) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
         for &seed in &self.seeds {
             for (student, run) in self.pairs() {
-                let factor = factor(student, run);
-                let config = self.config((student, run), seed, factor.unwrap_or(1.0), &[], configure)?;
-                cells.push(Cell { student, run, seed, factor, is_trial: false, config });
+                let choice = chosen(student, run);
+                let config = self.config((student, run), seed, choice.as_ref(), &[], configure)?;
+                cells.push(Cell { student, run, seed, choice, is_trial: false, config });
             }
         }
         Ok(cells)
@@ -245,27 +303,29 @@ impl Study {
         self.students.iter().enumerate().flat_map(runs)
     }
 
-    /// Configuration of a student in a run, with its weights times `factor` and some settings changed last.
+    /// Configuration of a student in a run, as `choice` has it, and with some settings changed last.
     fn config(
         &self,
         (s, r): (usize, usize),
         seed: u64,
-        factor: f64,
+        choice: Option<&Choice>,
         last: &[String],
         configure: &Configure<'_>,
     ) -> Result<Config> {
         let (student, run) = (&self.students[s], &self.runs[r]);
-        let set = [&student.set[..], &run.set, last].concat();
+        let chosen = choice.map_or(&[][..], Choice::settings);
+        let factor = choice.and_then(Choice::factor).unwrap_or(1.0);
+        let set = [&student.set[..], &run.set, chosen, last].concat();
         let mut config = configure(&student.config, &set)?;
         config.seed = seed;
         let scaled = |terms: &[Term]| terms.iter().map(|term| term.scaled(factor)).collect();
         let augmentation = run.augmentation.as_ref();
-        let teacher = run.teacher.clone().unwrap_or_else(|| TeacherSource::One(self.teacher.clone()));
+        let teacher = run.teacher.clone().unwrap_or_else(|| self.teacher.clone());
         config.distill = (!run.is_alone()).then(|| DistillConfig {
             teacher,
             feature_precision: run.feature_precision.unwrap_or(self.feature_precision),
             augmentation: augmentation.map(|a| Augmentation { terms: scaled(&a.terms), ..a.clone() }),
-            ..DistillConfig::new(&self.teacher, scaled(&run.terms))
+            ..DistillConfig::new(PathBuf::new(), scaled(&run.terms))
         });
         config.validate().map_err(within(format!("student {}, run {}", student.name, run.name)))?;
         Ok(config)

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::{DType, Device};
 use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::metrics::Metrics;
-use potstill_nn::Model;
 use potstill_train::config::Config;
 use potstill_train::evaluation::{Evaluation, gap_closed, n_parameters};
-use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Study, Thinned};
+use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Study, StudyTeacher, TestFiles, Thinned};
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -47,7 +45,7 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let study = study_of(args, &path, folder.join(format!("{split}.extxyz.xz")))?;
     let _lock = FolderLock::acquire(&args.out, "a demo")?;
     check_folder(&args.out, &study)?;
-    let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
+    let teacher = StudyTeacher::open(&study.teacher)?;
     let cells = study.cells(&configure, &|_, _| None)?;
     let interrupt = interrupt_flag()?;
     let place = Place { out: args.out.clone(), jobs: 1, layout: Layout::Runs };
@@ -58,10 +56,15 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     if bench.is_interrupted() {
         return Ok(Outcome::Interrupted);
     }
-    let (evaluation, pairs) = bench.judge(&study.teacher, "evaluating the teacher")?;
-    let judged_teacher = Judged { name: "teacher".to_owned(), n_parameters: n_parameters(&teacher), evaluation, pairs };
+    let answers = bench.answers[0].clone();
+    let judged_teacher = Judged {
+        name: "teacher".to_owned(),
+        n_parameters: teacher.network().map_or(0, n_parameters),
+        evaluation: answers.evaluation,
+        pairs: answers.pairs,
+    };
     let students = cells.iter().map(|cell| judged(&bench, cell)).collect::<Result<Vec<_>>>()?;
-    let (constant, n_test) = (bench.constant(&cells[0])?, bench.test.len());
+    let (constant, n_test) = (bench.constant(0, &cells[0])?, bench.tests[0].systems.len());
     let results = Results { study: study.clone(), teacher: judged_teacher, students, constant, n_test, split };
     finish(args, &results)
 }
@@ -80,7 +83,7 @@ fn study_of(args: &DemoArgs, path: &Path, test: PathBuf) -> Result<Study> {
     if study.runs.first().is_none_or(|run| !run.is_alone()) || study.runs.iter().any(|run| run.tune) {
         bail!("{name}: the first run of a demo has no terms, and none is tuned; use `potstill study`");
     }
-    (study.seeds, study.test) = (vec![args.seed], vec![test]);
+    (study.seeds, study.test) = (vec![args.seed], TestFiles::One(vec![test]));
     Ok(study)
 }
 
@@ -88,7 +91,8 @@ fn study_of(args: &DemoArgs, path: &Path, test: PathBuf) -> Result<Study> {
 fn judged(bench: &Bench<'_>, cell: &Cell) -> Result<Judged> {
     let name = bench.study.runs[cell.run].name.clone();
     let result = bench.result(cell)?.with_context(|| format!("{name}: no result"))?;
-    let evaluation = result.evaluation.with_context(|| format!("{name}: no evaluation"))?;
+    let judged = result.judged.into_iter().next().with_context(|| format!("{name}: no evaluation"))?;
+    let evaluation = judged.evaluation;
     Ok(Judged { name, n_parameters: result.n_parameters, evaluation, pairs: bench.pairs(cell).unwrap_or_default() })
 }
 

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use burn::tensor::{DType, Device};
 use potstill_core::files::FolderLock;
-use potstill_nn::Model;
-use potstill_train::study::{Bench, Layout, Place, markdown};
+use potstill_train::study::{Bench, Layout, Place, StudyTeacher, markdown};
 
 use super::{print, print_json};
 use crate::Outcome;
@@ -19,7 +17,7 @@ use crate::study::{self, Checks, Terminal, configure};
 pub fn run(args: &StudyArgs) -> Result<Outcome> {
     let study = study::read(&args.config)?;
     let _lock = FolderLock::acquire(&args.out, "a study")?;
-    let teacher = Model::load(&study.teacher, &Device::flex(), DType::F32)?;
+    let teacher = StudyTeacher::open(&study.teacher)?;
     let trials = study.trials(&configure)?;
     let interrupt = interrupt_flag()?;
     let untuned = study.cells(&configure, &|_, _| None)?;
@@ -30,11 +28,11 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
     bench.run_all(&trials)?;
     let mut chosen = BTreeMap::new();
     for trial in &trials {
-        if let Some(factor) = bench.chosen(&trials, trial.student, trial.run)? {
-            chosen.insert((trial.student, trial.run), factor);
+        if let Some(choice) = bench.chosen(&trials, trial.student, trial.run)? {
+            chosen.insert((trial.student, trial.run), choice);
         }
     }
-    let cells = study.cells(&configure, &|s, r| chosen.get(&(s, r)).copied())?;
+    let cells = study.cells(&configure, &|s, r| chosen.get(&(s, r)).cloned())?;
     if !bench.is_interrupted() {
         bench.run_all(&cells)?;
     }
@@ -42,9 +40,8 @@ pub fn run(args: &StudyArgs) -> Result<Outcome> {
         say!("interrupted; the same command goes on");
         return Ok(Outcome::Interrupted);
     }
-    let (judged, _) = bench.judge(&study.teacher, "evaluating the teacher")?;
     bench.compare_features(&cells)?;
-    let rows = bench.rows(&cells, &judged)?;
+    let rows = bench.rows(&cells)?;
     study::write(&bench, &cells, &rows)?;
     match args.json {
         true => print_json(&rows)?,

@@ -41,9 +41,9 @@ impl Host for Terminal {
         load::open(files, keys, None, None).map_err(plain)
     }
 
-    fn check(&self, config: &DataConfig, data: &Data, test: &Systems) -> Result<()> {
+    fn check(&self, config: &DataConfig, data: &Data, tests: &[&Systems]) -> Result<()> {
         match self.checks {
-            Checks::All => audit::before_study(config, data, test).map_err(plain),
+            Checks::All => audit::before_study(config, data, tests).map_err(plain),
             Checks::None => Ok(()),
         }
     }

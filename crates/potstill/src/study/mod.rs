@@ -43,6 +43,8 @@ fn plain(error: anyhow::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use potstill_train::study::TestFiles;
+
     use super::*;
 
     const GOOD: &str = "teacher = 't'\ntest = ['a.xyz']\n[[students]]\nname = 'small'\nconfig = 's.toml'\n\
@@ -59,7 +61,11 @@ mod tests {
     fn a_study_is_read() {
         let study = read(GOOD).unwrap();
         assert_eq!((study.seeds.clone(), study.baseline()), (vec![0], Some(0)));
-        assert!(study.test[0].ends_with("a.xyz") && study.test[0] != Path::new("a.xyz"));
+        let TestFiles::One(files) = &study.test else { panic!("{:?}", study.test) };
+        assert!(files[0].ends_with("a.xyz") && files[0] != Path::new("a.xyz"));
+        let study = read(&GOOD.replace("['a.xyz']", "{ warm = ['a.xyz'], hot = ['b.xyz'] }")).unwrap();
+        let TestFiles::Named(sets) = &study.test else { panic!("{:?}", study.test) };
+        assert!(sets["hot"][0].ends_with("b.xyz") && sets["warm"][0] != Path::new("a.xyz"));
     }
 
     #[test]
@@ -68,6 +74,9 @@ mod tests {
             ("name = 'n2n'", "name = 'alone'", "`alone` comes twice"),
             ("name = 'n2n'", "name = '../x'", "becomes a folder"),
             ("test = ['a.xyz']", "test = []", "test: is empty"),
+            ("test = ['a.xyz']", "test = {}", "test: is empty"),
+            ("test = ['a.xyz']", "test = { hot = [] }", "test: is empty"),
+            ("test = ['a.xyz']", "test = 'a.xyz'", "expected a list of files, or { name = "),
             (
                 "test = ['a.xyz']",
                 "test = ['a.xyz']\nseed = 3",
@@ -83,6 +92,7 @@ mod tests {
             ("name = 'n2n'", "name = 'n2n'\ntune = true", "tune needs terms, and a [tuning] section"),
             ("[[students]]", "[tuning]\nfactors = [0.0]\n[[students]]", "tuning.factors"),
             ("name = 'n2n'", "name = 'n2n'\nfactors = [3.0]", "go with tune = true"),
+            ("name = 'n2n'", "name = 'n2n'\nalternatives = [['seed=1']]", "alternatives need a [tuning] section"),
         ] {
             let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
             assert!(error.contains(wanted) && !error.contains('\n'), "{error}");

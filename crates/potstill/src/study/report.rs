@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use potstill_core::files::write_atomically;
 use potstill_train::similarity::Similarity;
-use potstill_train::study::{Bench, Cell, Mean, Pairs, Row, Thinned, csv, markdown, table};
+use potstill_train::study::{Bench, Cell, Mean, Pairs, Row, TestSet, Thinned, csv, markdown, table};
 
 use crate::heat_map::{HeatMap, svg};
 use crate::report::{Bar, Bars, Curve, Parity, Plot, Report};
@@ -45,6 +45,14 @@ pub fn learning_curve(folder: &Path, name: &str, metric: &str) -> Result<Curve> 
     Ok(Curve { name: name.to_owned(), points })
 }
 
+/// A number of a row.
+type Gap = fn(&Row) -> Option<Mean>;
+
+fn bar(row: &Row, gap: Gap) -> Bar {
+    let (value, error) = gap(row).map_or((f64::NAN, None), |gap| (gap.mean, gap.standard_error));
+    Bar { name: row.run.clone(), value, error }
+}
+
 /// A study with its results.
 struct Page<'a> {
     bench: &'a Bench<'a>,
@@ -67,6 +75,7 @@ impl Page<'_> {
             let config = std::fs::read_to_string(self.bench.folder(cell).join("config.toml")).unwrap_or_default();
             provenance.push((self.bench.name(cell), config));
         }
+        let n_test: usize = self.bench.tests.iter().map(|set| set.systems.len()).sum();
         Ok(Report {
             title: "Study".to_owned(),
             summary: format!(
@@ -76,7 +85,7 @@ impl Page<'_> {
                 self.bench.study.runs.len(),
                 self.bench.study.students.len(),
                 self.bench.study.seeds.len(),
-                self.bench.test.len(),
+                n_test,
                 self.bench.study.seeds[0]
             ),
             table: table(self.rows),
@@ -90,37 +99,40 @@ impl Page<'_> {
         })
     }
 
+    /// Rows about a test set.
+    fn about(&self, set: &TestSet) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.test == set.name)
+    }
+
+    /// A title, with the name of the test set where there are several.
+    fn titled(&self, title: &str, set: &TestSet) -> String {
+        if self.bench.tests.len() == 1 { title.to_owned() } else { format!("{title} ({})", set.name) }
+    }
+
     /// Rows of a student in which it had a teacher.
-    fn taught(&self, student: usize) -> impl Iterator<Item = &Row> {
+    fn taught(&self, set: &TestSet, student: usize) -> impl Iterator<Item = &Row> {
         let name = &self.bench.study.students[student].name;
         let is_taught = |row: &Row| row.energy_gap_closed.or(row.forces_gap_closed).is_some();
-        self.rows.iter().filter(move |row| row.student == *name && is_taught(row))
+        self.about(set).filter(move |row| row.student == *name && is_taught(row))
     }
 
     /// The run that closes most of a gap.
-    fn best(&self, student: usize, gap: fn(&Row) -> Option<Mean>) -> Option<&Row> {
+    fn best(&self, set: &TestSet, student: usize, gap: Gap) -> Option<&Row> {
         let closed = |row: &Row| gap(row).map_or(f64::NEG_INFINITY, |gap| gap.mean);
-        self.taught(student).max_by(|a, b| closed(a).total_cmp(&closed(b)))
+        self.taught(set, student).max_by(|a, b| closed(a).total_cmp(&closed(b)))
     }
 
     fn gaps(&self) -> Vec<Bars> {
+        let kinds: [(&str, Gap); 2] = [("energy", |r| r.energy_gap_closed), ("force", |r| r.forces_gap_closed)];
         let mut all = Vec::new();
-        for (s, student) in self.bench.study.students.iter().enumerate() {
-            for (what, gap) in
-                [("energy", (|r| r.energy_gap_closed) as fn(&Row) -> Option<Mean>), ("force", |r| r.forces_gap_closed)]
-            {
-                let bar = |row: &Row| {
-                    let gap = gap(row);
-                    let (value, error) = gap.map_or((f64::NAN, None), |gap| (gap.mean, gap.standard_error));
-                    Bar { name: row.run.clone(), value, error }
-                };
-                let bars: Vec<Bar> = self.taught(s).map(bar).collect();
-                if !bars.is_empty() {
-                    all.push(Bars {
-                        title: format!("{}: {what} gap closed", student.name),
-                        unit: "%".to_owned(),
-                        bars,
-                    });
+        for set in &self.bench.tests {
+            for (s, student) in self.bench.study.students.iter().enumerate() {
+                for (what, gap) in kinds {
+                    let bars: Vec<Bar> = self.taught(set, s).map(|row| bar(row, gap)).collect();
+                    let title = self.titled(&format!("{}: {what} gap closed", student.name), set);
+                    if !bars.is_empty() {
+                        all.push(Bars { title, unit: "%".to_owned(), bars });
+                    }
                 }
             }
         }
@@ -129,29 +141,33 @@ impl Page<'_> {
 
     /// The teacher, and each student alone and with the run that closes most of its gap.
     fn accuracy_and_speed(&self) -> Vec<Plot> {
-        let plot = |title: &str, label: &str, metric: fn(&Row) -> Option<Mean>, gap: fn(&Row) -> Option<Mean>| {
+        let plot = |set: &TestSet, title: &str, label: &str, metric: Gap, gap: Gap| {
             let alone = |s: usize| {
                 let run = &self.bench.study.runs[self.bench.study.baseline()?].name;
-                self.rows.iter().find(|row| row.student == self.bench.study.students[s].name && row.run == *run)
+                let student = &self.bench.study.students[s].name;
+                self.about(set).find(|row| row.student == *student && row.run == *run)
             };
-            let students = (0..self.bench.study.students.len()).flat_map(|s| [alone(s), self.best(s, gap)]);
-            let shown = std::iter::once(self.rows.first()).chain(students).flatten();
+            let students = (0..self.bench.study.students.len()).flat_map(|s| [alone(s), self.best(set, s, gap)]);
+            let shown = std::iter::once(self.about(set).next()).chain(students).flatten();
             let curve = |row: &Row| {
                 let point = (row.systems_per_second?.mean, 1e3 * metric(row)?.mean);
                 Some(Curve { name: format!("{} {}", row.student, row.run), points: vec![point] })
             };
             Plot {
-                title: title.to_owned(),
+                title: self.titled(title, set),
                 x_label: "systems per second".to_owned(),
                 y_label: label.to_owned(),
                 log_y: false,
                 curves: shown.filter_map(curve).collect(),
             }
         };
-        vec![
-            plot("Energy error and speed", "energy MAE in meV", |r| r.energy_mae, |r| r.energy_gap_closed),
-            plot("Force error and speed", "force MAE in meV/Å", |r| r.forces_mae, |r| r.forces_gap_closed),
-        ]
+        let plots = |set: &TestSet| {
+            [
+                plot(set, "Energy error and speed", "energy MAE in meV", |r| r.energy_mae, |r| r.energy_gap_closed),
+                plot(set, "Force error and speed", "force MAE in meV/Å", |r| r.forces_mae, |r| r.forces_gap_closed),
+            ]
+        };
+        self.bench.tests.iter().flat_map(plots).collect()
     }
 
     /// Errors on validation systems; as many drawings as it takes to tell the runs apart, with the student alone in each.
@@ -187,7 +203,7 @@ impl Page<'_> {
 
     /// Predictions of the student alone and of the run that closes most of the energy gap.
     fn parities(&self, student: usize, shown: &[&Cell]) -> Vec<Parity> {
-        let best = self.best(student, |r| r.energy_gap_closed).map(|row| row.run.as_str());
+        let best = self.best(&self.bench.tests[0], student, |r| r.energy_gap_closed).map(|row| row.run.as_str());
         let is_shown = |c: &&&Cell| {
             Some(c.run) == self.bench.study.baseline() || Some(self.bench.study.runs[c.run].name.as_str()) == best
         };

@@ -1,0 +1,144 @@
+//! Teacher of a study: a network or a program, and its answers about the test systems, which are computed once.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device};
+use potstill_core::files::write_atomically;
+use potstill_core::system::Vec3;
+use potstill_core::{Error, Potential, Prediction, Result};
+use potstill_data::dataset::text_hash;
+use potstill_data::program::Program;
+use potstill_nn::Model;
+use serde::{Deserialize, Serialize};
+
+use super::parity::Pairs;
+use super::test_sets::TestSet;
+use crate::distill::TeacherSource;
+use crate::evaluation::{Evaluation, measure};
+use crate::host::Host;
+
+/// File with the answers, in the folder of the study.
+const ANSWERS: &str = "teacher.json";
+
+/// Teacher of a study.
+#[derive(Debug)]
+pub enum StudyTeacher {
+    /// Network, with its file.
+    Network(PathBuf, Box<Model>),
+    /// Program that is asked.
+    Program(Program),
+}
+
+impl StudyTeacher {
+    /// Opens a model file, or prepares a program, which starts when it is first asked.
+    ///
+    /// # Errors
+    /// A file that is no model, and teachers that cannot be asked about the test systems.
+    pub fn open(source: &TeacherSource) -> Result<Self> {
+        match source {
+            TeacherSource::One(path) => {
+                Ok(Self::Network(path.clone(), Box::new(Model::load(path, &Device::flex(), DType::F32)?)))
+            }
+            TeacherSource::Program(settings) => {
+                Program::new(settings).map(Self::Program).map_err(|e| Error::setting("teacher", e.to_string()))
+            }
+            TeacherSource::Several(_) => {
+                let message =
+                    "names several files; give one model or a program here, and several as the teacher of a run";
+                Err(Error::setting("teacher", message))
+            }
+        }
+    }
+
+    /// Network whose features can be compared, if it is one.
+    pub fn network(&self) -> Option<&Model> {
+        match self {
+            Self::Network(_, model) => Some(model),
+            Self::Program(_) => None,
+        }
+    }
+
+    /// Name of its architecture, or of its program.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Network(_, model) => model.header().model.name().to_owned(),
+            Self::Program(program) => program.settings().to_string(),
+        }
+    }
+
+    /// Hash of everything that its answers depend on.
+    pub(super) fn hash(&self) -> String {
+        match self {
+            Self::Network(_, model) => model.hash().to_owned(),
+            Self::Program(program) => text_hash(&format!("program {}", program.settings().hash())),
+        }
+    }
+}
+
+/// Answers of a teacher about one test set, and their errors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answers {
+    /// Errors against the labels, and speed.
+    pub evaluation: Evaluation,
+    /// Answers beside labels, for plots.
+    pub pairs: Pairs,
+    /// Energies of the systems in eV.
+    pub(super) energy: Vec<f64>,
+    /// Forces on the atoms of each system in eV/Å.
+    pub(super) forces: Vec<Vec<Vec3>>,
+}
+
+/// Contents of the file of answers.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    fingerprint: String,
+    sets: Vec<Answers>,
+}
+
+/// Answers about all test sets: those in the folder of a study, where they are about the same systems; else the teacher is
+/// asked, and they are stored.
+pub(super) fn answers(
+    teacher: &StudyTeacher,
+    sets: &[TestSet],
+    folder: Option<&Path>,
+    host: &dyn Host,
+) -> Result<Vec<Answers>> {
+    let hashes: Vec<&str> = sets.iter().map(|set| set.hash.as_str()).collect();
+    let fingerprint = text_hash(&format!("{}{}", teacher.hash(), hashes.join(" ")));
+    let path = folder.map(|folder| folder.join(ANSWERS));
+    let known = path.as_ref().and_then(|path| std::fs::read(path).ok());
+    let known = known.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+    if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
+        return Ok(known.sets);
+    }
+    let sets = match teacher {
+        StudyTeacher::Network(path, _) => ask_all(&*host.potential(path)?, sets, host),
+        StudyTeacher::Program(program) => ask_all(program, sets, host),
+    }?;
+    let stored = Stored { fingerprint, sets };
+    if let Some(path) = path {
+        write_atomically(&path, |writer| Ok(serde_json::to_writer(writer, &stored)?))?;
+    }
+    Ok(stored.sets)
+}
+
+fn ask_all(potential: &dyn Potential, sets: &[TestSet], host: &dyn Host) -> Result<Vec<Answers>> {
+    sets.iter().map(|set| ask(potential, set, host)).collect()
+}
+
+/// Asks about every system of a set.
+fn ask(potential: &dyn Potential, set: &TestSet, host: &dyn Host) -> Result<Answers> {
+    let task = host.task(&format!("evaluating the teacher on {}", set.name), set.systems.len());
+    let (mut pairs, mut energy, mut forces) = (Pairs::default(), Vec::new(), Vec::new());
+    let evaluation = measure(potential, &set.systems, None, &mut |systems, prediction: &Prediction| {
+        pairs.add(systems, prediction);
+        let mut first = 0;
+        for (system, &own) in systems.iter().zip(&prediction.energy) {
+            energy.push(own);
+            forces.push(prediction.forces[first..first + system.n_atoms()].to_vec());
+            first += system.n_atoms();
+        }
+        task.set(energy.len());
+    })?;
+    Ok(Answers { evaluation, pairs, energy, forces })
+}
