@@ -76,7 +76,7 @@ mod tests {
             ("test = ['a.xyz']", "test = []", "test: is empty"),
             ("test = ['a.xyz']", "test = {}", "test: is empty"),
             ("test = ['a.xyz']", "test = { hot = [] }", "test: is empty"),
-            ("test = ['a.xyz']", "test = 'a.xyz'", "expected a list of files, or { name = "),
+            ("test = ['a.xyz']", "test = 'a.xyz'", "it must be a list of files, or { name = "),
             (
                 "test = ['a.xyz']",
                 "test = ['a.xyz']\nseed = 3",
@@ -96,6 +96,36 @@ mod tests {
         ] {
             let error = format!("{:#}", read(&GOOD.replace(from, to)).unwrap_err());
             assert!(error.contains(wanted) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    /// Files of the repository's own studies, and the configurations beside them.
+    fn evidence(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => evidence(&path, found),
+                false if path.extension().is_some_and(|e| e == "toml") => found.push(path),
+                false => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_evidence_can_be_made_again() {
+        let mut files = Vec::new();
+        evidence(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../evidence"), &mut files);
+        let is_study = |path: &&std::path::PathBuf| std::fs::read_to_string(path).unwrap().contains("[[students]]");
+        let (studies, configurations): (Vec<_>, Vec<_>) = files.iter().partition(is_study);
+        assert!(studies.len() >= 3 && configurations.len() >= 3, "{files:?}");
+        for path in studies {
+            let study = super::read(path).unwrap();
+            let n_trials = study.trials(&configure).unwrap().len();
+            assert!(study.seeds.len() >= 3 && n_trials > 0, "{}", path.display());
+            assert!(study.cells(&configure, &|_, _| None).unwrap().len() > study.seeds.len());
+        }
+        for path in configurations {
+            configure(path, &[]).unwrap();
         }
     }
 }
