@@ -11,6 +11,7 @@ of its *peer* (`peer_mtp.py`, `peer_nep.py`, …) says how it is fitted and how 
 Units are eV and Å. Everything runs on one core; the variables below say so to all libraries, and are set before any of them is loaded.
 """
 
+import argparse
 import io
 import json
 import lzma
@@ -125,3 +126,14 @@ def errors_of(calculator, systems):
 def validation_score(errors):
     """What settings are chosen by, on the validation systems alone: energy MAE in meV plus force MAE in meV/Å, smaller is better."""
     return errors["energy_mae"] + errors["forces_mae"]
+
+
+def arguments(description: str, *folders: str) -> tuple[argparse.Namespace, dict]:
+    """Arguments of a program about one potential, and the entry of that potential in the list of all."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    for folder in ("folder", *folders):
+        parser.add_argument(folder, type=pathlib.Path)
+    parser.add_argument("--potentials", default=HERE / "potentials.json")
+    args = parser.parse_args()
+    return args, next(entry for entry in read_json(args.potentials) if entry["name"] == args.name)

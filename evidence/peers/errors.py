@@ -5,20 +5,13 @@
 Energies are compared as they are: no constant is fitted away. Writes `errors.json` into the folder.
 """
 
-import argparse
 import importlib
-import pathlib
 
 import common
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name")
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--potentials", default=common.HERE / "potentials.json")
-    args = parser.parse_args()
-    entry = next(entry for entry in common.read_json(args.potentials) if entry["name"] == args.name)
+    args, entry = common.arguments(__doc__)
     peer = importlib.import_module("peer_" + entry["peer"])
     fitted = args.folder.resolve() / common.read_json(args.folder / "fit.json")["best"]
     # A peer may have a more precise way than the one that is timed.

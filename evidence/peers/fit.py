@@ -6,10 +6,8 @@ Each combination of the values under "choose" is fitted into a folder of its own
 (meV/Å) on the 50 validation systems is kept, and `fit.json` says which and how long all fits took. The test systems are not read here.
 """
 
-import argparse
 import importlib
 import itertools
-import pathlib
 import resource
 import time
 
@@ -17,12 +15,7 @@ import common
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name")
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--potentials", default=common.HERE / "potentials.json")
-    args = parser.parse_args()
-    entry = next(entry for entry in common.read_json(args.potentials) if entry["name"] == args.name)
+    args, entry = common.arguments(__doc__)
     peer = importlib.import_module("peer_" + entry["peer"])
     train, validation = common.read(common.TRAIN), common.read(common.VALIDATION)
     args.folder = args.folder.resolve()

@@ -8,10 +8,8 @@ is walked to and fro, and energy and forces for them. "dynamics" are the peer's 
 the time on the clock only.
 """
 
-import argparse
 import importlib
 import json
-import pathlib
 import sys
 import time
 
@@ -82,13 +80,7 @@ class Steps:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name")
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("trajectories", type=pathlib.Path)
-    parser.add_argument("--potentials", default=common.HERE / "potentials.json")
-    args = parser.parse_args()
-    entry = next(entry for entry in common.read_json(args.potentials) if entry["name"] == args.name)
+    args, entry = common.arguments(__doc__, "trajectories")
     # What libraries print must not come between the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     steps = None

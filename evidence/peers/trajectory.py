@@ -7,9 +7,7 @@ periodic cell, 960 atoms; each follows the same trajectory from a step of its ow
 grid along their principal axes, as close as 2 Å between the outermost atoms allows, which is about the density of the liquid.
 """
 
-import argparse
 import importlib
-import pathlib
 
 import numpy as np
 
@@ -51,13 +49,7 @@ def box(frames, steps=300):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name")
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--potentials", default=common.HERE / "potentials.json")
-    args = parser.parse_args()
-    entry = next(entry for entry in common.read_json(args.potentials) if entry["name"] == args.name)
+    args, entry = common.arguments(__doc__, "out")
     fitted = args.folder.resolve() / common.read_json(args.folder / "fit.json")["best"]
     args.out.mkdir(parents=True, exist_ok=True)
     numbers, frames = molecule(importlib.import_module("peer_" + entry["peer"]).calculator(fitted))
