@@ -199,14 +199,32 @@ fn a_program_is_the_teacher_of_a_study() {
     let first = asked();
     bench.run(&["study", "study.toml", "--out", "study"]).success();
     assert_eq!(asked(), first);
-    bench.write(
-        "study.toml",
-        &study.replace("{ command = ['sh', 'teacher.sh'] }", "['a.safetensors', 'b.safetensors']"),
-    );
-    bench.fails(
-        &["study", "study.toml", "--out", "study"],
-        &["teacher: names several files; give one model or a program"],
-    );
+}
+
+#[test]
+fn the_teacher_of_a_study_may_be_the_mean_of_networks() {
+    let bench = Bench::trained();
+    bench.write("train.toml", &CONFIG.replace("[model]", "checks = { leaks = 'warn' }\n[model]"));
+    bench.run(&["train", "train.toml", "--out", "other", "--set", "seed=7"]).success();
+    let study = "teacher = ['run/model.safetensors', 'other/model.safetensors']\ntest = ['train.xyz']\n\
+                 [[students]]\nname = 'tiny'\nconfig = 'train.toml'\n[[runs]]\nname = 'alone'\n\
+                 [[runs]]\nname = 'n2n'\nterms = [{ strategy = 'n2n', weight = 'auto' }]\n";
+    bench.write("study.toml", study);
+    let rows = bench.json(&["study", "study.toml", "--out", "study", "--json"]);
+    let one = rows[1]["n_parameters"].as_u64().unwrap();
+    assert_eq!((&rows[0]["run"], &rows[0]["n_parameters"]), (&"mean of PaiNN, PaiNN".into(), &(2 * one).into()));
+    assert!(rows[2]["alignment"].is_number(), "{rows}");
+    // The error of a mean of answers is at most the mean of their errors.
+    let error = |model: &str| {
+        let errors = bench.json(&["evaluate", "--model", model, "--data", "train.xyz", "--json"]);
+        errors["forces_mae"].as_f64().unwrap()
+    };
+    let (both, own) = (rows[0]["forces_mae"]["mean"].as_f64().unwrap(), error("run/model.safetensors"));
+    let mean = 0.5 * (own + error("other/model.safetensors"));
+    assert!(both < mean + 1e-9 && (both - own).abs() > 1e-9, "{both} {own} {mean}");
+
+    bench.write("study.toml", &study.replace("['run/model.safetensors', 'other/model.safetensors']", "[]"));
+    bench.fails(&["study", "study.toml", "--out", "study"], &["teacher: is an empty list"]);
 }
 
 #[test]

@@ -18,7 +18,8 @@ type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Study {
-    /// Model file of the teacher, or a program that is asked, `{ command = ["python", "teacher.py"] }`.
+    /// Model file of the teacher, a list of them, whose mean teaches, or a program that is asked, `{ command = ["python",
+    /// "teacher.py"] }`.
     pub teacher: TeacherSource,
     /// Labelled systems that every model is judged on; nothing is trained or chosen on them. Files, or several sets of them by
     /// name, `{ "300 K" = ["a.xyz"], "600 K" = ["b.xyz"] }`.

@@ -10,7 +10,7 @@ use super::judge::Judged;
 use super::plan::{Cell, Choice};
 use super::result::CellResult;
 use super::table::{Mean, Row};
-use crate::evaluation::{gap_closed, n_parameters};
+use crate::evaluation::gap_closed;
 
 /// Mean of one value.
 fn single(value: Option<f64>) -> Option<Mean> {
@@ -49,7 +49,7 @@ impl Bench<'_> {
             student: "teacher".to_owned(),
             run: self.teacher.name(),
             n_seeds: 1,
-            n_parameters: self.teacher.network().map_or(0, n_parameters),
+            n_parameters: self.teacher.n_parameters(),
             systems_per_second: single(Some(judged.systems_per_second)),
             ..of_metrics(&judged.metrics)
         }

@@ -11,10 +11,11 @@ use potstill_data::program::Program;
 use potstill_nn::Model;
 use serde::{Deserialize, Serialize};
 
+use super::committee::Committee;
 use super::parity::Pairs;
 use super::test_sets::TestSet;
 use crate::distill::TeacherSource;
-use crate::evaluation::{Evaluation, measure};
+use crate::evaluation::{Evaluation, measure, n_parameters};
 use crate::host::Host;
 
 /// File with the answers, in the folder of the study.
@@ -23,45 +24,52 @@ const ANSWERS: &str = "teacher.json";
 /// Teacher of a study.
 #[derive(Debug)]
 pub enum StudyTeacher {
-    /// Network, with its file.
-    Network(PathBuf, Box<Model>),
+    /// Networks with their files: one, or several whose mean teaches while the first shows features.
+    Networks(Vec<(PathBuf, Model)>),
     /// Program that is asked.
     Program(Program),
 }
 
 impl StudyTeacher {
-    /// Opens a model file, or prepares a program, which starts when it is first asked.
+    /// Opens model files, or prepares a program, which starts when it is first asked.
     ///
     /// # Errors
-    /// A file that is no model, and teachers that cannot be asked about the test systems.
+    /// A file that is no model, and an empty list of them.
     pub fn open(source: &TeacherSource) -> Result<Self> {
-        match source {
-            TeacherSource::One(path) => {
-                Ok(Self::Network(path.clone(), Box::new(Model::load(path, &Device::flex(), DType::F32)?)))
-            }
-            TeacherSource::Program(settings) => {
-                Program::new(settings).map(Self::Program).map_err(|e| Error::setting("teacher", e.to_string()))
-            }
-            TeacherSource::Several(_) => {
-                let message =
-                    "names several files; give one model or a program here, and several as the teacher of a run";
-                Err(Error::setting("teacher", message))
-            }
+        if let TeacherSource::Program(settings) = source {
+            return Program::new(settings).map(Self::Program).map_err(|e| Error::setting("teacher", e.to_string()));
         }
+        let load = |path: &PathBuf| Ok((path.clone(), Model::load(path, &Device::flex(), DType::F32)?));
+        let networks = source.paths().iter().map(load).collect::<Result<Vec<_>>>()?;
+        if networks.is_empty() {
+            return Err(Error::setting("teacher", "is an empty list; name a model, several, or a program"));
+        }
+        Ok(Self::Networks(networks))
     }
 
-    /// Network whose features can be compared, if it is one.
+    /// Network whose features can be compared: the first, where there are several.
     pub fn network(&self) -> Option<&Model> {
         match self {
-            Self::Network(_, model) => Some(model),
+            Self::Networks(networks) => networks.first().map(|(_, model)| model),
             Self::Program(_) => None,
         }
     }
 
-    /// Name of its architecture, or of its program.
+    /// Number of weights of its networks; zero of a program.
+    pub fn n_parameters(&self) -> usize {
+        match self {
+            Self::Networks(networks) => networks.iter().map(|(_, model)| n_parameters(model)).sum(),
+            Self::Program(_) => 0,
+        }
+    }
+
+    /// Names of its architectures, or of its program.
     pub fn name(&self) -> String {
         match self {
-            Self::Network(_, model) => model.header().model.name().to_owned(),
+            Self::Networks(networks) => {
+                let names: Vec<&str> = networks.iter().map(|(_, model)| model.header().model.name()).collect();
+                if let [name] = names.as_slice() { (*name).to_owned() } else { format!("mean of {}", names.join(", ")) }
+            }
             Self::Program(program) => program.settings().to_string(),
         }
     }
@@ -69,7 +77,7 @@ impl StudyTeacher {
     /// Hash of everything that its answers depend on.
     pub(super) fn hash(&self) -> String {
         match self {
-            Self::Network(_, model) => model.hash().to_owned(),
+            Self::Networks(networks) => networks.iter().map(|(_, model)| model.hash()).collect::<Vec<_>>().join(" "),
             Self::Program(program) => text_hash(&format!("program {}", program.settings().hash())),
         }
     }
@@ -112,7 +120,10 @@ pub(super) fn answers(
         return Ok(known.sets);
     }
     let sets = match teacher {
-        StudyTeacher::Network(path, _) => ask_all(&*host.potential(path)?, sets, host),
+        StudyTeacher::Networks(networks) => {
+            let members = networks.iter().map(|(path, _)| host.potential(path)).collect::<Result<Vec<_>>>()?;
+            ask_all(&Committee::new(members)?, sets, host)
+        }
         StudyTeacher::Program(program) => ask_all(program, sets, host),
     }?;
     let stored = Stored { fingerprint, sets };

@@ -7,7 +7,7 @@ use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, write_atomically};
 use potstill_core::metrics::Metrics;
 use potstill_train::config::Config;
-use potstill_train::evaluation::{Evaluation, gap_closed, n_parameters};
+use potstill_train::evaluation::{Evaluation, gap_closed};
 use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Study, StudyTeacher, TestFiles, Thinned};
 
 use super::{print, print_json};
@@ -59,7 +59,7 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let answers = bench.answers[0].clone();
     let judged_teacher = Judged {
         name: "teacher".to_owned(),
-        n_parameters: teacher.network().map_or(0, n_parameters),
+        n_parameters: teacher.n_parameters(),
         evaluation: answers.evaluation,
         pairs: answers.pairs,
     };
