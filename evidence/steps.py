@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -59,3 +60,13 @@ def write(result: Path, make: Callable[[], str]) -> None:
     temporary = result.with_name(result.name + ".part")
     temporary.write_text(make())
     temporary.rename(result)
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Copy a folder unless its copy is there, to a temporary name first."""
+    if to.exists():
+        return
+    temporary = to.with_name(to.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(folder, temporary)
+    temporary.rename(to)

@@ -1,7 +1,7 @@
 """Everything of the second table: `python evidence/few-labels/make.py --potstill target/release/potstill`, from the root of the repository.
 
 For each molecule: 450 structures with labels of DFT train MACE; with MACE as live teacher, three rounds find structures; then a study compares students
-with and without them. `pip install "potstill[ase]" mace-torch==0.3.16` comes first. It takes about ten hours of one core, goes on where it
+with and without them. For acetylacetone the mean of three students alone is another teacher. `pip install "potstill[ase]" mace-torch==0.3.16` comes first. It takes about ten hours of one core, goes on where it
 was interrupted, and leaves all in runs/evidence/few-labels.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from steps import run, write  # noqa: E402
+from steps import copy, run, write  # noqa: E402
 
 import frames  # noqa: E402
 
@@ -41,6 +41,15 @@ def prepare(molecule: str, potstill: str) -> None:
         write(out / f"{part}.extxyz", lambda part=part: frames.for_mace(frames.read(out / "parts" / f"{part}.extxyz")))
 
 
+def distil(chosen: argparse.Namespace, here: Path, out: Path, suffix: str) -> None:
+    """Let a teacher's rounds find structures, then compare students with and without them."""
+    rounds = [chosen.potstill, "distill", here / f"rounds{suffix}.toml", "--out", out / f"rounds{suffix}", "--resume", "--threads", "1"]
+    run(out / f"rounds{suffix}" / "done", rounds, mark=True)
+    study = [chosen.potstill, "study", here / f"study{suffix}.toml", "--out", out / f"study{suffix}"]
+    run(out / f"study{suffix}" / "table.md", [*study, "--jobs", chosen.jobs, "--threads", chosen.jobs])
+    print((out / f"study{suffix}" / "table.md").read_text())
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--potstill", default="potstill", help="the program (default: potstill)")
@@ -52,11 +61,11 @@ def main() -> None:
         prepare(molecule, chosen.potstill)
         train = [Path(sys.executable).parent / "mace_run_train", "--config", here / "mace.yaml", "--work_dir", "mace", "--model_dir", "mace"]
         run(out / "mace" / "mace.model", train, folder=out, log=out / "mace.log")
-        rounds = [chosen.potstill, "distill", here / "rounds.toml", "--out", out / "rounds", "--resume", "--threads", "1"]
-        run(out / "rounds" / "done", rounds, mark=True)
-        study = [chosen.potstill, "study", here / "study.toml", "--out", out / "study"]
-        run(out / "study" / "table.md", [*study, "--jobs", chosen.jobs, "--threads", chosen.jobs])
-        print((out / "study" / "table.md").read_text())
+        distil(chosen, here, out, "")
+        if (here / "study-committee.toml").exists():
+            for alone in sorted((out / "study").glob("painn-*/alone")):
+                copy(alone, out / "study-committee" / alone.relative_to(out / "study"))
+            distil(chosen, here, out, "-committee")
 
 
 main()

@@ -23,6 +23,7 @@
 //! ```
 
 pub mod columns;
+pub mod committee;
 pub mod covalent_radii;
 pub mod elements;
 pub mod error;
@@ -37,6 +38,7 @@ pub mod precision;
 pub mod system;
 pub mod units;
 
+pub use committee::Committee;
 pub use error::{Error, Result};
 pub use potential::{Potential, Prediction};
 pub use precision::Precision;

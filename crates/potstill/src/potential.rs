@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use potstill_core::model::{Header, ModelFile};
-use potstill_core::{Potential, Precision};
+use potstill_core::{Committee, Potential, Precision};
 use potstill_data::program::{Program, ProgramSettings};
 use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
@@ -133,6 +133,25 @@ pub fn open_model(path: &Path, dtype: Precision) -> Result<Opened> {
         description: chosen.describe(),
         hash: chosen.hash,
         potential: chosen.potential,
+    })
+}
+
+/// Opens models, whose mean is the potential where there are several.
+///
+/// # Errors
+/// As for [`open`]; no model at all.
+pub fn open_models(paths: &[PathBuf], dtype: Precision) -> Result<Opened> {
+    if let [path] = paths {
+        return open_model(path, dtype);
+    }
+    let all = paths.iter().map(|path| open_model(path, dtype)).collect::<Result<Vec<_>>>()?;
+    let all_of = |text: fn(&Opened) -> &str| all.iter().map(text).collect::<Vec<_>>().join(", ");
+    Ok(Opened {
+        name: all_of(|one| &one.name),
+        description: format!("the mean of {}", all_of(|one| &one.description)),
+        hash: all_of(|one| &one.hash),
+        warning: all.iter().find_map(|one| one.warning.clone()),
+        potential: Box::new(Committee::new(all.into_iter().map(|one| one.potential).collect())?),
     })
 }
 

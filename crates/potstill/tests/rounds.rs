@@ -140,6 +140,16 @@ fn a_killed_run_asks_a_slow_teacher_nothing_twice() {
 }
 
 #[test]
+fn the_mean_of_models_teaches_rounds() {
+    let bench = bench();
+    let two = ROUNDS.replace("\"teacher.safetensors\"", "[\"teacher.safetensors\", \"teacher.safetensors\"]");
+    fs::write(bench.path("two.toml"), two).unwrap();
+    let last = |run: &str| bench.json(run)["rounds"].as_array().unwrap().last().unwrap()["against_teacher"].clone();
+    // The mean of a model and itself is that model.
+    assert_eq!(last("distill two.toml --out two --json"), last("distill rounds.toml --out one --json"));
+}
+
+#[test]
 fn real_labels_align_the_teacher_and_come_last() {
     let bench = bench();
     bench.run("predict --model teacher.safetensors --input seeds.extxyz --output told.extxyz --dtype f64").success();
@@ -236,7 +246,7 @@ fn what_rounds_cannot_do_is_said() {
         ("n = 2", "n = 2\nteacher_calls = 0", "distill.rounds.teacher_calls: is 0"),
         ("seeds = [\"seeds.extxyz\"]", "", "distill.rounds.seeds: names no file"),
         ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "seed 0 is as good as test structure 0"),
-        ("teacher.safetensors", "seeds.extxyz", "is asked about new structures; give one model file or a program"),
+        ("teacher.safetensors", "seeds.extxyz", "is asked about new structures; give model files or a program"),
     ] {
         fs::write(bench.path("wrong.toml"), ROUNDS.replace(from, to)).unwrap();
         let line = bench.fails("distill wrong.toml --out wrong", 2);

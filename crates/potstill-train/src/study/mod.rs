@@ -7,7 +7,6 @@
 //! | `bench` | running the trainings, several at a time, and again after an interruption |
 //! | `test_sets` | systems that models are judged on |
 //! | `teacher` | teacher, and its answers about the test systems |
-//! | `committee` | mean of several potentials |
 //! | `cell` | one training |
 //! | `judge` | errors of a student, against labels and teacher |
 //! | `features` | similarity of the features of teacher and students |
@@ -16,7 +15,6 @@
 
 mod bench;
 mod cell;
-mod committee;
 mod features;
 mod judge;
 mod parity;

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use potstill_core::files::write_atomically;
 use potstill_core::system::Vec3;
-use potstill_core::{Error, Potential, Prediction, Result};
+use potstill_core::{Committee, Error, Potential, Prediction, Result};
 use potstill_data::dataset::text_hash;
 use potstill_data::program::Program;
 use potstill_nn::Model;
 use serde::{Deserialize, Serialize};
 
-use super::committee::Committee;
 use super::parity::Pairs;
 use super::test_sets::TestSet;
 use crate::distill::TeacherSource;

@@ -1,5 +1,7 @@
 //! Distillation in rounds, with its table and report.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use potstill_core::Precision;
 use potstill_core::files::{FolderLock, write_atomically};
@@ -14,7 +16,7 @@ use crate::Outcome;
 use crate::commands::train::RunArgs;
 use crate::commands::{print, print_json};
 use crate::interrupt::interrupt_flag;
-use crate::potential::{Opened, open_model, open_program};
+use crate::potential::{Opened, open_models, open_program};
 use crate::report::{Curve, Plot, Report, columns};
 use crate::study::{Checks, Terminal};
 
@@ -77,12 +79,14 @@ pub fn teacher(config: &Config) -> Result<Opened> {
     let Some(distill) = &config.distill else { bail!("the configuration has no [distill] section") };
     match &distill.teacher {
         TeacherSource::Program(settings) => open_program(settings),
-        source => match source.paths() {
-            [path] if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) => {
-                open_model(path, Precision::F32)
+        source => {
+            let is_model = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+            let paths = source.paths();
+            if paths.is_empty() || !paths.iter().all(is_model) {
+                bail!("distill.teacher: is asked about new structures; give model files or a program");
             }
-            _ => bail!("distill.teacher: is asked about new structures; give one model file or a program"),
-        },
+            open_models(paths, Precision::F32)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Committee: mean of several potentials.
 
-use potstill_core::system::System;
-use potstill_core::{Error, Potential, Prediction, Result};
+use crate::system::System;
+use crate::{Error, Potential, Prediction, Result};
 
 /// Mean of the energies, forces and virials of several potentials.
-pub(super) struct Committee {
+pub struct Committee {
     members: Vec<Box<dyn Potential>>,
     cutoff: f64,
     elements: Vec<u8>,
@@ -60,10 +60,9 @@ impl Potential for Committee {
 
 #[cfg(test)]
 mod tests {
-    use potstill_core::system::System;
-    use potstill_core::{Potential, Prediction, Result};
-
     use super::Committee;
+    use crate::system::System;
+    use crate::{Potential, Prediction, Result};
 
     /// Answers the same number everywhere.
     struct Constant(f64, Vec<u8>, bool);
