@@ -140,6 +140,23 @@ fn a_killed_run_asks_a_slow_teacher_nothing_twice() {
 }
 
 #[test]
+fn seeds_that_are_test_structures_are_left_out() {
+    let bench = bench();
+    let mut seeds = bench.systems("seeds.extxyz");
+    seeds.truncate(1);
+    seeds.push(seeds[0].clone());
+    seeds[1].positions[0][0] += 0.2;
+    bench.write("test.extxyz", &seeds[..1]);
+    bench.write("both.extxyz", &seeds);
+    let near = ROUNDS.replace("n = 2", "n = 1\ntest = [\"test.extxyz\"]").replace("seeds.extxyz", "both.extxyz");
+    fs::write(bench.path("near.toml"), near).unwrap();
+    bench.run("distill near.toml --out near").success();
+    let learnt = bench.systems("near/rounds/structures-1/train.extxyz");
+    assert!(!learnt.is_empty() && learnt.iter().all(|system| system.positions != seeds[0].positions));
+    assert!(learnt.iter().any(|system| seeds[1..].iter().any(|seed| seed.positions == system.positions)));
+}
+
+#[test]
 fn the_mean_of_models_teaches_rounds() {
     let bench = bench();
     let two = ROUNDS.replace("\"teacher.safetensors\"", "[\"teacher.safetensors\", \"teacher.safetensors\"]");
@@ -245,7 +262,7 @@ fn what_rounds_cannot_do_is_said() {
         ("labels = 24", "label = 24", "label"),
         ("n = 2", "n = 2\nteacher_calls = 0", "distill.rounds.teacher_calls: is 0"),
         ("seeds = [\"seeds.extxyz\"]", "", "distill.rounds.seeds: names no file"),
-        ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "seed 0 is as good as test structure 0"),
+        ("n = 2", "n = 2\ntest = [\"seeds.extxyz\"]", "distill.rounds.seeds: are all as good as test structures"),
         ("teacher.safetensors", "seeds.extxyz", "is asked about new structures; give model files or a program"),
     ] {
         fs::write(bench.path("wrong.toml"), ROUNDS.replace(from, to)).unwrap();

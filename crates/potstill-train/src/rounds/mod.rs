@@ -44,7 +44,7 @@ use crate::distill::RoundsConfig;
 use crate::folder::{RunFolder, Start};
 use crate::host::Host;
 use crate::observer::Ending;
-use crate::run::train;
+use crate::run::{Prelude, train};
 
 use self::asked::Asked;
 use self::descriptor::Descriptors;
@@ -87,7 +87,7 @@ impl<'a> Distillation<'a> {
     /// Reads seeds and test structures and checks everything that can be checked before the teacher is asked; writes nothing.
     ///
     /// # Errors
-    /// Settings and files that cannot be used; seeds that are test structures.
+    /// Settings and files that cannot be used; seeds that are all test structures.
     pub fn new(job: Job<'a>) -> Result<Self> {
         job.config.validate()?;
         let Some(rounds) = job.config.distill.as_ref().and_then(|distill| distill.rounds.as_ref()) else {
@@ -119,14 +119,17 @@ impl<'a> Distillation<'a> {
         let elements = seeds.iter().chain(&test).flat_map(|system| system.atomic_numbers.iter().copied()).collect();
         let descriptors = Descriptors::new(elements);
         let forbidden = Forbidden::new(descriptors.clone(), &test)?;
-        for (index, system) in seeds.iter().enumerate() {
-            if let Some(same) = forbidden.same_as(system)? {
-                let message = format!(
-                    "seed {index} is as good as test structure {same}, so the student would be judged on what it learnt; leave \
-                     one of them out"
-                );
-                return Err(Error::setting("distill.rounds.test", message));
+        let n_seeds = seeds.len();
+        match forbidden.keep_away(&mut seeds)? {
+            0 => {}
+            n_near if n_near == n_seeds => {
+                let message =
+                    "are all as good as test structures, so the student would be judged on what it learnt; give others";
+                return Err(Error::setting("distill.rounds.seeds", message));
             }
+            n_near => job.host.prelude(Prelude::Note(format!(
+                "{n_near} of {n_seeds} seeds were left out, because they are as good as test structures"
+            ))),
         }
         let own = Self { teacher: Asked::new(job.teacher, job.interrupt), job, rounds, seeds, descriptors, forbidden };
         own.check_budget()?;
