@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use potstill_core::graph::NeighborList;
+use potstill_core::system::Vec3;
 use potstill_kernels::Number;
 use potstill_kernels::edges::Edges;
 
+use crate::buffers::EdgeGradients;
 use crate::order::Order;
 use crate::tasks::{Parts, run};
 
@@ -64,6 +66,24 @@ pub struct EdgeLists<T> {
     is_symmetric: bool,
 }
 
+/// Displacement in Å of an edge out of an atom, from the target to the source, and the gradient of the energy with respect to it. With
+/// displacement `D = d u` it is `∂E/∂D = u d̄ + (ū − u (u · ū)) / d`, where bars are the gradients with respect to `d` and `u`; the
+/// target's force is that, the source's its negative.
+#[inline]
+pub fn gradient<T: Number>(
+    by_source: &EdgeList<T>,
+    gradients: &EdgeGradients<T>,
+    e: usize,
+    factor: f64,
+) -> (Vec3, Vec3) {
+    let length = by_source.distance[e].to_f64();
+    // The list's direction points from the source to the target.
+    let u = by_source.direction[e].map(|c| -c.to_f64());
+    let across = gradients.direction.get(e).map_or([0.0; 3], |d| d.map(Number::to_f64));
+    let along = gradients.distance[e].to_f64() - (0..3).map(|c| u[c] * across[c]).sum::<f64>() / length;
+    (u.map(|c| length * c), std::array::from_fn(|c| factor * (u[c] * along + across[c] / length)))
+}
+
 /// Edges into a range of atoms, to be written.
 struct CopyTask<'a, T> {
     atoms: Range<usize>,
@@ -81,6 +101,13 @@ impl<T: Number> EdgeLists<T> {
             true => self.one_way.resize(0),
             false => self.one_way.reverse_of(&self.by_target),
         }
+    }
+
+    /// List to be filled with edges by target, each of which has its reverse, there or in another process.
+    pub fn symmetric(&mut self) -> &mut EdgeList<T> {
+        self.is_symmetric = true;
+        self.one_way.resize(0);
+        &mut self.by_target
     }
 
     /// Edges by source; `other` is the target. Where every edge has its reverse, these lie as the edges into the source do.

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use potstill_core::elements::symbol;
-use potstill_core::graph::NetworkGraphRule;
-use potstill_core::model::{Architecture, EnergyScale, ModelFile};
+use potstill_core::graph::{Neighbors, NetworkGraphRule};
+use potstill_core::model::{Architecture, EnergyScale, Forces, ModelFile};
+use potstill_core::system::Vec3;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use potstill_kernels::Number;
 
-use crate::evaluator::{Evaluate, Evaluator};
+use crate::domain::{Domain, DomainPrediction, Exchange};
+use crate::evaluator::{DomainCall, Evaluate, Evaluator};
 use crate::networks::painn::PaiNN;
 use crate::networks::schnet::SchNet;
 
@@ -48,10 +50,10 @@ pub fn runs(architecture: &Architecture) -> bool {
 /// Student compiled for this processor, in f32 or f64.
 #[derive(Debug)]
 pub struct Engine<T> {
-    evaluator: Box<dyn Evaluate>,
+    evaluator: Box<dyn Evaluate<T>>,
     elements: Vec<u8>,
     scale: EnergyScale,
-    number: std::marker::PhantomData<T>,
+    has_direct_forces: bool,
 }
 
 impl<T: Number> Engine<T> {
@@ -72,14 +74,19 @@ impl<T: Number> Engine<T> {
         let (header, mut weights) = (file.header(), file.weights()?);
         let NetworkGraphRule::Pairs(rule) = header.model.graph_rule() else { return Err(unsupported(file)) };
         let accuracy = filters.accuracy();
-        let evaluator: Box<dyn Evaluate> = match &header.model {
+        let evaluator: Box<dyn Evaluate<T>> = match &header.model {
             Architecture::SchNet(c) => Box::new(Evaluator::new(SchNet::<T>::new(c, &mut weights, accuracy)?, rule)),
             Architecture::PaiNN(c) => Box::new(Evaluator::new(PaiNN::<T>::new(c, &mut weights, accuracy)?, rule)),
             _ => return Err(unsupported(file)),
         };
         weights.finish()?;
         let elements = header.atomic_numbers().map_err(|e| Error::file(file.path(), format!("header: {e}")))?;
-        Ok(Self { evaluator, elements, scale: header.scale.clone(), number: std::marker::PhantomData })
+        Ok(Self {
+            evaluator,
+            elements,
+            scale: header.scale.clone(),
+            has_direct_forces: header.model.forces() == Forces::Direct,
+        })
     }
 
     /// Largest number of segments of a table; none for exact filters.
@@ -108,20 +115,70 @@ impl<T: Number> Engine<T> {
         self.evaluator.bytes(n_atoms, n_edges)
     }
 
+    /// Whether forces come from a head of their own, and are no gradient of an energy.
+    pub fn has_direct_forces(&self) -> bool {
+        self.has_direct_forces
+    }
+
+    /// Whether the energy depends on all neighbours within the cutoff, not on the nearest few of each atom.
+    pub fn sees_all_neighbors(&self) -> bool {
+        self.evaluator.rule().neighbors == Neighbors::All
+    }
+
+    /// Largest number of numbers that one exchange of [`Engine::evaluate_domain`] brings for each ghost.
+    pub fn exchanged(&self) -> usize {
+        self.evaluator.exchanged()
+    }
+
+    /// Evaluates a process's part of a system; the parts of all processes add up to what [`Potential::evaluate`] says of the whole, but
+    /// for rounding.
+    ///
+    /// - `positions` of the domain's points, in Å. Shape: `[n_points, 3]`.
+    /// - `n_atoms` of all processes.
+    /// - `exchange` is called several times, by this thread; a call that fails may not have called it as often as others.
+    ///
+    /// # Errors
+    /// Elements that the model does not know; a model that sees the nearest few neighbours only; positions that are not finite, two
+    /// atoms at one place; too little memory.
+    pub fn evaluate_domain(
+        &self,
+        (domain, positions): (&Domain, &[Vec3]),
+        n_atoms: usize,
+        exchange: &mut dyn Exchange<T>,
+        wants_atomic_virials: bool,
+        out: &mut DomainPrediction,
+    ) -> Result<()> {
+        if !self.sees_all_neighbors() {
+            let message = "the model sees the nearest few neighbours of each atom; a domain needs one that sees all within the cutoff";
+            return Err(Error::Other(message.to_owned()));
+        }
+        if let Some(z) = domain.atomic_numbers().iter().find(|z| self.elements.binary_search(z).is_err()) {
+            return Err(Error::Other(self.unknown(*z)));
+        }
+        let scale = &self.scale;
+        // Energies of elements that have none are no zeros.
+        scale.reference_energies.total(&domain.atomic_numbers()[..domain.n_local()])?;
+        self.evaluator
+            .evaluate_domain(DomainCall { domain, positions, n_atoms, exchange, wants_atomic_virials, scale }, out)
+    }
+
     /// Refuses elements that the model was not trained on.
     fn check_elements(&self, systems: &[&System]) -> Result<()> {
         for (index, system) in systems.iter().enumerate() {
             if let Some(z) = system.atomic_numbers.iter().find(|z| self.elements.binary_search(z).is_err()) {
-                let name = |z: u8| symbol(z).map_or_else(|| format!("number {z}"), str::to_owned);
-                let message = format!(
-                    "element {} is not among those of the model ({}); use a model that was trained on it",
-                    name(*z),
-                    self.elements.iter().map(|&z| name(z)).collect::<Vec<_>>().join(", ")
-                );
-                return Err(Error::System { index, name: system.name(), message });
+                return Err(Error::System { index, name: system.name(), message: self.unknown(*z) });
             }
         }
         Ok(())
+    }
+
+    fn unknown(&self, z: u8) -> String {
+        let name = |z: u8| symbol(z).map_or_else(|| format!("number {z}"), str::to_owned);
+        format!(
+            "element {} is not among those of the model ({}); use a model that was trained on it",
+            name(z),
+            self.elements.iter().map(|&z| name(z)).collect::<Vec<_>>().join(", ")
+        )
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use potstill_core::graph::{GraphRule, NeighborList, Neighbors};
 use potstill_core::limits::{available_memory, gib};
 use potstill_core::model::EnergyScale;
-use potstill_core::system::Mat3;
+use potstill_core::system::{Mat3, Vec3};
 use potstill_core::{Error, Prediction, Result, System};
 use potstill_kernels::Number;
 
-use crate::edges::EdgeLists;
+use crate::domain::{Domain, DomainPrediction, Exchange, NoGhosts};
+use crate::edges::{EdgeLists, gradient};
 use crate::networks::{Batch, Network, Output};
 use crate::order::Order;
 
@@ -22,12 +23,15 @@ const SKIN: f64 = 0.5;
 const CHECKED: usize = 10_000;
 
 /// Compiled network with all that a call needs, whatever its type.
-pub trait Evaluate: Debug + Send + Sync {
+pub trait Evaluate<T>: Debug + Send + Sync {
     /// Rule by which pairs of atoms become edges.
     fn rule(&self) -> GraphRule;
 
     /// Largest number of segments of a filter table; none for exact filters.
     fn n_segments(&self) -> Option<usize>;
+
+    /// Largest number of numbers that one exchange brings for each ghost.
+    fn exchanged(&self) -> usize;
 
     /// Bytes of a call, about.
     fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize;
@@ -43,6 +47,28 @@ pub trait Evaluate: Debug + Send + Sync {
     /// # Errors
     /// Positions or cells of which no neighbour list can be built; too little memory.
     fn evaluate(&self, systems: &[&System], scale: &EnergyScale) -> Result<Prediction>;
+
+    /// Evaluates a domain whose elements are known to the network.
+    ///
+    /// # Errors
+    /// Positions of which no edges can be made; too little memory.
+    fn evaluate_domain(&self, call: DomainCall<'_, T>, out: &mut DomainPrediction) -> Result<()>;
+}
+
+/// Domain to be evaluated.
+pub struct DomainCall<'a, T> {
+    /// Own atoms, ghosts and neighbours.
+    pub domain: &'a Domain,
+    /// Positions of all points in Å. Shape: `[n_points, 3]`.
+    pub positions: &'a [Vec3],
+    /// Atoms of all processes.
+    pub n_atoms: usize,
+    /// Exchange with the other processes.
+    pub exchange: &'a mut dyn Exchange<T>,
+    /// Whether virials of atoms are computed.
+    pub wants_atomic_virials: bool,
+    /// From the network's outputs to eV.
+    pub scale: &'a EnergyScale,
 }
 
 /// Network with its neighbour rule and buffers.
@@ -123,7 +149,8 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
         atomic_numbers.clear();
         atomic_numbers.extend((0..n_atoms).map(|atom| given[order.of_caller(atom)]));
         let tasks = edges.tasks(self.n_tasks(n_atoms));
-        self.network.evaluate(&Batch { atomic_numbers, edges, tasks: &tasks }, network, output);
+        let batch = Batch { n_local: n_atoms, atomic_numbers, edges, tasks: &tasks };
+        self.network.evaluate(&batch, &mut NoGhosts, network, output);
 
         let mut prediction = energies(systems, scale, output, order)?;
         match &output.direct_forces {
@@ -142,13 +169,67 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
     }
 }
 
-impl<T: Number, N: Network<T>> Evaluate for Evaluator<T, N> {
+impl<T: Number, N: Network<T>> Evaluator<T, N> {
+    /// Calls with the buffers of an earlier call, or with fresh ones.
+    fn with_buffers<R>(&self, call: impl FnOnce(&mut Buffers<T, N::Buffers>) -> R) -> R {
+        let reused = self.buffers.lock().ok().and_then(|mut buffers| buffers.pop());
+        let mut buffers = reused.unwrap_or_else(|| self.fresh_buffers());
+        let result = call(&mut buffers);
+        if let Ok(mut all) = self.buffers.lock() {
+            all.push(buffers);
+        }
+        result
+    }
+
+    fn run_domain(
+        &self,
+        call: DomainCall<'_, T>,
+        buffers: &mut Buffers<T, N::Buffers>,
+        out: &mut DomainPrediction,
+    ) -> Result<()> {
+        let DomainCall { domain, positions, n_atoms, exchange, wants_atomic_virials, scale } = call;
+        let Buffers { edges, network, output, .. } = buffers;
+        domain.fill(positions, self.rule.cutoff, edges.symmetric())?;
+        let (n_local, n_rows, atomic_numbers) = (domain.n_local(), domain.n_rows(), domain.atomic_numbers());
+        if n_rows > CHECKED && output.energies.len() != n_local {
+            self.check_memory(n_rows, edges.len())?;
+        }
+        let tasks = edges.tasks(self.n_tasks(n_local));
+        self.network.evaluate(&Batch { n_local, atomic_numbers, edges, tasks: &tasks }, exchange, network, output);
+
+        let raw = output.energies.iter().map(|energy| energy.to_f64());
+        out.atomic_energies.clear();
+        out.atomic_energies.extend(scale.atomic_energies_of_part(raw, &atomic_numbers[..n_local], n_atoms));
+        out.forces.clear();
+        out.forces.resize(n_rows, [0.0; 3]);
+        out.atomic_virials.clear();
+        out.virial = None;
+        match &output.direct_forces {
+            Some(forces) => {
+                let forces = forces.iter().map(|force| scale.force(force.map(Number::to_f64)));
+                out.forces.iter_mut().zip(forces).for_each(|(own, force)| *own = force);
+            }
+            None => {
+                out.atomic_virials.resize(if wants_atomic_virials { n_rows } else { 0 }, [[0.0; 3]; 3]);
+                let (list, gradients) = (edges.by_source(), &output.edge_gradients);
+                out.add_edges(list, gradients, scale.gradient_factor(), wants_atomic_virials);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Number, N: Network<T>> Evaluate<T> for Evaluator<T, N> {
     fn rule(&self) -> GraphRule {
         self.rule
     }
 
     fn n_segments(&self) -> Option<usize> {
         self.network.n_segments()
+    }
+
+    fn exchanged(&self) -> usize {
+        self.network.exchanged()
     }
 
     fn bytes(&self, n_atoms: usize, n_edges: usize) -> usize {
@@ -166,13 +247,11 @@ impl<T: Number, N: Network<T>> Evaluate for Evaluator<T, N> {
     }
 
     fn evaluate(&self, systems: &[&System], scale: &EnergyScale) -> Result<Prediction> {
-        let reused = self.buffers.lock().ok().and_then(|mut buffers| buffers.pop());
-        let mut buffers = reused.unwrap_or_else(|| self.fresh_buffers());
-        let prediction = self.run(systems, scale, &mut buffers);
-        if let Ok(mut all) = self.buffers.lock() {
-            all.push(buffers);
-        }
-        prediction
+        self.with_buffers(|buffers| self.run(systems, scale, buffers))
+    }
+
+    fn evaluate_domain(&self, call: DomainCall<'_, T>, out: &mut DomainPrediction) -> Result<()> {
+        self.with_buffers(|buffers| self.run_domain(call, buffers, out))
     }
 }
 
@@ -209,27 +288,20 @@ impl<'a> ForceSums<'a> {
         Self { system_index, forces, virials: vec![[[0.0; 3]; 3]; n_systems] }
     }
 
-    /// Adds what edges contribute. With displacement `D = d u` from target to source, the gradient of the energy is
-    /// `∂E/∂D = u d̄ + (ū − u (u · ū)) / d`, where bars are the gradients with respect to `d` and `u`; the target's force is that, the
-    /// source's its negative.
+    /// Adds what edges contribute.
     fn add_edges<T: Number>(&mut self, edges: &EdgeLists<T>, output: &Output<T>, order: &Order, factor: f64) {
         let (list, gradients) = (edges.by_source(), &output.edge_gradients);
         for atom in 0..self.system_index.len() {
             let source = order.of_caller(atom);
             let virial = &mut self.virials[self.system_index[source] as usize];
             for e in list.of(&(atom..atom + 1)) {
-                let length = list.distance[e].to_f64();
-                // The list's direction points from the source to the target.
-                let u = list.direction[e].map(|c| -c.to_f64());
-                let across = gradients.direction.get(e).map_or([0.0; 3], |d| d.map(Number::to_f64));
-                let along = gradients.distance[e].to_f64() - (0..3).map(|c| u[c] * across[c]).sum::<f64>() / length;
-                let gradient: [f64; 3] = std::array::from_fn(|c| factor * (u[c] * along + across[c] / length));
+                let (displacement, gradient) = gradient(list, gradients, e, factor);
                 let target = order.of_caller(list.other[e] as usize);
                 for c in 0..3 {
                     self.forces[target][c] += gradient[c];
                     self.forces[source][c] -= gradient[c];
                     for k in 0..3 {
-                        virial[c][k] -= gradient[c] * length * u[k];
+                        virial[c][k] -= gradient[c] * displacement[k];
                     }
                 }
             }

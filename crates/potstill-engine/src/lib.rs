@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `engine` | the public type: compiling, options |
 //! | `evaluator` | one call: neighbour list, network, energies, forces, virials |
+//! | `domain` | part of a system that one of several processes evaluates |
 //! | `order`, `edges` | numbering of atoms; edges into and out of each |
 //! | `tasks`, `buffers` | parts of arrays for threads; memory reused between calls |
 //! | `weights` | layers from the weights of a file |
@@ -54,6 +55,7 @@
 //! ```
 
 mod buffers;
+pub mod domain;
 mod edges;
 mod engine;
 mod evaluator;

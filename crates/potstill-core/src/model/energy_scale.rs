@@ -41,7 +41,17 @@ impl EnergyScale {
         raw: impl IntoIterator<Item = f64>,
         atomic_numbers: &[u8],
     ) -> impl Iterator<Item = f64> {
-        let share = self.share_of_mean(atomic_numbers.len());
+        self.atomic_energies_of_part(raw, atomic_numbers, atomic_numbers.len())
+    }
+
+    /// Energies in eV of some atoms of a system of `n_atoms`, as [`Self::atomic_energies`].
+    pub fn atomic_energies_of_part(
+        &self,
+        raw: impl IntoIterator<Item = f64>,
+        atomic_numbers: &[u8],
+        n_atoms: usize,
+    ) -> impl Iterator<Item = f64> {
+        let share = self.share_of_mean(n_atoms);
         let std = self.normalizer.energy_std;
         raw.into_iter().zip(atomic_numbers).map(move |(raw, &z)| raw * std + share + self.reference(z))
     }

@@ -11,14 +11,17 @@ use std::ops::Range;
 use potstill_kernels::Number;
 
 use crate::buffers::EdgeGradients;
+use crate::domain::Exchange;
 use crate::edges::EdgeLists;
 
 /// Input of a network: the atoms and edges of all systems.
 #[derive(Debug)]
 pub struct Batch<'a, T> {
-    /// Atomic numbers. Shape: `[n_atoms]`.
+    /// Number of atoms, without ghosts.
+    pub n_local: usize,
+    /// Atomic numbers of atoms, then of ghosts. Shape: `[n_rows]`.
     pub atomic_numbers: &'a [u8],
-    /// Edges, each within the cutoff.
+    /// Edges of the atoms, each within the cutoff.
     pub edges: &'a EdgeLists<T>,
     /// Ranges of atoms that threads work on side by side; together all atoms in their order.
     pub tasks: &'a [Range<usize>],
@@ -49,9 +52,18 @@ pub trait Network<T: Number>: Debug + Send + Sync + 'static {
     /// Bytes of the buffers of a call.
     fn bytes(&self, n_atoms: usize) -> usize;
 
+    /// Largest number of numbers that one exchange brings for each ghost.
+    fn exchanged(&self) -> usize;
+
     /// Limits the bytes of activations that are saved for the backward pass; a network that cannot recompute them ignores it.
     fn save_at_most(&mut self, _bytes: usize) {}
 
-    /// Evaluates energies, and forces or edge gradients.
-    fn evaluate(&self, batch: &Batch<'_, T>, buffers: &mut Self::Buffers, output: &mut Output<T>);
+    /// Evaluates energies, and forces or edge gradients. Rows of ghosts are exchanged before they are read.
+    fn evaluate(
+        &self,
+        batch: &Batch<'_, T>,
+        exchange: &mut dyn Exchange<T>,
+        buffers: &mut Self::Buffers,
+        output: &mut Output<T>,
+    );
 }

@@ -27,6 +27,7 @@ const ROOMS: &[Room] = &[
     Room { name: "potstill-core", uses: &[], tests_use: FIXTURES },
     Room { name: "potstill-data", uses: &["potstill-core"], tests_use: FIXTURES },
     Room { name: "potstill-kernels", uses: &["potstill-core"], tests_use: FIXTURES },
+    Room { name: "potstill-capi", uses: &["potstill-core", "potstill-engine"], tests_use: &[] },
     Room { name: "potstill-ipi", uses: &["potstill-core"], tests_use: &["potstill-data", "potstill-engine"] },
     Room { name: "potstill-simulate", uses: &["potstill-core"], tests_use: &["potstill-data", "potstill-engine"] },
     Room {

@@ -1,9 +1,10 @@
-//! Pages of the manual that are generated from the code: `cargo xtask reference`.
+//! Pages of the manual, and the header of the C interface, that are generated from the code: `cargo xtask reference`.
 
 mod commands;
 mod configuration;
 mod defaults;
 mod fields;
+mod header;
 mod types;
 
 use std::fs;
@@ -44,11 +45,12 @@ pub fn check() -> Result<bool> {
     run(&Args { check: true })
 }
 
-fn pages() -> Result<[(PathBuf, String); 2]> {
+fn pages() -> Result<[(PathBuf, String); 3]> {
     let folder = root().join("docs/book/src/reference");
     let program = build()?.program()?;
     Ok([
         (folder.join("commands.md"), commands::page(&program)?),
         (folder.join("configuration.md"), configuration::page(&types::Types::read(&root().join("crates"))?)?),
+        header::page(root())?,
     ])
 }

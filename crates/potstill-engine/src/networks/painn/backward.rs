@@ -11,6 +11,7 @@ use super::buffers::{Buffers, Gradients, Saved, TaskBuffers};
 use super::update::FeatureGradients;
 use super::{Layer, PaiNN};
 use crate::buffers::{EdgeGradients, resize};
+use crate::domain::Exchange;
 use crate::edges::EdgeList;
 use crate::networks::Batch;
 use crate::tasks::{Parts, blocks, rows, run, within};
@@ -44,14 +45,20 @@ struct Message<'a, T> {
 
 impl<T: Number> PaiNN<T> {
     /// Computes the gradients of the edges.
-    pub(super) fn backward(&self, batch: &Batch<'_, T>, buffers: &mut Buffers<T>, out: &mut EdgeGradients<T>) {
-        let (w, n) = (self.wide, batch.atomic_numbers.len());
+    pub(super) fn backward(
+        &self,
+        batch: &Batch<'_, T>,
+        exchange: &mut dyn Exchange<T>,
+        buffers: &mut Buffers<T>,
+        out: &mut EdgeGradients<T>,
+    ) {
+        let (w, n_rows) = (self.wide, batch.atomic_numbers.len());
         let edges = batch.edges.by_source();
         out.clear(batch.edges.len(), true);
         let Buffers { layers, energy_hidden, gradients: [own, above], tasks, .. } = buffers;
         let (mut own, mut above) = (own, above);
         for layer in (0..layers.len()).rev() {
-            own.resize(n, w);
+            own.resize(n_rows, w);
             let message = layers.get(layer + 1).map(|saved| Message {
                 layer: &self.layers[layer + 1],
                 saved,
@@ -61,6 +68,7 @@ impl<T: Number> PaiNN<T> {
             let parts = backward_tasks(batch, tasks, (&mut *own, w), out);
             let (hidden, saved) = (&*energy_hidden, &layers[layer]);
             run(parts, |task| self.layer_adjoint(&self.layers[layer], saved, message.as_ref(), hidden, task));
+            own.refresh(w, exchange);
             std::mem::swap(&mut own, &mut above);
         }
         // The first message: nothing before it depends on positions, but its edges do.

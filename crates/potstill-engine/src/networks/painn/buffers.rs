@@ -6,6 +6,7 @@ use potstill_kernels::Number;
 
 use super::direct::GatedBuffers;
 use crate::buffers::{EdgeBuffers, Scratch, resize};
+use crate::domain::{Exchange, Rows};
 use crate::tasks::{Parts, rows};
 
 /// Buffers of a call, reused by the next.
@@ -97,21 +98,37 @@ pub struct TaskBuffers<T> {
 }
 
 impl<T: Number> Buffers<T> {
-    /// Sets all lengths for `n` atoms and rows of width `w`.
-    pub fn resize(&mut self, n: usize, n_layers: usize, w: usize, recomputes: bool) {
+    /// Sets all lengths for `n` atoms, with ghosts `n_rows`, and rows of width `w`.
+    pub fn resize(&mut self, n: usize, n_rows: usize, n_layers: usize, w: usize, recomputes: bool) {
         self.layers.resize_with(n_layers, Saved::default);
         for (i, saved) in self.layers.iter_mut().enumerate() {
             saved.resize(n, w, recomputes);
+            resize(&mut saved.sent, if recomputes { 0 } else { 3 * n_rows * w });
             // There are no vectors before the first layer.
-            resize(&mut saved.vector, if i == 0 { 0 } else { 3 * n * w });
+            resize(&mut saved.vector, if i == 0 { 0 } else { 3 * n_rows * w });
         }
-        resize(&mut self.sent, if recomputes { 3 * n * w } else { 0 });
+        resize(&mut self.sent, if recomputes { 3 * n_rows * w } else { 0 });
         resize(&mut self.scalar, n * w);
         resize(&mut self.vector, 3 * n * w);
     }
 }
 
+impl<T: Number> Buffers<T> {
+    /// Refreshes what the message of a layer reads of ghosts: `x` and `v`.
+    pub fn refresh_input(&mut self, layer: usize, w: usize, exchange: &mut dyn Exchange<T>) {
+        let Saved { sent, vector, .. } = &mut self.layers[layer];
+        let sent = if sent.is_empty() { &mut self.sent } else { sent };
+        exchange.refresh(&mut [Rows { values: sent, width: 3 * w }, Rows { values: vector, width: 3 * w }]);
+    }
+}
+
 impl<T: Number> Gradients<T> {
+    /// Refreshes the gradients at ghosts.
+    pub fn refresh(&mut self, w: usize, exchange: &mut dyn Exchange<T>) {
+        let Self { scalar, vector } = self;
+        exchange.refresh(&mut [Rows { values: scalar, width: w }, Rows { values: vector, width: 3 * w }]);
+    }
+
     /// Sets the lengths for `n` atoms and rows of width `w`.
     pub fn resize(&mut self, n: usize, w: usize) {
         resize(&mut self.scalar, n * w);
@@ -126,7 +143,6 @@ impl<T: Number> Saved<T> {
         resize(&mut self.middle_scalar, middle * w);
         resize(&mut self.middle_vector, 3 * middle * w);
         resize(&mut self.hidden, rest * w);
-        resize(&mut self.sent, 3 * rest * w);
         self.update.resize(rest, w);
     }
 }

@@ -59,6 +59,7 @@ use self::buffers::{Buffers, TaskBuffers};
 use self::direct::GatedBlock;
 use super::{Batch, Network, Output};
 use crate::buffers::resize;
+use crate::domain::Exchange;
 use crate::tasks::{Parts, rows, run};
 
 /// Makes the norm of a zero vector differentiable.
@@ -110,13 +111,24 @@ impl<T: Number> Network<T> for PaiNN<T> {
         n_atoms.saturating_mul(self.bytes_per_atom(self.recomputes(n_atoms)))
     }
 
+    fn exchanged(&self) -> usize {
+        // `x` and `v`; gradients of `s̃` and `ṽ` are fewer.
+        6 * self.wide
+    }
+
     fn save_at_most(&mut self, bytes: usize) {
         self.save_at_most = bytes;
     }
 
-    fn evaluate(&self, batch: &Batch<'_, T>, buffers: &mut Buffers<T>, output: &mut Output<T>) {
-        let n = batch.atomic_numbers.len();
-        buffers.resize(n, self.layers.len(), self.wide, self.recomputes(n));
+    fn evaluate(
+        &self,
+        batch: &Batch<'_, T>,
+        exchange: &mut dyn Exchange<T>,
+        buffers: &mut Buffers<T>,
+        output: &mut Output<T>,
+    ) {
+        let (n, n_rows) = (batch.n_local, batch.atomic_numbers.len());
+        buffers.resize(n, n_rows, self.layers.len(), self.wide, self.recomputes(n_rows));
         buffers.tasks.resize_with(batch.tasks.len().max(buffers.tasks.len()), TaskBuffers::default);
         resize(&mut buffers.energy_hidden, n * self.energy_in.output());
         resize(&mut output.energies, n);
@@ -125,6 +137,7 @@ impl<T: Number> Network<T> for PaiNN<T> {
             self.receive(layer, batch, buffers);
             if layer + 1 < self.layers.len() {
                 self.send(layer + 1, batch, buffers);
+                buffers.refresh_input(layer + 1, self.wide, exchange);
             }
         }
         self.energies(batch, buffers, &mut output.energies);
@@ -133,7 +146,7 @@ impl<T: Number> Network<T> for PaiNN<T> {
                 let Buffers { scalar, vector, head, .. } = buffers;
                 output.direct_forces = Some(self.direct_forces(blocks, scalar, vector, head));
             }
-            None => self.backward(batch, buffers, &mut output.edge_gradients),
+            None => self.backward(batch, exchange, buffers, &mut output.edge_gradients),
         }
     }
 }
@@ -163,12 +176,16 @@ impl<T: Number> PaiNN<T> {
         let w = self.wide;
         let Some(first) = buffers.layers.first_mut() else { return };
         let sent = if first.sent.is_empty() { &mut buffers.sent } else { &mut first.sent };
-        let out = first.scalar.chunks_exact_mut(w).zip(sent.chunks_exact_mut(3 * w));
-        for ((scalar, sent), &z) in out.zip(batch.atomic_numbers) {
+        let row = |z: u8| {
             let z = usize::from(z).saturating_sub(1);
-            let element = z..z + 1;
-            scalar.copy_from_slice(&self.embedding[rows(&element, w)]);
-            sent.copy_from_slice(&self.first_sent[rows(&element, 3 * w)]);
+            z..z + 1
+        };
+        for (scalar, &z) in first.scalar.chunks_exact_mut(w).zip(batch.atomic_numbers) {
+            scalar.copy_from_slice(&self.embedding[rows(&row(z), w)]);
+        }
+        // Of ghosts, too: it depends on the element alone.
+        for (sent, &z) in sent.chunks_exact_mut(3 * w).zip(batch.atomic_numbers) {
+            sent.copy_from_slice(&self.first_sent[rows(&row(z), 3 * w)]);
         }
     }
 

@@ -34,6 +34,7 @@ use potstill_kernels::filters::Filters;
 
 use super::{Batch, Network, Output};
 use crate::buffers::{EdgeBuffers, Scratch, resize};
+use crate::domain::{Exchange, Rows};
 use crate::tasks::rows;
 
 /// Rows of the embedding: atomic numbers 0 to 99.
@@ -98,9 +99,19 @@ impl<T: Number> Network<T> for SchNet<T> {
         n_atoms.saturating_mul(each * size_of::<T>())
     }
 
-    fn evaluate(&self, batch: &Batch<'_, T>, buffers: &mut Buffers<T>, output: &mut Output<T>) {
-        let n = batch.atomic_numbers.len();
-        self.resize(n, buffers);
+    fn exchanged(&self) -> usize {
+        self.filter_wide
+    }
+
+    fn evaluate(
+        &self,
+        batch: &Batch<'_, T>,
+        exchange: &mut dyn Exchange<T>,
+        buffers: &mut Buffers<T>,
+        output: &mut Output<T>,
+    ) {
+        let n = batch.n_local;
+        self.resize(n, batch.atomic_numbers.len(), buffers);
         buffers.tasks.resize_with(batch.tasks.len().max(buffers.tasks.len()), TaskBuffers::default);
         resize(&mut output.energies, n);
         for (row, &z) in buffers.features.chunks_exact_mut(self.wide).zip(batch.atomic_numbers) {
@@ -109,32 +120,34 @@ impl<T: Number> Network<T> for SchNet<T> {
         }
         for block in 0..self.blocks.len() {
             self.send(block, batch, buffers);
+            exchange.refresh(&mut [Rows { values: &mut buffers.sent[block], width: self.filter_wide }]);
             self.receive(block, batch, buffers);
         }
         self.energies(batch, buffers, &mut output.energies);
         output.edge_gradients.clear(batch.edges.len(), false);
         for block in (0..self.blocks.len()).rev() {
             self.receive_adjoint(block, batch, buffers);
+            exchange.refresh(&mut [Rows { values: &mut buffers.sum_gradient, width: self.filter_wide }]);
             self.send_adjoint(block, batch, buffers, &mut output.edge_gradients.distance);
         }
     }
 }
 
 impl<T: Number> SchNet<T> {
-    /// Sets the lengths of all arrays for `n` atoms.
-    fn resize(&self, n: usize, buffers: &mut Buffers<T>) {
+    /// Sets the lengths of all arrays for `n` atoms, with ghosts `n_rows`.
+    fn resize(&self, n: usize, n_rows: usize, buffers: &mut Buffers<T>) {
         let (w, f) = (self.wide, self.filter_wide);
         buffers.sent.resize_with(self.blocks.len(), Vec::new);
         buffers.messages.resize_with(self.blocks.len(), Vec::new);
-        buffers.sent.iter_mut().for_each(|sent| resize(sent, n * f));
+        buffers.sent.iter_mut().for_each(|sent| resize(sent, n_rows * f));
         buffers.messages.iter_mut().for_each(|messages| resize(messages, n * w));
         for (array, width) in [
             (&mut buffers.features, w),
             (&mut buffers.features_gradient, w),
-            (&mut buffers.sum_gradient, f),
             (&mut buffers.energy_hidden, self.energy_in.output()),
         ] {
             resize(array, n * width);
         }
+        resize(&mut buffers.sum_gradient, n_rows * f);
     }
 }
