@@ -3,6 +3,8 @@
 mod cargo;
 mod cycles;
 mod directions;
+mod environment;
+mod lammps;
 mod licences;
 mod links;
 mod modules;
@@ -50,6 +52,7 @@ const STEPS: &[Step] = &[
     Step { name: "walk", about: "the README's walk", run: readme::walk_of_the_readme },
     Step { name: "kill", about: "killed runs", run: kill::each_twice },
     Step { name: "python", about: "the Python package, from its wheel", run: python::tests },
+    Step { name: "lammps", about: "the plugin for LAMMPS, from its wheel", run: lammps::tests },
     Step { name: "lints", about: "lints", run: cargo::lints },
     Step { name: "documentation", about: "documentation of the code", run: cargo::documentation },
     Step { name: "packages", about: "packages of the crates", run: cargo::packages },

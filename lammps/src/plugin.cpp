@@ -1,0 +1,50 @@
+/* Registers pair_style potstill when the library is loaded with `plugin load`.
+
+   Copyright the potstill developers. Distributed under the GNU General Public License, version 2, as LAMMPS itself; see LICENSE.
+*/
+
+#include "lammps.h"
+#include "library.h"
+#include "pair_potstill.h"
+
+#include <string>
+
+namespace {
+
+// As in LAMMPS's lammpsplugin.h, which its Python package does not have.
+struct Plugin {
+  const char *version;
+  const char *style;
+  const char *name;
+  const char *info;
+  const char *author;
+  void *(*creator)(void *);
+  void *handle;
+};
+
+using Register = void (*)(Plugin *, void *);
+
+LAMMPS_NS::Pair *create(LAMMPS_NS::LAMMPS *lmp) { return new LAMMPS_NS::PairPotstill(lmp); }
+
+}    // namespace
+
+extern "C" void lammpsplugin_init(void *lmp, void *handle, void *regfunc) {
+  // Classes of another version may be laid out in another way: nothing but C functions is touched before this is known. The plugin may
+  // have been found on a search path, so that a run without it goes on.
+  const int version = lammps_version(lmp);
+  if (version != POTSTILL_LAMMPS_VERSION) {
+    const std::string message = "pair_style potstill is left out: it was compiled for LAMMPS " + std::to_string(POTSTILL_LAMMPS_VERSION) +
+      ", and this is " + std::to_string(version) + "; compile it for this one";
+    lammps_error(lmp, LMP_ERROR_WARNING, message.c_str());
+    return;
+  }
+  static Plugin plugin;
+  plugin.version = static_cast<LAMMPS_NS::LAMMPS *>(lmp)->version;
+  plugin.style = "pair";
+  plugin.name = "potstill";
+  plugin.info = "students of potstill: SchNet and PaiNN";
+  plugin.author = "the potstill developers";
+  plugin.creator = reinterpret_cast<void *(*)(void *)>(&create);
+  plugin.handle = handle;
+  reinterpret_cast<Register>(regfunc)(&plugin, lmp);
+}
