@@ -1,7 +1,7 @@
 """Everything of the second table: `python evidence/few-labels/make.py --potstill target/release/potstill`, from the root of the repository.
 
 For each molecule: 450 structures with labels of DFT train MACE; with MACE as live teacher, three rounds find structures; then a study compares students
-with and without them. For acetylacetone the mean of three students alone is another teacher. `pip install "potstill[ase]" mace-torch==0.3.16` comes first. It takes about ten hours of one core, goes on where it
+with and without them. For acetylacetone the mean of three students alone is another teacher. `pip install "potstill[ase]" mace-torch==0.3.16` comes first. It takes some eighteen hours of one core, goes on where it
 was interrupted, and leaves all in runs/evidence/few-labels.
 """
 
