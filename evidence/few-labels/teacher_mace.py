@@ -14,4 +14,4 @@ def calculator():
     return MACECalculator(model_paths=sys.argv[1], device="cpu", default_dtype="float32")
 
 
-serve(calculator, properties={"energy", "forces"})
+serve(calculator, properties={"energy", "forces", "energies"})
