@@ -43,15 +43,20 @@ impl<T: Number> Factors<T> {
     }
 }
 
+/// One parameter, with its gradient and moments.
+pub(super) struct Segment<'a, T> {
+    pub factors: Factors<T>,
+    pub p: &'a mut [T],
+    pub g: &'a [T],
+    pub first: &'a mut [T],
+    pub second: &'a mut [T],
+    /// Largest second moments; empty without amsgrad.
+    pub largest: &'a mut [T],
+}
+
 /// The fused loop over one segment. The slices are cut to one length first, so that it vectorises.
-pub(super) fn update<T: Number, const AMSGRAD: bool>(
-    factors: &Factors<T>,
-    p: &mut [T],
-    g: &[T],
-    first: &mut [T],
-    second: &mut [T],
-    largest: &mut [T],
-) {
+pub(super) fn update<T: Number, const AMSGRAD: bool>(segment: Segment<'_, T>) {
+    let Segment { factors, p, g, first, second, largest } = segment;
     let n = p.len();
     let (g, first, second) = (&g[..n], &mut first[..n], &mut second[..n]);
     let largest = if AMSGRAD { &mut largest[..n] } else { largest };

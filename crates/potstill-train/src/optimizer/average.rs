@@ -1,6 +1,10 @@
 //! Running average of the weights.
 
 use potstill_nn::Number;
+use rayon::prelude::*;
+
+/// Elements that a thread takes at a time.
+const CHUNK: usize = 1 << 16;
 
 /// Decay of the averaged weights at a step, counted from 1.
 ///
@@ -23,7 +27,9 @@ pub fn update_average<T: Number>(average: &mut [T], parameters: &[T], decay: f64
         return average.copy_from_slice(parameters);
     }
     let rate = T::of(1.0 - decay);
-    for (s, p) in average.iter_mut().zip(parameters) {
-        *s += rate * (*p - *s);
-    }
+    average.par_chunks_mut(CHUNK).zip(parameters.par_chunks(CHUNK)).for_each(|(average, parameters)| {
+        for (s, p) in average.iter_mut().zip(parameters) {
+            *s += rate * (*p - *s);
+        }
+    });
 }

@@ -186,39 +186,37 @@ impl<T: Number> Optimizer<T> {
         assert_eq!(parameters.len(), memory.first.len(), "number of parameters");
         assert_eq!(gradients.len(), memory.first.len(), "number of gradients");
         memory.steps += 1;
-        let mut matrices = Vec::new();
-        let mut places = Pieces { at: 0, parameters, first: &mut memory.first };
+        let (mut matrices, mut segments) = (Vec::new(), Vec::new());
+        let mut places = Pieces { at: 0, rest: [parameters, &mut memory.first, &mut memory.second] };
+        let mut largest = &mut memory.largest[..];
         for Part { range, decays, matrix } in &self.parts {
-            let (p, first) = places.take(range);
+            let [p, first, second] = places.take(range);
+            let top = largest.split_off_mut(..if self.config.amsgrad { range.len() } else { 0 }).unwrap_or_default();
             let g = &gradients[range.clone()];
             if let Some(shape) = *matrix {
                 let weight_decay = if *decays { self.config.weight_decay } else { 0.0 };
                 matrices.push(muon::Matrix { shape, weight_decay, p, g, momentum: first });
                 continue;
             }
-            let second = &mut memory.second[range.clone()];
             let factors = adamw::Factors::new(&self.config, *decays, learning_rate, memory.steps);
-            if self.config.amsgrad {
-                adamw::update::<T, true>(&factors, p, g, first, second, &mut memory.largest[range.clone()]);
-            } else {
-                adamw::update::<T, false>(&factors, p, g, first, second, &mut []);
-            }
+            segments.push(adamw::Segment { factors, p, g, first, second, largest: top });
         }
+        let update = if self.config.amsgrad { adamw::update::<T, true> } else { adamw::update::<T, false> };
+        segments.into_par_iter().for_each(update);
         let decay = self.config.momentum;
         matrices.into_par_iter().for_each(|matrix| muon::update(matrix, decay, learning_rate));
     }
 }
 
-/// Rest of two vectors that are handed out piece by piece.
+/// Rest of three vectors that are handed out piece by piece.
 struct Pieces<'a, T> {
     at: usize,
-    parameters: &'a mut [T],
-    first: &'a mut [T],
+    rest: [&'a mut [T]; 3],
 }
 
 impl<'a, T> Pieces<'a, T> {
-    /// The next piece of both, which begins where the last one ended.
-    fn take(&mut self, range: &Range<usize>) -> (&'a mut [T], &'a mut [T]) {
+    /// The next piece of each, which begins where the last one ended.
+    fn take(&mut self, range: &Range<usize>) -> [&'a mut [T]; 3] {
         assert_eq!(range.start, self.at, "parameters without gaps");
         self.at = range.end;
         let cut = |rest: &mut &'a mut [T]| {
@@ -226,7 +224,7 @@ impl<'a, T> Pieces<'a, T> {
             *rest = left;
             piece
         };
-        (cut(&mut self.parameters), cut(&mut self.first))
+        self.rest.each_mut().map(cut)
     }
 }
 
