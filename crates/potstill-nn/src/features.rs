@@ -61,17 +61,17 @@ impl Features {
 
 fn reduce(values: Tensor<2>, batch: &Batch, reduction: Reduction) -> Tensor<2> {
     let ones = || batch.zeros([batch.n_edges, 1]).add_scalar(1.0);
-    let sum = sum_rows(values, batch.target.clone(), batch.n_atoms);
+    let sum = sum_rows(values, &batch.target, batch.n_atoms);
     match reduction {
         Reduction::Sum => sum,
-        Reduction::Mean => sum / sum_rows(ones(), batch.target.clone(), batch.n_atoms).clamp_min(1.0),
+        Reduction::Mean => sum / sum_rows(ones(), &batch.target, batch.n_atoms).clamp_min(1.0),
     }
 }
 
 /// Edge features of a network with vector features: `Σ_xyz v_s ⊙ v_t`, invariant under rotation. Shape: `[n_edges, c]`.
 pub fn edge_features(vector: &Tensor<2>, batch: &Batch) -> Tensor<2> {
     let channels = vector.dims()[1] / 3;
-    let source = gather_rows(vector.clone(), batch.source.clone());
-    let target = gather_rows(vector.clone(), batch.target.clone());
+    let source = gather_rows(vector.clone(), &batch.source);
+    let target = gather_rows(vector.clone(), &batch.target);
     (source * target).reshape([batch.n_edges, 3, channels]).sum_dim(1).reshape([batch.n_edges, channels])
 }

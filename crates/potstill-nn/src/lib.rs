@@ -10,6 +10,7 @@
 //! | [`layers`], [`ops`] | layers; operations on the CPU with a backward pass of their own |
 //! | [`batch`], [`features`] | neighbour graphs as tensors; features at taps |
 //! | [`tensors`], [`parameters`], [`init`] | functions of tensors; parameters as one vector; initial weights |
+//! | [`device`] | the processor among the devices of the tensor framework |
 //! | [`checkpoint`], [`import`], [`mod@reference`] | model files; checkpoints of the reference implementation |
 //!
 //! ```
@@ -37,7 +38,9 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod device;
 pub mod features;
+mod gpu;
 pub mod import;
 pub mod init;
 pub mod layers;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{DType, Device};
 use potstill_core::elements::symbol;
 use potstill_core::graph::NetworkGraph;
@@ -30,9 +31,14 @@ impl Model {
     /// Joins a network and its header; `hash` is that of the file, empty for a model that was never saved.
     ///
     /// # Errors
-    /// A chemical symbol in the header that does not exist.
+    /// A chemical symbol in the header that does not exist, a network on another device.
     pub fn new(header: Header, network: Network, device: &Device, dtype: DType, hash: String) -> Result<Self> {
         let elements = header.atomic_numbers()?;
+        let is_elsewhere = |other: &Device| other.clone().inner() != device.clone().inner();
+        if let Some(other) = network.devices().into_iter().find(is_elsewhere) {
+            let message = format!("the network is on {other:?}, and systems would be on {device:?}; move one of them");
+            return Err(Error::Other(message));
+        }
         Ok(Self { header, network, elements, device: device.clone(), dtype, hash })
     }
 

@@ -32,12 +32,12 @@ impl Output {
     ///
     /// Under a strain ε every displacement becomes `(1 + ε) d`, so `∂E/∂ε = Σ_e g_e ⊗ d_e`.
     pub fn set_edge_gradient(&mut self, batch: &Batch, gradient: Tensor<2>) {
-        let pulled = sum_rows(gradient.clone(), batch.target.clone(), batch.n_atoms);
-        let pushed = sum_rows(gradient.clone(), batch.source.clone(), batch.n_atoms);
+        let pulled = sum_rows(gradient.clone(), &batch.target, batch.n_atoms);
+        let pushed = sum_rows(gradient.clone(), &batch.source, batch.n_atoms);
         self.forces = Some(pulled - pushed);
         let outer =
             gradient.neg().reshape([batch.n_edges, 3, 1]) * batch.displacement.clone().reshape([batch.n_edges, 1, 3]);
         let outer = outer.reshape([batch.n_edges, 9]);
-        self.virial = Some(sum_rows(outer, batch.edge_system.clone(), batch.n_systems));
+        self.virial = Some(sum_rows(outer, &batch.edge_system, batch.n_systems));
     }
 }

@@ -4,7 +4,7 @@
 //! are added in a fixed order. Order is that of the fields of the module.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Element, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Element, Gradients, Tensor, TensorData, Transaction};
 use potstill_kernels::Number;
 
 /// Name, shape and place of one parameter in the flat vector.
@@ -116,24 +116,38 @@ impl<T: Number + Element> ModuleMapper for Load<'_, T> {
 }
 
 /// Gradients of all parameters in the order of [`to_vector`]; zero where the loss does not depend on one.
+///
+/// All are read together: a graphics processor is waited for once.
 pub fn gradients_to_vector<M: Module, T: Number + Element>(module: &M, gradients: &mut Gradients, out: &mut Vec<T>) {
-    module.visit(&mut CollectGradients { gradients, out });
+    let mut collected = CollectGradients { gradients, found: Vec::new(), read: Transaction::default() };
+    module.visit(&mut collected);
+    let mut read = collected.read.execute().into_iter();
+    for (n, found) in collected.found {
+        let data = if found { read.next() } else { None };
+        match data {
+            Some(data) => match data.as_slice::<T>() {
+                Ok(values) => out.extend_from_slice(values),
+                Err(_) => out.extend(data.iter::<T>()),
+            },
+            None => out.extend(std::iter::repeat_n(T::default(), n)),
+        }
+    }
 }
 
-struct CollectGradients<'a, T> {
+struct CollectGradients<'a> {
     gradients: &'a mut Gradients,
-    out: &'a mut Vec<T>,
+    /// Number of elements of each parameter, and whether it has a gradient.
+    found: Vec<(usize, bool)>,
+    read: Transaction,
 }
 
-impl<T: Number + Element> ModuleVisitor for CollectGradients<'_, T> {
+impl ModuleVisitor for CollectGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
-        match value.grad_remove(self.gradients) {
-            Some(gradient) => match gradient.into_data().as_slice::<T>() {
-                Ok(values) => self.out.extend_from_slice(values),
-                Err(_) => self.out.extend(std::iter::repeat_n(T::default(), value.shape().num_elements())),
-            },
-            None => self.out.extend(std::iter::repeat_n(T::default(), value.shape().num_elements())),
+        let gradient = value.grad_remove(self.gradients);
+        self.found.push((value.shape().num_elements(), gradient.is_some()));
+        if let Some(gradient) = gradient {
+            self.read = std::mem::take(&mut self.read).register(gradient);
         }
     }
 }

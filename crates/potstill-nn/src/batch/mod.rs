@@ -4,11 +4,11 @@ pub mod gemnet;
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use potstill_core::graph::{Graph, NetworkGraph};
 
 use self::gemnet::GemNetTables;
-use crate::tensors::{float_tensor, int_tensor, sum_rows};
+use crate::tensors::{RowIndex, float_tensor, sum_rows};
 
 /// Batch of systems on a device, the input of every network.
 ///
@@ -22,18 +22,20 @@ pub struct Batch {
     pub n_atoms: usize,
     /// Number of directed edges.
     pub n_edges: usize,
-    /// Nuclear charges. Shape: `[n_atoms]`.
-    pub atomic_numbers: Tensor<1, Int>,
+    /// Nuclear charges, on the host. Shape: `[n_atoms]`.
+    pub atomic_numbers: Vec<u8>,
+    /// Number of atoms of each system, on the host. Shape: `[n_systems]`.
+    pub sizes: Vec<usize>,
     /// System of each atom. Shape: `[n_atoms]`.
-    pub system_index: Tensor<1, Int>,
+    pub system_index: RowIndex,
     /// Source atom of each edge. Shape: `[n_edges]`.
-    pub source: Tensor<1, Int>,
+    pub source: RowIndex,
     /// Target atom of each edge. Shape: `[n_edges]`.
-    pub target: Tensor<1, Int>,
+    pub target: RowIndex,
     /// Source and target of each edge, on the host.
     pub ends: Arc<[[u32; 2]]>,
     /// System of each edge. Shape: `[n_edges]`.
-    pub edge_system: Tensor<1, Int>,
+    pub edge_system: RowIndex,
     /// `positions[source] + shift·cell − positions[target]` in Å. Shape: `[n_edges, 3]`.
     pub displacement: Tensor<2>,
     /// Length of each edge in Å. Shape: `[n_edges, 1]`.
@@ -84,17 +86,20 @@ impl Batch {
             displacement.extend(d);
         }
         let edge_system: Vec<i32> = graph.target.iter().map(|&t| graph.system_index[t as usize] as i32).collect();
-        let int = |values: Vec<i32>| int_tensor(values, device);
+        let mut sizes = vec![0; graph.n_systems()];
+        graph.system_index.iter().for_each(|&system| sizes[system as usize] += 1);
+        let index = |rows: Vec<i32>| RowIndex::new(rows, device);
         Self {
             n_systems: graph.n_systems(),
             n_atoms: graph.n_atoms(),
             n_edges,
-            atomic_numbers: int(graph.atomic_numbers.iter().map(|&z| i32::from(z)).collect()),
-            system_index: int(graph.system_index.iter().map(|&s| s as i32).collect()),
-            source: int(graph.source.iter().map(|&s| s as i32).collect()),
-            target: int(graph.target.iter().map(|&t| t as i32).collect()),
+            atomic_numbers: graph.atomic_numbers.clone(),
+            sizes,
+            system_index: index(graph.system_index.iter().map(|&s| s as i32).collect()),
+            source: index(graph.source.iter().map(|&s| s as i32).collect()),
+            target: index(graph.target.iter().map(|&t| t as i32).collect()),
             ends: graph.source.iter().zip(&graph.target).map(|(&s, &t)| [s, t]).collect(),
-            edge_system: int(edge_system),
+            edge_system: index(edge_system),
             host: Some(HostGeometry {
                 distance: distance.as_slice().into(),
                 direction: direction.as_chunks::<3>().0.into(),
@@ -132,6 +137,11 @@ impl Batch {
         gradient
     }
 
+    /// Row of each atom in a table of elements whose first row is that of `first`. Shape: `[n_atoms]`.
+    pub fn element_rows(&self, first: u8) -> RowIndex {
+        RowIndex::new(self.atomic_numbers.iter().map(|&z| i32::from(z) - i32::from(first)).collect(), &self.device)
+    }
+
     /// Zeros in the batch's precision.
     pub fn zeros<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
         Tensor::zeros(shape, (&self.device, self.dtype))
@@ -139,6 +149,6 @@ impl Batch {
 
     /// Sums rows of `values` (one per atom) over the atoms of each system. Shape: `[n_systems, c]`.
     pub fn sum_over_systems(&self, values: Tensor<2>) -> Tensor<2> {
-        sum_rows(values, self.system_index.clone(), self.n_systems)
+        sum_rows(values, &self.system_index, self.n_systems)
     }
 }

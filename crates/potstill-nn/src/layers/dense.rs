@@ -1,10 +1,11 @@
 //! Affine maps and embeddings; weights are stored `[output, input]` as in published checkpoints.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 use crate::init::{Init, Initializer};
 use crate::ops::dense;
+use crate::tensors::{RowIndex, gather_rows};
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -50,7 +51,7 @@ impl Embedding {
     }
 
     /// Rows of the given indices. Shape: `[n]` to `[n, channels]`.
-    pub fn forward(&self, index: Tensor<1, Int>) -> Tensor<2> {
-        self.weight.val().select(0, index)
+    pub fn forward(&self, index: &RowIndex) -> Tensor<2> {
+        gather_rows(self.weight.val(), index)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use potstill_kernels::activation::scaled_silu_adjoint;
 use potstill_kernels::number::{Number, vectorized};
 
 use super::dense::silu_of;
 use super::operation::{Forward, Input, Operation, Primitive, run};
 use super::product::{Factor, product, product_into};
-use crate::tensors::{gather_rows, scaled_silu};
+use crate::tensors::{RowIndex, gather_rows, scaled_silu};
 
 /// Both ends of each edge, on the host and on the device.
 #[derive(Debug, Clone)]
@@ -17,9 +17,9 @@ pub struct Ends<'a> {
     /// Source and target of each edge, on the host.
     pub host: &'a Arc<[[u32; 2]]>,
     /// Source of each edge.
-    pub source: &'a Tensor<1, Int>,
+    pub source: &'a RowIndex,
     /// Target of each edge.
-    pub target: &'a Tensor<1, Int>,
+    pub target: &'a RowIndex,
 }
 
 /// [`scaled_silu`] of `(atom[source] ‖ atom[target] ‖ edge) Wᵀ`. Shape: `[n_atoms, a]`, `[n_edges, b]` and `[c, 2a + b]` to
@@ -34,8 +34,8 @@ pub fn join_silu(atom: &Tensor<2>, edge: &Tensor<2>, weight: &Tensor<2>, ends: &
 }
 
 fn portable(atom: &Tensor<2>, edge: &Tensor<2>, weight: &Tensor<2>, ends: &Ends<'_>) -> Tensor<2> {
-    let source = gather_rows(atom.clone(), ends.source.clone());
-    let target = gather_rows(atom.clone(), ends.target.clone());
+    let source = gather_rows(atom.clone(), ends.source);
+    let target = gather_rows(atom.clone(), ends.target);
     scaled_silu(Tensor::cat(vec![source, target, edge.clone()], 1).matmul(weight.clone().transpose()))
 }
 
@@ -139,14 +139,13 @@ impl JoinOperation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensors::int_tensor;
     use crate::testing::same_derivatives;
 
     #[test]
     fn agrees_with_plain_operations() {
         let host: Arc<[[u32; 2]]> = [[0, 1], [1, 0], [2, 1], [1, 2], [0, 0]].into();
         let device = burn::tensor::Device::flex();
-        let of = |end: usize| int_tensor(host.iter().map(|ends| ends[end] as i32).collect(), &device);
+        let of = |end: usize| RowIndex::new(host.iter().map(|ends| ends[end] as i32).collect(), &device);
         let ends = Ends { host: &host, source: &of(0), target: &of(1) };
         let shapes = [[3, 4], [5, 2], [6, 10]];
         same_derivatives(shapes, |[a, e, w]| join_silu(a, e, w, &ends), |[a, e, w]| portable(a, e, w, &ends));

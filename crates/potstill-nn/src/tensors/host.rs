@@ -21,8 +21,9 @@ pub fn float_tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device:
 /// Host copy of a tensor in f64, row-major.
 pub fn to_host<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
     let data = tensor.to_data();
-    match data.dtype() {
-        DType::F64 => data.as_slice::<f64>().map(<[f64]>::to_vec).unwrap_or_default(),
-        _ => data.as_slice::<f32>().map(|s| s.iter().map(|&v| f64::from(v)).collect()).unwrap_or_default(),
+    match data.as_slice::<f32>() {
+        Ok(values) => values.iter().map(|&v| f64::from(v)).collect(),
+        // Any other type.
+        Err(_) => data.iter::<f64>().collect(),
     }
 }

@@ -8,4 +8,4 @@ mod rows;
 
 pub use self::activation::{scaled_silu, scaled_silu_derivative, shifted_softplus, shifted_softplus_derivative};
 pub use self::host::{float_tensor, int_tensor, to_host};
-pub use self::rows::{gather_rows, sum_rows};
+pub use self::rows::{RowIndex, gather_rows, sum_rows};

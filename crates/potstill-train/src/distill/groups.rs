@@ -2,8 +2,9 @@
 //!
 //! Such a loss gives the share of one shard in the mean over a whole batch, so that shards add up to the batch.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use potstill_nn::Batch;
+use potstill_nn::tensors::RowIndex;
 
 /// Sizes and weights of the systems of a shard, with their edges.
 #[derive(Debug, Clone)]
@@ -19,20 +20,15 @@ pub struct Groups {
     /// Edges of the whole batch.
     pub edges: f64,
     /// Source of each edge of the shard. Shape: `[n_edges]`.
-    pub source: Tensor<1, Int>,
+    pub source: RowIndex,
     /// Target of each edge. Shape: `[n_edges]`.
-    pub target: Tensor<1, Int>,
+    pub target: RowIndex,
 }
 
 impl Groups {
     /// Systems of a batch that is a shard of a larger one with these counts of systems, atoms and edges.
     pub fn new(batch: &Batch, (systems, atoms, edges): (f64, f64, f64)) -> Self {
-        let mut sizes = vec![0; batch.n_systems];
-        for system in batch.system_index.to_data().iter::<i64>() {
-            if let Some(size) = usize::try_from(system).ok().and_then(|s| sizes.get_mut(s)) {
-                *size += 1;
-            }
-        }
+        let sizes = batch.sizes.clone();
         let (source, target) = (batch.source.clone(), batch.target.clone());
         Self { sizes, weights: None, systems, atoms, edges, source, target }
     }

@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "potstill-nn",
-        uses: &["potstill-core", "potstill-data", "potstill-kernels", "burn", "burn-flex"],
+        uses: &["potstill-core", "potstill-data", "potstill-kernels", "burn", "burn-cubecl", "burn-flex"],
         tests_use: TESTS,
     },
     Room {

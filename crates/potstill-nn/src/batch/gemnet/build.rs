@@ -7,7 +7,7 @@ use potstill_core::graph::gemnet::{EdgeSet, GemNetGraph, Triplets, offsets};
 
 use super::{AngleTable, AtomTable, EdgeTable, GemNetTables, InputTable, QuadrupletTables};
 use crate::ops::HostInputs;
-use crate::tensors::{float_tensor, int_tensor};
+use crate::tensors::{RowIndex, float_tensor};
 
 /// Device and type of the tensors.
 struct Place<'a> {
@@ -59,11 +59,17 @@ impl Slots {
         InputTable {
             n,
             width,
-            input: int_tensor(input.iter().map(|&i| i as i32).collect(), place.device),
+            input: index(&input, &taken, place),
             taken: float_tensor(taken, [n, 1, width], place.device, place.dtype),
             host: Arc::new(HostInputs { width, input, taken: counts }),
         }
     }
+}
+
+/// Input of each slot; slots that are not taken belong to none.
+fn index(input: &[u32], taken: &[f64], place: &Place) -> RowIndex {
+    let taken: Vec<bool> = taken.iter().map(|&taken| taken > 0.0).collect();
+    RowIndex::masked(input.iter().map(|&i| i as i32).collect(), &taken, place.device)
 }
 
 fn angle_table(triplets: &Triplets, n_outputs: usize, cosines: &[f64], place: &Place) -> AngleTable {
@@ -79,7 +85,7 @@ fn edge_table(edges: &EdgeSet, place: &Place) -> EdgeTable {
     let n_edges = edges.n_edges();
     EdgeTable {
         n_edges,
-        source: int_tensor(edges.source.iter().map(|&s| s as i32).collect(), place.device),
+        source: RowIndex::new(edges.source.iter().map(|&s| s as i32).collect(), place.device),
         distance: float_tensor(edges.distances(), [n_edges, 1], place.device, place.dtype),
     }
 }
@@ -101,9 +107,9 @@ fn atom_table(edges: &EdgeSet, triplets: &Triplets, cosines: &[f64], n_atoms: us
     }
     let edge_numbers: Vec<u32> = (0..edges.n_edges() as u32).collect();
     let tensor = |values| float_tensor(values, [n, 1, width], place.device, place.dtype);
-    let numbers = input.iter().map(|&i| i as i32).collect();
+    let numbers = index(&input, &taken, place);
     let host = Arc::new(HostInputs { width, input, taken: counts });
-    let inputs = InputTable { n, width, input: int_tensor(numbers, place.device), taken: tensor(taken), host };
+    let inputs = InputTable { n, width, input: numbers, taken: tensor(taken), host };
     AtomTable { edges: by_atom.inputs(&edge_numbers, place), triplets: AngleTable { inputs, cosine: tensor(cosine) } }
 }
 
@@ -116,7 +122,7 @@ impl GemNetTables {
         let atom_to_edge = graph.a2e.as_ref().zip(angles.a2e.as_ref());
         let edge_to_atom = graph.a2ee2a.as_ref().zip(graph.e2a.as_ref().zip(angles.e2a.as_ref()));
         Self {
-            reverse: int_tensor(graph.reverse.iter().map(|&r| r as i32).collect(), device),
+            reverse: RowIndex::new(graph.reverse.iter().map(|&r| r as i32).collect(), device),
             edge_to_edge: angle_table(&graph.e2e, n_edges, &angles.e2e, place),
             atom_edge: graph.a2ee2a.as_ref().map(|edges| edge_table(edges, place)),
             atom_to_edge: atom_to_edge.map(|(triplets, cosines)| angle_table(triplets, n_edges, cosines, place)),
@@ -134,7 +140,7 @@ impl GemNetTables {
     pub(crate) fn empty(n_edges: usize, device: &Device, dtype: DType) -> Self {
         let place = &Place { device, dtype };
         Self {
-            reverse: int_tensor((0..n_edges as i32).collect(), place.device),
+            reverse: RowIndex::new((0..n_edges as i32).collect(), place.device),
             edge_to_edge: angle_table(&Triplets::default(), n_edges, &[], place),
             atom_edge: None,
             atom_to_edge: None,

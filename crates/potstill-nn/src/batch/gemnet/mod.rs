@@ -7,10 +7,10 @@ mod build;
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 use crate::ops::HostInputs;
-use crate::tensors::{gather_rows, int_tensor, to_host};
+use crate::tensors::{RowIndex, gather_rows, to_host};
 
 /// Edges beside the main graph.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct EdgeTable {
     /// Number of edges.
     pub n_edges: usize,
     /// Source atom of each edge. Shape: `[n_edges]`.
-    pub source: Tensor<1, Int>,
+    pub source: RowIndex,
     /// Length of each edge in Å. Shape: `[n_edges, 1]`.
     pub distance: Tensor<2>,
 }
@@ -31,7 +31,7 @@ pub struct InputTable {
     /// Slots of each output.
     pub width: usize,
     /// Input of each slot. Shape: `[n · width]`.
-    pub input: Tensor<1, Int>,
+    pub input: RowIndex,
     /// 1 where a slot is taken, else 0. Shape: `[n, 1, width]`.
     pub taken: Tensor<3>,
     /// Inputs on the host.
@@ -42,7 +42,7 @@ impl InputTable {
     /// `Σ_inputs basis ⊗ x`. Shape: `[n, s, width]` and `[n_inputs, c]` to `[n, s, c]`.
     pub fn outer_sum(&self, basis: &Tensor<3>, x: Tensor<2>) -> Tensor<3> {
         let channels = x.dims()[1];
-        let rows = gather_rows(x, self.input.clone()).reshape([self.n, self.width, channels]);
+        let rows = gather_rows(x, &self.input).reshape([self.n, self.width, channels]);
         basis.clone().matmul(rows)
     }
 
@@ -50,7 +50,7 @@ impl InputTable {
     pub(crate) fn taken_rows(&self, x: Tensor<2>) -> Tensor<2> {
         let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
         let rows = taken.map(|(slot, _)| slot as i32).collect();
-        gather_rows(x, int_tensor(rows, &self.input.device()))
+        gather_rows(x, &RowIndex::new(rows, &self.taken.device()))
     }
 
     /// Whether there is nothing to sum.
@@ -96,10 +96,10 @@ impl QuadrupletTables {
     /// Rows that quadruplets read, gathered from the slots of `incoming`.
     pub(crate) fn quadruplet_rows(&self, x: Tensor<2>) -> Tensor<2> {
         let width = self.incoming.inputs.width;
-        let inner: Vec<i32> = self.outgoing.inputs.input.to_data().iter::<i32>().collect();
+        let inner = &self.outgoing.inputs.host.input;
         let taken = to_host(&self.taken).into_iter().enumerate().filter(|(_, t)| *t > 0.0);
-        let rows = taken.map(|(slot, _)| inner[slot / width] * width as i32 + (slot % width) as i32).collect();
-        gather_rows(x, int_tensor(rows, &self.outgoing.inputs.input.device()))
+        let rows = taken.map(|(slot, _)| inner[slot / width] as i32 * width as i32 + (slot % width) as i32).collect();
+        gather_rows(x, &RowIndex::new(rows, &self.taken.device()))
     }
 }
 
@@ -107,7 +107,7 @@ impl QuadrupletTables {
 #[derive(Debug, Clone)]
 pub struct GemNetTables {
     /// Reverse of each main edge. Shape: `[n_edges]`.
-    pub reverse: Tensor<1, Int>,
+    pub reverse: RowIndex,
     /// Triplets of main edges.
     pub edge_to_edge: AngleTable,
     /// Edges between atoms and edges.

@@ -299,7 +299,7 @@ impl Bases {
         let coefficients = bases.circular.forward(basis.forward(&edges.distance, fit));
         let [_, channels, s] = coefficients.dims();
         // Coefficients of all edges of an atom, side by side: one product sums over angles and edges.
-        let rows = gather_rows(coefficients.reshape([edges.n_edges, channels * s]), inputs.edges.input.clone());
+        let rows = gather_rows(coefficients.reshape([edges.n_edges, channels * s]), &inputs.edges.input);
         let (n, width) = (inputs.edges.n, inputs.edges.width);
         let coefficients = rows.reshape([n, width, channels, s]).swap_dims(1, 2).reshape([n, channels, width * s]);
         Some(TripletValues {
@@ -357,6 +357,6 @@ const SHARED_NAMES: [(&str, &str); 4] = [
 /// Rows of edges as columns of their atoms. Shape: `[n_edges, c]` to `[n, c, width]`.
 fn by_atom(values: Tensor<2>, inputs: &InputTable) -> Tensor<3> {
     let channels = values.dims()[1];
-    let rows = gather_rows(values, inputs.input.clone()).reshape([inputs.n, inputs.width, channels]);
+    let rows = gather_rows(values, &inputs.input).reshape([inputs.n, inputs.width, channels]);
     rows.swap_dims(1, 2) * inputs.taken.clone()
 }

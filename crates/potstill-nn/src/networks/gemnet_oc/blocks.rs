@@ -57,7 +57,7 @@ impl AtomUpdate {
 
     fn forward(&self, batch: &Batch, edge: &Tensor<2>, radial: &Tensor<2>, fit: Option<&ScaleFit>) -> Tensor<2> {
         let gated = gate(edge, radial, &self.radial.weight.val(), 1.0);
-        let sum = sum_rows(gated, batch.target.clone(), batch.n_atoms);
+        let sum = sum_rows(gated, &batch.target, batch.n_atoms);
         let x = self.scale_sum.apply(sum, Some(edge), fit);
         let x = match &self.down {
             Some(down) => activated(down, x),

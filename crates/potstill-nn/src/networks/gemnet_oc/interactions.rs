@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use potstill_core::model::GemNetOCConfig;
 
 use super::bases::{QuadrupletValues, TripletValues};
@@ -12,7 +12,7 @@ use crate::batch::gemnet::{EdgeTable, InputTable, QuadrupletTables};
 use crate::init::Initializer;
 use crate::layers::Dense;
 use crate::ops::{angular_sum, dihedral_sum};
-use crate::tensors::gather_rows;
+use crate::tensors::{RowIndex, gather_rows};
 
 /// Sum over triplets, bilinear in the input's features and the angular basis.
 #[derive(Module, Debug)]
@@ -67,17 +67,17 @@ impl Triplets {
         sources: Option<&EdgeTable>,
         values: &TripletValues,
         inputs: &InputTable,
-        reverse: &Tensor<1, Int>,
+        reverse: &RowIndex,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let mut x = activated(&self.input, x.clone());
         if let Some(edges) = sources {
-            x = gather_rows(x, edges.source.clone());
+            x = gather_rows(x, &edges.source);
         }
         let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
         let z = self.bilinear.forward(sum_over_triplets(&x, values, inputs));
-        let reference = fit.map(|_| inputs.taken_rows(gather_rows(x, inputs.input.clone())));
+        let reference = fit.map(|_| inputs.taken_rows(gather_rows(x, &inputs.input)));
         let z = self.scale_sum.apply(z, reference.as_ref(), fit);
         match &self.up_reverse {
             Some(up_reverse) => both_ways(&self.up, up_reverse, z, reverse),
@@ -100,9 +100,9 @@ fn portable_triplets(x: &Tensor<2>, values: &TripletValues, inputs: &InputTable)
 }
 
 /// `(σ(U x) + σ(U' x)[reverse]) / √2`
-fn both_ways(up: &Dense, up_reverse: &Dense, x: Tensor<2>, reverse: &Tensor<1, Int>) -> Tensor<2> {
+fn both_ways(up: &Dense, up_reverse: &Dense, x: Tensor<2>, reverse: &RowIndex) -> Tensor<2> {
     let own = activated(up, x.clone());
-    let other = gather_rows(activated(up_reverse, x), reverse.clone());
+    let other = gather_rows(activated(up_reverse, x), reverse);
     (own + other).mul_scalar(FRAC_1_SQRT_2)
 }
 
@@ -155,13 +155,13 @@ impl Quadruplets {
         edge: &Tensor<2>,
         values: &QuadrupletValues,
         tables: &QuadrupletTables,
-        reverse: &Tensor<1, Int>,
+        reverse: &RowIndex,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
         let x = activated(&self.input, edge.clone());
         let x = activated(&self.down, self.scale_radial.gate(&x, &values.radial, &self.radial, fit));
 
-        let x = gather_rows(x, tables.incoming.inputs.input.clone());
+        let x = gather_rows(x, &tables.incoming.inputs.input);
         let x = self.scale_circular.gate_slots(&x, &values.circular, &self.circular, &tables.incoming.inputs, fit);
 
         let z = sum_over_quadruplets(x.clone(), values, tables);
@@ -192,7 +192,7 @@ fn portable_quadruplets(x: Tensor<2>, values: &QuadrupletValues, tables: &Quadru
     let channels = x.dims()[1];
     let (incoming, outgoing) = (&tables.incoming.inputs, &tables.outgoing.inputs);
     let [n_pairs, n_f, width] = values.spherical.dihedral.dims();
-    let inner = gather_rows(x.reshape([incoming.n, width * channels]), outgoing.input.clone());
+    let inner = gather_rows(x.reshape([incoming.n, width * channels]), &outgoing.input);
     let sums = values.spherical.dihedral.clone().matmul(inner.reshape([n_pairs, width, channels]));
     let sums = sums.reshape([outgoing.n, outgoing.width, n_f * channels]);
 
@@ -246,7 +246,7 @@ impl Pairs {
         inputs: &InputTable,
         fit: Option<&ScaleFit>,
     ) -> Tensor<2> {
-        let x = gather_rows(activated(&self.down, atom.clone()), edges.source.clone());
+        let x = gather_rows(activated(&self.down, atom.clone()), &edges.source);
         let channels = x.dims()[1];
         let z = inputs.outer_sum(radial, x.clone());
         let n_radial = z.dims()[1];

@@ -137,7 +137,7 @@ impl GemNetOC {
             }
         };
         let bases = self.bases.forward(batch, tables, fit);
-        let atom = self.embedding.forward(batch.atomic_numbers.clone().sub_scalar(1));
+        let atom = self.embedding.forward(&batch.element_rows(1));
         let edge = edge_embedding(&self.first_edge, batch, &atom, bases.main.clone());
         let mut state = State { atom, edge };
         let mut features = Vec::new();
@@ -177,7 +177,7 @@ impl GemNetOC {
             return atomic_energies;
         }
         let counts = batch.sum_over_systems(atomic_energies.ones_like());
-        atomic_energies / gather_rows(counts, batch.system_index.clone())
+        atomic_energies / gather_rows(counts, &batch.system_index)
     }
 
     /// `Σ_edges f · direction` at each target; the reference's unit vectors run from source to target.
@@ -186,9 +186,9 @@ impl GemNetOC {
             return batch.zeros([batch.n_atoms, 3]);
         }
         let along = match self.config.coupled_forces {
-            true => (along.clone() + gather_rows(along, tables.reverse.clone())).mul_scalar(0.5),
+            true => (along.clone() + gather_rows(along, &tables.reverse)).mul_scalar(0.5),
             false => along,
         };
-        sum_rows(batch.direction.clone().neg() * along, batch.target.clone(), batch.n_atoms)
+        sum_rows(batch.direction.clone().neg() * along, &batch.target, batch.n_atoms)
     }
 }

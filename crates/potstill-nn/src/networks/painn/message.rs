@@ -7,12 +7,14 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::State;
-use super::plain::{EdgeRows, message_gradients, message_sums};
+use super::plain::{EdgeRows, edge_filters, message_gradients, message_sums};
 use crate::batch::Batch;
 use crate::init::{Init, Initializer};
 use crate::layers::norm::LayerNormSaved;
 use crate::layers::{Dense, LayerNorm};
-use crate::ops::{MessageEdges, messages, messages_adjoint};
+use crate::ops::{
+    GpuEdges, MessageEdges, MessageGradients, messages, messages_adjoint, messages_adjoint_on_gpu, messages_on_gpu,
+};
 use crate::tensors::{scaled_silu, scaled_silu_derivative};
 
 /// Sends scalars and vectors of every source along its edges.
@@ -41,6 +43,7 @@ pub struct MessageSaved {
 #[allow(clippy::large_enum_variant, reason = "one for each layer, beside arrays a thousand times as large")]
 enum Sent {
     Fused { sent: Tensor<2>, vector: Tensor<2>, weight: Tensor<2> },
+    OnGpu { sent: Tensor<2>, vector: Tensor<2>, filters: Tensor<2>, has_vectors: bool },
     Plain(EdgeRows),
 }
 
@@ -96,16 +99,35 @@ impl Message {
                 (sums.narrow(1, 0, h), vector_sum, Sent::Fused { sent, vector: vectors, weight })
             }
             Radial::Plain(radial) => {
+                if let Some((scalar_sum, vector_sum, sent)) = self.sums_on_gpu(batch, radial, &sent, vector.as_ref()) {
+                    return updated(scalar, vector, (scalar_sum, vector_sum), MessageSaved { norm, hidden, sent });
+                }
                 let (scalar_sum, vector_sum, rows) = message_sums(batch, radial, sent, vector.clone(), weight);
                 (scalar_sum, vector_sum, Sent::Plain(rows))
             }
         };
-        let scalar = (scalar + scalar_sum).mul_scalar(FRAC_1_SQRT_2);
-        let vector = match vector {
-            Some(vector) => vector + vector_sum,
-            None => vector_sum,
-        };
-        (State { scalar, vector }, MessageSaved { norm, hidden, sent })
+        updated(scalar, vector, (scalar_sum, vector_sum), MessageSaved { norm, hidden, sent })
+    }
+
+    /// Sums of the messages by kernels of a graphics processor; none on other devices, and where gradients with respect to the geometry
+    /// are recorded.
+    fn sums_on_gpu(
+        &self,
+        batch: &Batch,
+        radial: &Tensor<2>,
+        sent: &Tensor<2>,
+        vector: Option<&Tensor<2>>,
+    ) -> Option<(Tensor<2>, Tensor<2>, Sent)> {
+        if batch.n_edges == 0 || batch.host.is_none() || batch.target.on_gpu().is_none() {
+            return None;
+        }
+        let h = sent.dims()[1] / 3;
+        let has_vectors = vector.is_some();
+        let vector = vector.cloned().unwrap_or_else(|| batch.zeros([batch.n_atoms, 3 * h]));
+        let filters = edge_filters(radial, &self.filter_weight());
+        let sums = messages_on_gpu(gpu_edges(batch), sent, &vector, &filters)?;
+        let saved = Sent::OnGpu { sent: sent.clone(), vector, filters, has_vectors };
+        Some((sums.clone().narrow(1, 0, h), sums.narrow(1, h, 3 * h), saved))
     }
 
     /// `[W, β]`: with a smooth cutoff `W u b + u β` is `u (W b + β)`. Shape: `[3h, n_radial + 1]`.
@@ -139,6 +161,18 @@ impl Message {
                 let (s, v) = (scalar_gradient.clone(), vector_gradient.clone());
                 message_gradients(batch, slopes, rows, s, v, self.filter_weight())
             }
+            (Sent::OnGpu { sent, vector, filters, has_vectors }, _) => {
+                let slopes = match slopes {
+                    Some(slopes) => edge_filters(slopes, &self.filter_weight()),
+                    None => filters.zeros_like(),
+                };
+                let gradients = [&scalar_gradient, &vector_gradient];
+                let gradients =
+                    messages_adjoint_on_gpu(gpu_edges(batch), gradients, [&sent, &vector], [&filters, &slopes])
+                        .unwrap_or_else(|| unreachable!("made for a graphics processor"));
+                let vector = gradients.vector.filter(|_| has_vectors);
+                MessageGradients { vector, ..gradients }
+            }
             (Sent::Fused { .. }, Radial::Plain(_)) => unreachable!("both from one forward pass"),
         };
         let hidden_gradient = self.scalar_out.adjoint(gradients.sent) * scaled_silu_derivative(saved.hidden);
@@ -146,4 +180,24 @@ impl Message {
         let vector = gradients.vector.map(|gradient| vector_gradient + gradient);
         MessageAdjoint { distance: gradients.distance, direction: gradients.direction, scalar, vector }
     }
+}
+
+/// Edges of a batch for kernels of a graphics processor.
+fn gpu_edges(batch: &Batch) -> GpuEdges<'_> {
+    GpuEdges { source: &batch.source, target: &batch.target, direction: &batch.direction }
+}
+
+/// Atoms after they have received their messages.
+fn updated(
+    scalar: Tensor<2>,
+    vector: Option<Tensor<2>>,
+    (scalar_sum, vector_sum): (Tensor<2>, Tensor<2>),
+    saved: MessageSaved,
+) -> (State, MessageSaved) {
+    let scalar = (scalar + scalar_sum).mul_scalar(FRAC_1_SQRT_2);
+    let vector = match vector {
+        Some(vector) => vector + vector_sum,
+        None => vector_sum,
+    };
+    (State { scalar, vector }, saved)
 }

@@ -92,8 +92,7 @@ impl PaiNN {
     /// Direct forces need a network that was built with that head; without one they are absent.
     pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
         let radial = self.radial(batch);
-        let index = batch.atomic_numbers.clone().sub_scalar(1);
-        let mut scalar = self.embedding.forward(index);
+        let mut scalar = self.embedding.forward(&batch.element_rows(1));
         let mut vector = None;
         let mut features = Vec::new();
         let mut saved = Vec::new();

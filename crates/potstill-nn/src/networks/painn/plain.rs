@@ -7,6 +7,11 @@ use crate::batch::Batch;
 use crate::ops::MessageGradients;
 use crate::tensors::{gather_rows, sum_rows};
 
+/// Filters `W r` of each edge, or their slopes. Shape: `[n_edges, 3h]`.
+pub(super) fn edge_filters(radial: &Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    radial.clone().matmul(weight.clone().transpose())
+}
+
 /// Rows of each edge that the adjoint reads.
 #[derive(Debug, Clone)]
 pub(super) struct EdgeRows {
@@ -33,12 +38,12 @@ pub(super) fn message_sums(
     weight: Tensor<2>,
 ) -> (Tensor<2>, Tensor<2>, EdgeRows) {
     let h = sent.dims()[1] / 3;
-    let sent = gather_rows(sent, batch.source.clone());
-    let vector = vector.map(|v| gather_rows(v, batch.source.clone()));
+    let sent = gather_rows(sent, &batch.source);
+    let vector = vector.map(|v| gather_rows(v, &batch.source));
     let filters = if batch.n_edges == 0 { sent.clone() } else { radial.clone().matmul(weight.transpose()) };
     let gated = sent.clone() * filters.clone();
-    let scalar_sum = sum_rows(columns(&gated, 0, h), batch.target.clone(), batch.n_atoms);
-    let vector_sum = sum_rows(vector_messages(batch, &gated, vector.clone()), batch.target.clone(), batch.n_atoms);
+    let scalar_sum = sum_rows(columns(&gated, 0, h), &batch.target, batch.n_atoms);
+    let vector_sum = sum_rows(vector_messages(batch, &gated, vector.clone()), &batch.target, batch.n_atoms);
     (scalar_sum, vector_sum.mul_scalar(1.0 / (h as f64).sqrt()), EdgeRows { sent, filters, vector })
 }
 
@@ -70,9 +75,9 @@ pub(super) fn message_gradients(
     weight: Tensor<2>,
 ) -> MessageGradients {
     let (n, h) = (batch.n_edges, scalar_gradient.dims()[1]);
-    let scalar_edge = gather_rows(scalar_gradient, batch.target.clone());
+    let scalar_edge = gather_rows(scalar_gradient, &batch.target);
     let vector_edge = vector_gradient.mul_scalar(1.0 / (h as f64).sqrt());
-    let vector_edge = gather_rows(vector_edge, batch.target.clone()).reshape([n, 3, h]);
+    let vector_edge = gather_rows(vector_edge, &batch.target).reshape([n, 3, h]);
 
     let gated = rows.sent.clone() * rows.filters.clone();
     let direction = batch.direction.clone().reshape([n, 3, 1]);
@@ -87,7 +92,7 @@ pub(super) fn message_gradients(
         Some(slopes) => (radial_gradient * slopes.clone()).sum_dim(1),
         None => batch.zeros([n, 1]),
     };
-    let sent = sum_rows(gated_gradient * rows.filters, batch.source.clone(), batch.n_atoms);
+    let sent = sum_rows(gated_gradient * rows.filters, &batch.source, batch.n_atoms);
     MessageGradients { sent, vector, distance, direction }
 }
 
@@ -104,5 +109,5 @@ fn source_vectors(
     let along_rows = vector_edge.clone() * rows.reshape([n, 3, h]);
     let weight_gradient = along_rows.sum_dim(1).reshape([n, h]).mul_scalar(vector_factor());
     let rows_gradient = (vector_edge * weight).reshape([n, 3 * h]);
-    (weight_gradient, Some(sum_rows(rows_gradient, batch.source.clone(), batch.n_atoms)))
+    (weight_gradient, Some(sum_rows(rows_gradient, &batch.source, batch.n_atoms)))
 }

@@ -78,7 +78,7 @@ impl SchNet {
     /// Energies, forces when asked, and the features at `taps`, in normalised units.
     pub fn forward(&self, batch: &Batch, forces: Forces, taps: &[Tap]) -> Output {
         let expansion = self.expand(batch, forces == Forces::Gradient);
-        let mut node = self.embedding.forward(batch.atomic_numbers.clone());
+        let mut node = self.embedding.forward(&batch.element_rows(0));
         let mut features = Vec::new();
         let mut saved = Vec::new();
         for (i, block) in self.interactions.iter().enumerate() {

@@ -34,9 +34,9 @@ pub(super) fn convolve(
 ) -> (Tensor<2>, EdgeRows) {
     let filter_hidden = filter_in.forward(basis.gaussians.clone());
     let raw_filters = filter_out.forward(shifted_softplus(filter_hidden.clone()));
-    let source = gather_rows(sent, batch.source.clone());
+    let source = gather_rows(sent, &batch.source);
     let messages = source.clone() * (raw_filters.clone() * basis.cutoff.clone());
-    let sums = sum_rows(messages, batch.target.clone(), batch.n_atoms);
+    let sums = sum_rows(messages, &batch.target, batch.n_atoms);
     (sums, EdgeRows { filter_hidden, raw_filters, source })
 }
 
@@ -52,10 +52,10 @@ pub(super) fn convolve_adjoint(
     let Some([gaussian_slopes, cutoff_slopes]) = basis.slopes.clone() else {
         unreachable!("made with derivatives where forces are wanted")
     };
-    let edge_gradient = gather_rows(sum_gradient, batch.target.clone());
+    let edge_gradient = gather_rows(sum_gradient, &batch.target);
     let filters_gradient = edge_gradient.clone() * rows.source;
     let rows_gradient = edge_gradient * (rows.raw_filters.clone() * basis.cutoff.clone());
-    let sent = sum_rows(rows_gradient, batch.source.clone(), batch.n_atoms);
+    let sent = sum_rows(rows_gradient, &batch.source, batch.n_atoms);
     let cutoff_gradient = (filters_gradient.clone() * rows.raw_filters).sum_dim(1);
     let raw_gradient = filters_gradient * basis.cutoff.clone();
     let hidden_gradient = filter_out.adjoint(raw_gradient) * shifted_softplus_derivative(rows.filter_hidden);

@@ -5,7 +5,7 @@
 
 use burn::tensor::Tensor;
 use potstill_core::Result;
-use potstill_nn::tensors::{float_tensor, int_tensor};
+use potstill_nn::tensors::{RowIndex, float_tensor, gather_rows};
 use serde::{Deserialize, Serialize};
 
 use crate::distill::comparison::Comparison;
@@ -58,10 +58,12 @@ pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> T
     // Weight of each pair; 0 where a smaller system has none.
     let mut weights = vec![0.0; groups.sizes.len() * width * width];
     let mut rows = vec![0; groups.sizes.len() * width];
+    let mut taken = vec![false; rows.len()];
     let mut first = 0;
     for (system, &n) in groups.sizes.iter().enumerate() {
         for i in 0..n {
             rows[system * width + i] = (first + i) as i32;
+            taken[system * width + i] = true;
             let start = (system * width + i) * width;
             weights[start..start + n].fill(groups.weight(system) / ((n * n) as f64 * groups.systems));
         }
@@ -69,10 +71,10 @@ pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> T
     }
     let shape = [groups.sizes.len(), width, width];
     let weights = float_tensor(weights, shape, &student.device(), student.dtype());
-    let rows = int_tensor(rows, &student.device());
+    let rows = RowIndex::masked(rows, &taken, &student.device());
     let spread = |features: Tensor<2>| {
         let channels = features.dims()[1];
-        features.select(0, rows.clone()).reshape([shape[0], width, channels])
+        gather_rows(features, &rows).reshape([shape[0], width, channels])
     };
     let difference = distances(spread(student)) - distances(spread(teacher));
     (difference.powi_scalar(2) * weights).sum()

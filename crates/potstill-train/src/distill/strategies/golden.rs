@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use potstill_fixtures as fixtures;
-use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
+use potstill_nn::tensors::{RowIndex, float_tensor, to_host};
 
 use super::{cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
 use crate::distill::groups::Groups;
@@ -20,7 +20,7 @@ fn values_and_gradients_equal_the_reference() {
             json["sizes"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
         let edges = tensors["edge_index"].integers();
         let (source, target) = edges.split_at(edges.len() / 2);
-        let index = |part: &[i64]| int_tensor(part.iter().map(|&i| i as i32).collect(), &device);
+        let index = |part: &[i64]| RowIndex::new(part.iter().map(|&i| i as i32).collect(), &device);
         let groups = Groups {
             systems: sizes.len() as f64,
             atoms: sizes.iter().sum::<usize>() as f64,

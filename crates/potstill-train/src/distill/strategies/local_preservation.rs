@@ -52,7 +52,7 @@ impl Strategy for LocalPreservation {
 ///
 /// Shapes: `[n_atoms, c]` and `[n_atoms, c']`.
 pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> Tensor<1> {
-    if groups.target.dims()[0] == 0 {
+    if groups.target.is_empty() {
         return Tensor::zeros([1], (&student.device(), student.dtype()));
     }
     let (ours, theirs) = (log_softmax(student, groups), log_softmax(teacher, groups));
@@ -61,7 +61,7 @@ pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> T
         None => each,
         Some(_) => {
             let weights = column(groups.of_atoms(|system, _| groups.weight(system)), &each);
-            each * gather_rows(weights, groups.target.clone())
+            each * gather_rows(weights, &groups.target)
         }
     };
     each.sum().mul_scalar(1.0 / groups.edges)
@@ -70,14 +70,14 @@ pub(super) fn loss(student: Tensor<2>, teacher: Tensor<2>, groups: &Groups) -> T
 /// Shape: `[n_edges, 1]`.
 fn log_softmax(features: Tensor<2>, groups: &Groups) -> Tensor<2> {
     let n_atoms = features.dims()[0];
-    let source = gather_rows(features.clone(), groups.source.clone());
-    let target = gather_rows(features, groups.target.clone());
+    let source = gather_rows(features.clone(), &groups.source);
+    let target = gather_rows(features, &groups.target);
     let distance = norm(source - target);
     // One shift for all leaves exponentials finite and the softmax unchanged.
     let largest = distance.clone().detach().max().reshape([1, 1]);
     let shifted = distance - largest;
-    let sum = sum_rows(shifted.clone().exp(), groups.target.clone(), n_atoms);
+    let sum = sum_rows(shifted.clone().exp(), &groups.target, n_atoms);
     // Targets so much nearer than the farthest pair that all their exponentials vanish: a floor instead of ln 0.
-    let sums = gather_rows(sum, groups.target.clone()).clamp_min(1e-30);
+    let sums = gather_rows(sum, &groups.target).clamp_min(1e-30);
     shifted - sums.log()
 }

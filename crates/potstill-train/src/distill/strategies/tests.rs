@@ -1,7 +1,7 @@
 //! Properties of the losses for any features, and names of the strategies.
 
 use burn::tensor::{DType, Device, Tensor};
-use potstill_nn::tensors::{float_tensor, int_tensor, to_host};
+use potstill_nn::tensors::{RowIndex, float_tensor, to_host};
 use rand::{RngExt, SeedableRng};
 
 use super::{Term, cka, global_preservation as global, local_preservation as local, vector_geometric as geometric};
@@ -16,7 +16,7 @@ fn groups(sizes: &[usize], (systems, atoms): (f64, f64)) -> Groups {
     }
     let device = Device::flex().autodiff();
     let index =
-        |take: fn(&(usize, usize)) -> usize| int_tensor(pairs.iter().map(|p| take(p) as i32).collect(), &device);
+        |take: fn(&(usize, usize)) -> usize| RowIndex::new(pairs.iter().map(|p| take(p) as i32).collect(), &device);
     let (source, target) = (index(|p| p.0), index(|p| p.1));
     Groups { sizes: sizes.to_vec(), weights: None, systems, atoms, edges: 26.0, source, target }
 }
