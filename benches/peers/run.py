@@ -20,6 +20,7 @@ SIZES = {
     "schnet-128x6": "architecture = 'schnet'\nhidden_channels = 128\nn_filters = 128\nn_interactions = 6\nn_gaussians = 50\n",
     "painn-128x4": "architecture = 'painn'\nhidden_channels = 128\nn_layers = 4\nn_radial = 128\n",
     "painn-256x6": "architecture = 'painn'\nhidden_channels = 256\nn_layers = 6\nn_radial = 128\n",
+    "painn-512x6": "architecture = 'painn'\nhidden_channels = 512\nn_layers = 6\nn_radial = 128\n",
 }
 
 
@@ -49,7 +50,7 @@ def arguments():
 
 
 def systems(work):
-    """ASE systems of a kind of work: `molecule`, `batch`, `boxN`, or `labelled`, all systems of the test split."""
+    """ASE systems of a kind of work: `molecule`, `batch`, `boxN`, `labelled`, all systems of the test split, or a file."""
     import lzma
 
     import ase.io
@@ -67,9 +68,10 @@ def systems(work):
         layers = int(np.ceil(n / side**2))
         numbers = rng.choice([1, 6, 8], n)
         return [Atoms(numbers, positions, cell=spacing * np.array([layers, side, side]), pbc=True)]
-    with lzma.open(ROOT / "data/xcoll-demo/test.extxyz.xz", "rt") as file:
+    path = Path(work) if Path(work).is_file() else ROOT / "data/xcoll-demo/test.extxyz.xz"
+    with lzma.open(path, "rt") as file:
         all_systems = ase.io.read(file, ":", format="extxyz")
-    if work == "labelled":
+    if work == "labelled" or Path(work).is_file():
         return all_systems
     if work == "batch":
         return all_systems[:32]
@@ -105,6 +107,14 @@ class Peer:
         self.positions = torch.tensor(np.concatenate([s.positions for s in all_systems]), dtype=torch.float32)
         index = np.concatenate([[k] * len(s) for k, s in enumerate(all_systems)])
         self.index, self.n_systems = torch.tensor(index), len(all_systems)
+
+    def to(self, device):
+        """Moves the batch and the network."""
+        for name in ["source", "target", "shift", "numbers", "positions", "index"]:
+            setattr(self, name, getattr(self, name).to(device))
+        self.network.to(device)
+        if hasattr(self, "head"):
+            self.head.to(device)
 
     def evaluate(self):
         import torch
@@ -181,7 +191,8 @@ class PackPaiNN(Peer):
         p = self.properties
         inputs = {p.Z: self.numbers, p.Rij: displacement, p.idx_i: self.target, p.idx_j: self.source}
         scalar = self.network(inputs)["scalar_representation"]
-        return torch.zeros(self.n_systems).index_add(0, self.index, self.head(scalar).squeeze(1))
+        zeros = torch.zeros(self.n_systems, device=self.index.device)
+        return zeros.index_add(0, self.index, self.head(scalar).squeeze(1))
 
 
 def model_file(potstill, folder, size, cutoff):

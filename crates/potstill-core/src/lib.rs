@@ -33,6 +33,7 @@ pub mod limits;
 pub mod masses;
 pub mod metrics;
 pub mod model;
+pub mod part;
 pub mod potential;
 pub mod precision;
 pub mod system;
@@ -40,6 +41,7 @@ pub mod units;
 
 pub use committee::Committee;
 pub use error::{Error, Result};
+pub use part::Part;
 pub use potential::{Potential, Prediction};
 pub use precision::Precision;
 pub use system::System;

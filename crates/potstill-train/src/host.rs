@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use potstill_core::{Potential, Result};
 use potstill_data::dataset::Systems;
 use potstill_data::io::LabelKeys;
@@ -12,6 +13,9 @@ use crate::run::{Data, Prelude};
 
 /// Program that runs studies, plans and rounds.
 pub trait Host: Sync {
+    /// Device that trains.
+    fn device(&self) -> &Device;
+
     /// Reads the data of a student.
     ///
     /// # Errors

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::model::{Architecture, GemNetOCConfig, ScaleFactors};
 use potstill_core::{Result, System};
 use potstill_data::dataset::Systems;
 use potstill_nn::Batch;
+use potstill_nn::device::cpu;
 use potstill_nn::init::Initializer;
 use potstill_nn::networks::gemnet_oc::{GemNetOC, ScaleFit};
 
@@ -23,7 +24,7 @@ const ATOMS: usize = 800;
 /// # Errors
 /// A system whose graph cannot be drawn.
 pub fn fit(config: &GemNetOCConfig, seed: u64, systems: &Systems) -> Result<BTreeMap<String, f64>> {
-    let device = Device::flex();
+    let device = cpu();
     let spread = spread(systems)?;
     let members: Vec<&System> = spread.iter().map(AsRef::as_ref).collect();
     let graph = Architecture::GemNetOC(config.clone()).graph_rule().build(&members)?;

@@ -202,6 +202,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let interrupt = AtomicBool::new(false);
     let folder_of_run = RunFolder::open(place.path(), Start::Resume).unwrap();
     let mut trainer = Trainer::<f64>::new(Job {
+        device: &device,
         start: None,
         training: &training,
         header: &header,

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use potstill_core::Part;
 use potstill_data::io::Overwrite;
 use potstill_data::program::ProgramSettings;
 
+use crate::device::DeviceArgs;
 use crate::limits::{positive, seed, whole};
 
 /// Names of labels in the files.
@@ -92,6 +94,9 @@ pub struct EngineArgs {
     /// Its filters.
     #[command(flatten)]
     pub filters: FilterArgs,
+    /// Device of the network.
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// A program that is asked instead of a model.
@@ -161,6 +166,18 @@ pub struct StudyArgs {
     /// Trainings at a time, which share the threads.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole(1..=256_usize))]
     pub jobs: usize,
+    /// Do one part of the trainings, as 2/8.
+    ///
+    /// For job arrays: each part does every n-th training, in the same folder. The part that finds all done writes the table. Where
+    /// weights are tuned first, run all parts twice.
+    #[arg(long, value_name = "R/N", hide_short_help = true)]
+    pub part: Option<Part>,
+    /// List the trainings and whether each has a result, and do nothing.
+    #[arg(long, hide_short_help = true)]
+    pub list: bool,
+    /// Where networks train.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print the table as JSON.
     #[arg(long)]
     pub json: bool,

@@ -10,7 +10,7 @@ use potstill_engine::{Engine, FilterChoice};
 use potstill_nn::Model;
 
 use crate::args::{EngineArgs, EngineKind, FilterArgs, FilterKind, ProgramArgs};
-use crate::device;
+use crate::device::DeviceName;
 use crate::limits::precision;
 
 /// A network with what runs it.
@@ -161,8 +161,13 @@ pub fn open_models(paths: &[PathBuf], dtype: Precision) -> Result<Opened> {
 /// A file that cannot be read, a network that the engine does not run.
 pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen> {
     let file = ModelFile::read(model)?;
+    let on_gpu = args.device.device != DeviceName::Cpu;
     let engine = match args.engine {
+        Some(EngineKind::Fast) if on_gpu => {
+            bail!("--device {}: the fast engine runs on the processor; leave out --engine fast", args.device.device)
+        }
         Some(engine) => engine,
+        None if on_gpu => EngineKind::Network,
         None if potstill_engine::runs(&file.header().model) => EngineKind::Fast,
         None => EngineKind::Network,
     };
@@ -172,8 +177,13 @@ pub fn open(model: &Path, args: &EngineArgs, dtype: Precision) -> Result<Chosen>
         None => format!(" ({dtype}, exact filters)"),
     };
     let (potential, details): (Box<dyn Potential>, String) = match (engine, dtype) {
+        (EngineKind::Network, Precision::F64) if on_gpu => {
+            bail!("--dtype f64: is for the CPU; use f32 on a graphics processor, or --device cpu")
+        }
         (EngineKind::Network, _) => {
-            (Box::new(Model::from_file(&file, &device::cpu(), potstill_nn::dtype(dtype))?), format!(" ({dtype})"))
+            let device = args.device.device.opened()?;
+            let place = if on_gpu { format!(" on {}", args.device.device) } else { String::new() };
+            (Box::new(Model::from_file(&file, &device, potstill_nn::dtype(dtype))?), format!(" ({dtype}{place})"))
         }
         (EngineKind::Fast, Precision::F32) => {
             let engine = Engine::<f32>::compile(&file, filters)?;

@@ -5,6 +5,7 @@ mod build;
 mod ci;
 mod fixtures;
 mod fuzz;
+mod gpu;
 mod kill;
 mod markdown;
 mod readme;
@@ -38,6 +39,10 @@ enum Command {
     /// Each target runs in a process of its own, which has 1 GiB and 10 s for each input. Inputs that show a defect are kept.
     /// Example: cargo xtask fuzz --minutes 10 --target npz --seed 7
     Fuzz(fuzz::Args),
+    /// Test networks on a graphics processor: on a software renderer, or on a device that is named.
+    ///
+    /// Example: cargo xtask gpu --device vulkan
+    Gpu(gpu::Args),
     /// Kill the program at random moments, start it again until it ends, and compare with a run that was left alone.
     ///
     /// Example: cargo xtask kill --runs 100 --what train,study --seed 7
@@ -57,6 +62,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Gpu(args) => gpu::run(&args),
         Command::Kill(args) => kill::run(&args),
         Command::Readme(args) => readme::run(&args),
         Command::Reference(args) => reference::run(&args),

@@ -20,7 +20,7 @@ use crate::generate::{Limits, label};
 use crate::host::Host;
 use crate::observer::Ending;
 use crate::rounds::{TeacherErrors, Zero};
-use crate::run::{Data, train};
+use crate::run::{Data, train_on};
 
 pub use self::verdict::{Limit, Verdict};
 
@@ -137,7 +137,7 @@ impl Job<'_> {
         training.epochs = LONG;
         let folder = RunFolder::open(&self.folder.join(name), Start::New)?;
         let mut observer = self.host.observer(name);
-        let summary = train(&config, data, &folder, self.interrupt, observer.as_mut(), &|_| {})?;
+        let summary = train_on(self.host.device(), &config, data, &folder, self.interrupt, observer.as_mut(), &|_| {})?;
         if summary.ending == Ending::Interrupted {
             return Ok(None);
         }

@@ -44,7 +44,7 @@ use crate::distill::RoundsConfig;
 use crate::folder::{RunFolder, Start};
 use crate::host::Host;
 use crate::observer::Ending;
-use crate::run::{Prelude, train};
+use crate::run::{Prelude, train_on};
 
 use self::asked::Asked;
 use self::descriptor::Descriptors;
@@ -306,7 +306,8 @@ impl<'a> Distillation<'a> {
         let folder = RunFolder::open(&path, Start::Resume)?;
         let mut observer = self.job.host.observer(&stage.to_string());
         let tell = |event| self.job.host.prelude(event);
-        let summary = train(&config, data, &folder, self.job.interrupt, observer.as_mut(), &tell)?;
+        let summary =
+            train_on(self.job.host.device(), &config, data, &folder, self.job.interrupt, observer.as_mut(), &tell)?;
         Ok((summary.ending != Ending::Interrupted).then_some(summary.model))
     }
 }

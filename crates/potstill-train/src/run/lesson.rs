@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::DType;
+use burn::tensor::{DType, Device};
 use potstill_core::model::Header;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::Systems;
@@ -22,17 +22,18 @@ const LARGE_CACHE: usize = 1 << 30;
 ///
 /// # Errors
 /// As [`train`](super::train).
-pub fn make_cache(config: &Config, data: &Data, folder: &Path, tell: &Tell<'_>) -> Result<()> {
+pub fn make_cache(device: &Device, config: &Config, data: &Data, folder: &Path, tell: &Tell<'_>) -> Result<()> {
     let Some(distill) = &config.distill else { return Ok(()) };
     let fit = config.data.reference_energies.fit(&data.train)?;
     let systems = data.train.clone().without(&fit.isolated_systems).joined(data.synthetic.clone());
-    let teacher = Teacher::open(&distill.teacher, &distill.labels, DType::F32)?;
+    let teacher = Teacher::open_on(device, &distill.teacher, &distill.labels, DType::F32)?;
     teacher.check_dataset(&systems)?;
-    Lesson { config, distill, teacher: &teacher, tell }.cache(&systems, folder).map(|_| ())
+    Lesson { device, config, distill, teacher: &teacher, tell }.cache(&systems, folder).map(|_| ())
 }
 
 /// A student's configuration with its open teacher.
 pub(super) struct Lesson<'a> {
+    pub device: &'a Device,
     pub config: &'a Config,
     pub distill: &'a DistillConfig,
     pub teacher: &'a Teacher,
@@ -42,7 +43,7 @@ pub(super) struct Lesson<'a> {
 impl Lesson<'_> {
     /// Cache of the teacher's answers about systems, found or made.
     fn cache(&self, systems: &Systems, folder: &Path) -> Result<TeacherCache> {
-        let Self { config, distill, teacher, tell } = self;
+        let Self { config, distill, teacher, tell, .. } = self;
         let questions = distill.questions(teacher.architecture(), &config.model)?;
         if questions.probes.is_some() && matches!(teacher, Teacher::Labels(_)) {
             let message = "asks about structures that a file of labels does not have; give a model file as the teacher";
@@ -77,7 +78,7 @@ impl Lesson<'_> {
             }
         };
         let live = match distill.needs_live_teacher() {
-            true => Some(live_teacher(teacher, distill, config)?),
+            true => Some(live_teacher(self.device, teacher, distill, config)?),
             false => None,
         };
         let teacher = TermTeacher { architecture: teacher.architecture().cloned(), source, live };
@@ -89,11 +90,12 @@ impl Lesson<'_> {
 }
 
 /// The teacher for questions at each step: its networks in the precision of the training, or its program.
-fn live_teacher(teacher: &Teacher, distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
+fn live_teacher(device: &Device, teacher: &Teacher, distill: &DistillConfig, config: &Config) -> Result<LiveTeacher> {
     if let Teacher::Program(program) = teacher {
         return Ok(LiveTeacher::program(program.clone(), potstill_nn::dtype(config.training.dtype)));
     }
-    match Teacher::open(&distill.teacher, &distill.labels, potstill_nn::dtype(config.training.dtype))? {
+    let dtype = potstill_nn::dtype(config.training.dtype);
+    match Teacher::open_on(device, &distill.teacher, &distill.labels, dtype)? {
         Teacher::Networks(models) => Ok(LiveTeacher::new(models)),
         _ => {
             let key = if distill.online { "distill.online" } else { "distill.augmentation" };

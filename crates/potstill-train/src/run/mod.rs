@@ -14,7 +14,7 @@ mod lesson;
 
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::DType;
+use burn::tensor::{DType, Device};
 use potstill_core::elements::atomic_number;
 use potstill_core::model::{Header, ModelFile};
 use potstill_core::{Error, Precision, Result};
@@ -30,6 +30,7 @@ use crate::state::Identity;
 use crate::trainer::{Job, Summary, Trainer};
 use burn::tensor::Element;
 use potstill_nn::Number;
+use potstill_nn::device::{cpu, is_cpu};
 
 use self::fingerprint::fingerprint;
 use self::labels::{check_labels, check_synthetic};
@@ -75,7 +76,7 @@ pub enum Prelude {
     Verified(usize, f64),
 }
 
-/// Trains as `config` says and leaves everything in `folder`.
+/// Trains as `config` says on the CPU, and leaves everything in `folder`.
 ///
 /// In a folder that is resumed the run goes on from its last checkpoint, exactly as if it had never stopped.
 ///
@@ -89,12 +90,34 @@ pub fn train(
     observer: &mut dyn Observer,
     tell: &Tell<'_>,
 ) -> Result<Summary> {
+    train_on(&cpu(), config, data, folder, interrupt, observer, tell)
+}
+
+/// Trains as [`train`] does, on a device.
+///
+/// A run may be resumed on another device; it then goes on with the same order of systems, and numbers that differ by rounding.
+///
+/// # Errors
+/// As [`train`]; a precision that the device does not have.
+pub fn train_on(
+    device: &Device,
+    config: &Config,
+    data: Data,
+    folder: &RunFolder,
+    interrupt: &AtomicBool,
+    observer: &mut dyn Observer,
+    tell: &Tell<'_>,
+) -> Result<Summary> {
     config.validate()?;
     let bytes = if config.training.dtype == Precision::F64 { 8 } else { 4 };
     config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
-        Precision::F32 => train_in::<f32>(config, data, folder, interrupt, observer, tell),
-        Precision::F64 => train_in::<f64>(config, data, folder, interrupt, observer, tell),
+        Precision::F32 => train_in::<f32>(device, config, data, folder, interrupt, observer, tell),
+        Precision::F64 if !is_cpu(device) => Err(Error::setting(
+            "training.dtype",
+            "f64 is for the CPU; use f32 on a graphics processor, or --device cpu",
+        )),
+        Precision::F64 => train_in::<f64>(device, config, data, folder, interrupt, observer, tell),
         Precision::F16 => Err(Error::setting("training.dtype", "f16 is for cached features; use f32 or f64")),
     }
 }
@@ -110,6 +133,7 @@ struct Prepared {
 }
 
 fn train_in<T: Number + Element>(
+    device: &Device,
     config: &Config,
     data: Data,
     folder: &RunFolder,
@@ -117,16 +141,17 @@ fn train_in<T: Number + Element>(
     observer: &mut dyn Observer,
     tell: &Tell<'_>,
 ) -> Result<Summary> {
-    let Prepared { header, train, validation, teacher, identity, start } = prepare(config, data, tell)?;
+    let Prepared { header, train, validation, teacher, identity, start } = prepare(device, config, data, tell)?;
     let terms = match (&config.distill, &teacher) {
         (Some(distill), Some(teacher)) => {
-            let lesson = Lesson { config, distill, teacher, tell };
+            let lesson = Lesson { device, config, distill, teacher, tell };
             Some(lesson.terms(&train, &header, &folder.teacher_cache())?)
         }
         _ => None,
     };
     drop(teacher);
     let mut trainer = Trainer::<T>::new(Job {
+        device,
         training: &config.training,
         header: &header,
         start: start.as_ref(),
@@ -134,7 +159,7 @@ fn train_in<T: Number + Element>(
         validation: &validation,
         terms: terms.as_ref(),
         folder,
-        documents: documents(config)?,
+        documents: documents(device, config)?,
         interrupt,
         seed: config.seed,
         identity,
@@ -151,7 +176,7 @@ fn train_in<T: Number + Element>(
 }
 
 /// Checks the data, fits reference energies and normalisation, opens the teacher and draws the graphs.
-fn prepare(config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
+fn prepare(device: &Device, config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
     let survey = Survey::of(&data.train)?;
     let others = [Survey::of(&data.validation)?, Survey::of(&data.synthetic)?];
     let start = config.training.start_from.as_deref().map(ModelFile::read).transpose()?;
@@ -170,7 +195,9 @@ fn prepare(config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
     let train = train.joined(data.synthetic);
     let own_rule = config.model.graph_rule();
     let teacher = match &config.distill {
-        Some(distill) if distill.is_active() => Some(Teacher::open(&distill.teacher, &distill.labels, DType::F32)?),
+        Some(distill) if distill.is_active() => {
+            Some(Teacher::open_on(device, &distill.teacher, &distill.labels, DType::F32)?)
+        }
         _ => None,
     };
     let teacher_hash = teacher.as_ref().map(|teacher| teacher.hash(&train)).transpose()?;
@@ -197,17 +224,18 @@ fn elements_of(header: &Header, survey: Survey) -> Vec<u8> {
 }
 
 /// Files that say how a run was made.
-fn documents(config: &Config) -> Result<Vec<(&'static str, String)>> {
+fn documents(device: &Device, config: &Config) -> Result<Vec<(&'static str, String)>> {
     let config = toml::to_string_pretty(config).map_err(|e| Error::Other(format!("configuration: {e}")))?;
-    let environment = serde_json::to_string_pretty(&environment()).map_err(|e| Error::Other(e.to_string()))?;
+    let environment = serde_json::to_string_pretty(&environment(device)).map_err(|e| Error::Other(e.to_string()))?;
     Ok(vec![(folder::CONFIG, config), (folder::ENVIRONMENT, environment)])
 }
 
-fn environment() -> serde_json::Value {
+fn environment(device: &Device) -> serde_json::Value {
     serde_json::json!({
         "potstill": env!("CARGO_PKG_VERSION"),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "threads": rayon::current_num_threads(),
+        "device": format!("{device:?}"),
     })
 }

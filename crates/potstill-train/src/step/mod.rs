@@ -29,6 +29,7 @@ use potstill_core::model::Forces;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
 use potstill_nn::Batch;
+use potstill_nn::device::is_cpu;
 use rayon::prelude::*;
 
 use crate::config::TrainingConfig;
@@ -127,7 +128,8 @@ impl StepContext<'_> {
     ) -> Result<(Losses, Vec<T>)> {
         let costs: Vec<usize> = work.members.iter().map(|m| m.prepared.cost()).collect();
         let places: Vec<usize> = (0..work.batch.len()).collect();
-        let threads = rayon::current_num_threads();
+        // A graphics processor works on one shard at a time, the larger the better.
+        let threads = if is_cpu(self.device) { rayon::current_num_threads() } else { 1 };
         let parts = shards(&places, &costs, threads * self.passes(work.members, threads));
         let mut sum: Option<(Losses, Vec<T>)> = None;
         // As many parts at a time as there are threads: more would need the memory that the parts are there to save.
@@ -153,8 +155,12 @@ impl StepContext<'_> {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
         let has_probes = self.terms.is_some_and(|terms| terms.probes().is_some());
         let has_copies = self.terms.is_some_and(|terms| terms.augmentation().is_some());
-        // An attack records gradients of positions: whatever is fused elsewhere is then an array for each edge.
-        let passes = 1 + 4 * usize::from(has_copies) + 2 * usize::from(has_probes);
+        // An attack records gradients of positions: whatever is fused elsewhere is then an array for each edge, as it is on a graphics
+        // processor.
+        let passes = match is_cpu(self.device) {
+            true => 1 + 4 * usize::from(has_copies) + 2 * usize::from(has_probes),
+            false => 4 * (1 + usize::from(has_copies) + 2 * usize::from(has_probes)),
+        };
         let bytes = (edges * passes) as f64 * self.bytes_per_edge as f64;
         let parts = (bytes / (self.training.activation_gib * GIB)).ceil() as usize;
         parts.clamp(1, batch.len().div_ceil(threads).max(1))

@@ -49,7 +49,9 @@ impl StepContext<'_> {
             losses.extend(self.on_copies::<T>(terms, &worker, &batch, &work.copy_counts)?);
             losses.extend(self.between_probes::<T>(terms, &worker, &batch, &work.system_counts)?);
         }
-        let numbers = losses.iter().map(|(id, loss)| (*id, to_host(loss)[0])).collect();
+        // Read together: a graphics processor is waited for once.
+        let values_of = to_host(&Tensor::cat(losses.iter().map(|(_, loss)| loss.clone()).collect(), 0));
+        let numbers = losses.iter().map(|(id, _)| *id).zip(values_of).collect();
         let wanted = losses.into_iter().filter(|(id, _)| part.holds(*id)).map(|(_, loss)| loss);
         let mut gradient = Vec::with_capacity(values.len());
         match wanted.reduce(|a, b| a + b).filter(Tensor::is_tracked) {

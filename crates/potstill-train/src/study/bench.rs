@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Part, Result};
 use potstill_data::dataset::Survey;
 use potstill_data::io::LabelKeys;
 
@@ -34,6 +34,8 @@ pub struct Place {
     pub out: PathBuf,
     /// Trainings at a time, which share the threads.
     pub jobs: usize,
+    /// Part of the trainings that this process does; none for all.
+    pub part: Option<Part>,
     /// Folders of the trainings.
     pub layout: Layout,
 }
@@ -117,7 +119,7 @@ impl<'a> Bench<'a> {
                 Prelude::Note(note) => task.say(&note),
                 _ => {}
             };
-            make_cache(&first, data, &self.cache_folder(student), &tell)?;
+            make_cache(self.host.device(), &first, data, &self.cache_folder(student), &tell)?;
         }
         Ok(())
     }
@@ -153,7 +155,21 @@ impl<'a> Bench<'a> {
         self.interrupt.load(Ordering::Relaxed)
     }
 
-    /// Runs all cells, as many at a time as there are jobs.
+    /// Cells without a result yet.
+    ///
+    /// # Errors
+    /// A file that is no result.
+    pub fn open_cells<'c>(&self, cells: &'c [Cell]) -> Result<Vec<&'c Cell>> {
+        let mut open = Vec::new();
+        for cell in cells {
+            if self.result(cell)?.is_none() {
+                open.push(cell);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Runs all cells of this process's part, as many at a time as there are jobs.
     ///
     /// # Errors
     /// The first failure of a training, after which no other begins.
@@ -164,6 +180,9 @@ impl<'a> Bench<'a> {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(cell) = cells.get(number) else { return };
+                if self.place.part.is_some_and(|part| !part.holds(number)) {
+                    continue;
+                }
                 if self.is_interrupted() || failed.lock().is_ok_and(|f| f.is_some()) {
                     return;
                 }
@@ -197,11 +216,9 @@ impl<'a> Bench<'a> {
 
     /// Name of a cell, for people.
     pub fn name(&self, cell: &Cell) -> String {
-        let (student, run) = (&self.study.students[cell.student].name, &self.study.runs[cell.run].name);
-        match (self.place.layout, &cell.choice) {
-            (Layout::Runs, _) => run.clone(),
-            (Layout::Grid, Some(choice)) if cell.is_trial => format!("{student}/{run}/{}", choice.folder()),
-            _ => format!("{student}/{run}/seed-{}", cell.seed),
+        match self.place.layout {
+            Layout::Runs => self.study.runs[cell.run].name.clone(),
+            Layout::Grid => self.study.name(cell),
         }
     }
 

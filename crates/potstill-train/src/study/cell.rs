@@ -1,18 +1,19 @@
 //! One training of a study, and what is kept of it.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::Result;
 use potstill_core::files::{remove_stale_temporaries, write_atomically};
 use potstill_nn::Model;
+use potstill_nn::device::cpu;
 
 use super::bench::{Bench, Layout};
-use super::plan::Cell;
-use super::result::{CellResult, MARK, PARITY, RESULT, RESULTS};
+use super::plan::{Cell, RESULT};
+use super::result::{CellResult, MARK, PARITY, RESULTS};
 use crate::evaluation::n_parameters;
 use crate::folder::{RunFolder, Start};
 use crate::host::CellEvent;
 use crate::observer::{Ending, Silent};
-use crate::run::train;
+use crate::run::train_on;
 use crate::trainer::Summary;
 
 impl Bench<'_> {
@@ -28,7 +29,7 @@ impl Bench<'_> {
         if summary.ending == Ending::Interrupted {
             return Ok(());
         }
-        let model = Model::load(&summary.model, &Device::flex(), DType::F32)?;
+        let model = Model::load(&summary.model, &cpu(), DType::F32)?;
         // Trials of weights must not see the test systems.
         let judged = match cell.is_trial {
             true => None,
@@ -75,11 +76,11 @@ impl Bench<'_> {
             false => self.host.data(&cell.config.data)?,
         };
         match quiet {
-            true => train(&config, data, &run, self.interrupt, &mut Silent, &|_| {}),
+            true => train_on(self.host.device(), &config, data, &run, self.interrupt, &mut Silent, &|_| {}),
             false => {
                 let mut observer = self.host.observer(name);
                 let tell = |event| self.host.prelude(event);
-                train(&config, data, &run, self.interrupt, &mut *observer, &tell)
+                train_on(self.host.device(), &config, data, &run, self.interrupt, &mut *observer, &tell)
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Similarity of the features of teacher and students, with and without distillation.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::files::write_atomically;
 use potstill_core::{Result, System};
 use potstill_nn::Model;
+use potstill_nn::device::cpu;
 use serde::{Deserialize, Serialize};
 
 use super::bench::Bench;
@@ -38,7 +39,7 @@ impl Bench<'_> {
             test.get_all(0..test.len().min(SYSTEMS))?.into_iter().map(|s| s.into_owned()).collect();
         let task = self.host.task("comparing features with the teacher's", open.len());
         for (k, cell) in open.into_iter().enumerate() {
-            let model = Model::load(&self.model(cell), &Device::flex(), DType::F32)?;
+            let model = Model::load(&self.model(cell), &cpu(), DType::F32)?;
             let similarity = similarity(teacher, &model, &systems, &|_| {})?;
             let found = Found { fingerprint: self.fingerprint_of_result(cell), similarity };
             write_atomically(&self.folder(cell).join(SIMILARITY), |writer| Ok(serde_json::to_writer(writer, &found)?))?;

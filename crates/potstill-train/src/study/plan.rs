@@ -11,6 +11,9 @@ use super::within;
 use crate::config::Config;
 use crate::distill::{Augmentation, DistillConfig, TeacherSource, Term};
 
+/// File with the result of a training, in its folder.
+pub(super) const RESULT: &str = "result.json";
+
 /// Reads the configuration of a student and changes settings, as with `--set`.
 type Configure<'a> = dyn Fn(&Path, &[String]) -> Result<Config> + 'a;
 
@@ -188,6 +191,20 @@ pub struct Cell {
 }
 
 impl Study {
+    /// Name of a training, which is its folder within that of the study.
+    pub fn name(&self, cell: &Cell) -> String {
+        let (student, run) = (&self.students[cell.student].name, &self.runs[cell.run].name);
+        match &cell.choice {
+            Some(choice) if cell.is_trial => format!("{student}/{run}/{}", choice.folder()),
+            _ => format!("{student}/{run}/seed-{}", cell.seed),
+        }
+    }
+
+    /// Whether the folder of a study holds a result of a training, of whatever settings it had then.
+    pub fn has_result(&self, folder: &Path, cell: &Cell) -> bool {
+        folder.join(self.name(cell)).join(RESULT).is_file()
+    }
+
     /// Every path in the file, to be made relative to the working folder.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let teachers = self.runs.iter_mut().filter_map(|run| run.teacher.as_mut());

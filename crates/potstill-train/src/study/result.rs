@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::bench::Bench;
 use super::judge::Judged;
 use super::parity::Pairs;
-use super::plan::{Cell, Choice};
+use super::plan::{Cell, Choice, RESULT};
 use crate::distill::TeacherSource;
 
 /// File with the hash of the run that a folder is about.
 pub(super) const MARK: &str = "fingerprint";
-/// File with the result of a run.
-pub(super) const RESULT: &str = "result.json";
 /// File with predictions beside labels.
 pub(super) const PARITY: &str = "parity.json";
 /// File with the similarity of features.

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use potstill_core::files::write_atomically;
 use potstill_core::system::Vec3;
 use potstill_core::{Committee, Error, Potential, Prediction, Result};
 use potstill_data::dataset::text_hash;
 use potstill_data::program::Program;
 use potstill_nn::Model;
+use potstill_nn::device::cpu;
 use serde::{Deserialize, Serialize};
 
 use super::parity::Pairs;
@@ -38,7 +39,7 @@ impl StudyTeacher {
         if let TeacherSource::Program(settings) = source {
             return Program::new(settings).map(Self::Program).map_err(|e| Error::setting("teacher", e.to_string()));
         }
-        let load = |path: &PathBuf| Ok((path.clone(), Model::load(path, &Device::flex(), DType::F32)?));
+        let load = |path: &PathBuf| Ok((path.clone(), Model::load(path, &cpu(), DType::F32)?));
         let networks = source.paths().iter().map(load).collect::<Result<Vec<_>>>()?;
         if networks.is_empty() {
             return Err(Error::setting("teacher", "is an empty list; name a model, several, or a program"));

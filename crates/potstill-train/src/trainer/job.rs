@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use burn::tensor::Device;
 use potstill_core::metrics::Metrics;
 use potstill_core::model::{Header, ModelFile};
 
@@ -15,6 +16,8 @@ use crate::state::Identity;
 
 /// Inputs of a run.
 pub struct Job<'a> {
+    /// Device that computes, without differentiation.
+    pub device: &'a Device,
     /// Losses, weights, lengths.
     pub training: &'a TrainingConfig,
     /// Header of the model that is shipped.

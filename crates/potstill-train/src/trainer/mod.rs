@@ -61,7 +61,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
     /// A checkpoint that does not fit.
     pub fn new(job: Job<'a>) -> Result<Self> {
         let (training, header, terms) = (job.training, job.header, job.terms);
-        let device = Device::flex();
+        let device = job.device.clone();
         let projections =
             terms.map(|t| t.projections(&header.model, job.seed, &device, T::dtype())).unwrap_or_default();
         let network = match job.start {

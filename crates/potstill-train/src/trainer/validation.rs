@@ -7,6 +7,7 @@ use burn::tensor::Element;
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::{Prediction, Result, System};
 use potstill_data::evaluation::ATOMS_PER_BATCH;
+use potstill_nn::device::is_cpu;
 use potstill_nn::model::Model;
 use potstill_nn::tensors::to_host;
 use potstill_nn::{Number, checkpoint, parameters};
@@ -21,6 +22,9 @@ use crate::prepared::{Member, Shard};
 
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
+
+/// Batches of the CPU that a graphics processor takes at a time.
+const GPU_BATCHES: usize = 4;
 
 /// Network with one kind of weights, and its validation.
 struct Candidate {
@@ -181,7 +185,11 @@ impl<T: Number + Element> Trainer<'_, T> {
         };
         let mut evaluator = Evaluator::new();
         let mut loss = 0.0;
-        for round in systems.batches(ATOMS_PER_BATCH).chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
+        let (atoms, batches) = match is_cpu(&self.device) {
+            true => (ATOMS_PER_BATCH, BATCHES_PER_THREAD * rayon::current_num_threads()),
+            false => (GPU_BATCHES * ATOMS_PER_BATCH, 1),
+        };
+        for round in systems.batches(atoms).chunks(batches) {
             let parts: Vec<(f64, Prediction, Vec<Member<'_>>)> = round.par_iter().map(part).collect::<Result<_>>()?;
             for (part, prediction, members) in &parts {
                 loss += part;

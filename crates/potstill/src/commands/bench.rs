@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::{EngineArgs, EngineKind, FilterArgs, KeyArgs};
+use crate::device::DeviceArgs;
 use crate::limits::{positive, precision, whole};
 use crate::load;
 use crate::potential::{self, Chosen};
@@ -42,6 +43,9 @@ pub struct Args {
     /// Its filters.
     #[command(flatten)]
     pub filters: FilterArgs,
+    /// Device of the engine `network`.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Seconds for each engine and size.
     #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = positive(86_400.0))]
     pub seconds: f64,
@@ -84,7 +88,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         .engine
         .iter()
         .map(|&engine| {
-            let choice = EngineArgs { engine: Some(engine), filters: args.filters };
+            let device = if engine == EngineKind::Network { args.device } else { DeviceArgs::default() };
+            let choice = EngineArgs { engine: Some(engine), filters: args.filters, device };
             potential::open(&args.model, &choice, args.dtype)
         })
         .collect::<Result<Vec<Chosen>>>()?;

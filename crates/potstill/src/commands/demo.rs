@@ -13,6 +13,7 @@ use potstill_train::study::{Bench, Cell, Layout, Pairs, Place, Run, Study, Study
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::DemoArgs;
+use crate::device;
 use crate::interrupt::interrupt_flag;
 use crate::report::{Curve, Gap, ModelRow, Parity, Plot, Report, table};
 use crate::study::{self, Checks, Terminal, configure, learning_curve};
@@ -48,9 +49,9 @@ pub fn run(args: &DemoArgs) -> Result<Outcome> {
     let teacher = StudyTeacher::open(&study.teacher)?;
     let cells = study.cells(&configure, &|_, _| None)?;
     let interrupt = interrupt_flag()?;
-    let place = Place { out: args.out.clone(), jobs: 1, layout: Layout::Runs };
+    let place = Place { out: args.out.clone(), jobs: 1, part: None, layout: Layout::Runs };
     // The data are the program's own, and the validation systems may be the test systems.
-    let host = Terminal { checks: Checks::None };
+    let host = Terminal { checks: Checks::None, device: device::cpu() };
     let bench = Bench::new(&study, &place, &teacher, &cells, (&host, &interrupt))?;
     bench.run_all(&cells)?;
     if bench.is_interrupted() {

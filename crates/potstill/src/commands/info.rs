@@ -13,15 +13,20 @@ use crate::{Outcome, device};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Model file.
-    pub model: PathBuf,
+    #[arg(required_unless_present = "devices", conflicts_with = "devices")]
+    pub model: Option<PathBuf>,
+    /// List the devices that --device accepts here.
+    #[arg(long)]
+    pub devices: bool,
     /// Print the header as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Describes a model file.
+/// Describes a model file, or lists devices.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let model = Model::load(&args.model, &device::cpu(), DType::F32)?;
+    let Some(path) = &args.model else { return devices(args.json) };
+    let model = Model::load(path, &device::cpu(), DType::F32)?;
     let header = model.header();
     if args.json {
         print_json(header)?;
@@ -43,5 +48,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
         format!("hash                {}", model.hash()),
     ];
     print(&lines.join("\n"))?;
+    Ok(Outcome::Done)
+}
+
+fn devices(json: bool) -> Result<Outcome> {
+    let all = device::list();
+    match json {
+        true => print_json(
+            &all.iter().map(|(name, what)| serde_json::json!({ "device": name, "name": what })).collect::<Vec<_>>(),
+        )?,
+        false => print(&all.iter().map(|(name, what)| format!("{name:<10}{what}")).collect::<Vec<_>>().join("\n"))?,
+    }
     Ok(Outcome::Done)
 }

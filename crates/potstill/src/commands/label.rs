@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
-use potstill_core::Precision;
 use potstill_core::model::Tap;
+use potstill_core::{Part, Precision};
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
-use potstill_train::distill::labelling::{Event, Origin, open_or_make};
+use potstill_train::distill::labelling::{Event, Origin, make_part, open_or_make};
 use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherSource, Wanted};
 
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::{KeyArgs, ProgramArgs};
+use crate::device::DeviceArgs;
 use crate::limits::{positive, whole};
 use crate::load;
 use crate::progress::Progress;
@@ -73,12 +74,31 @@ pub struct Args {
     /// Standard deviation of each component.
     #[arg(long, default_value_t = 0.01, value_name = "A", value_parser = positive(1.0), hide_short_help = true)]
     pub probe_step: f64,
+    /// Label one part of the systems, as 2/8.
+    ///
+    /// For job arrays: each part makes every n-th shard of the cache in the same folder; the one that finds all there completes it.
+    #[arg(long, value_name = "R/N", hide_short_help = true)]
+    pub part: Option<Part>,
+    /// Where networks compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Names of labels.
     #[command(flatten)]
     pub keys: KeyArgs,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Says that shards of other parts are missing.
+fn unfinished(args: &Args, part: Part) -> Result<Outcome> {
+    match args.json {
+        true => print_json(&serde_json::json!({ "cache": args.out, "part": part.to_string(), "complete": false }))?,
+        false => {
+            print(&format!("{}: part {part} is done; the cache is complete when all parts are", args.out.display()))?
+        }
+    }
+    Ok(Outcome::Done)
 }
 
 /// Writes, or finds, what a teacher says of a dataset.
@@ -89,7 +109,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Some(program) => TeacherSource::Program(program),
         None => TeacherSource::Several(args.model.clone()),
     };
-    let teacher = Teacher::open(&source, &LabelOptions::default(), DType::F32)
+    let teacher = Teacher::open_on(&args.device.device.opened()?, &source, &LabelOptions::default(), DType::F32)
         .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
     teacher.check_dataset(&systems).map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
@@ -106,9 +126,20 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Event::Note(note) => progress.say(&note),
         Event::Verified { .. } => {}
     };
-    let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;
+    let (cache, made) = match args.part {
+        Some(part) => match make_part(&args.out, part, (&teacher, &systems), &questions, &tell)? {
+            Some(cache) => (cache, true),
+            None => {
+                progress.finish();
+                return unfinished(args, part);
+            }
+        },
+        None => {
+            let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;
+            (cache, origin == Origin::Made)
+        }
+    };
     progress.finish();
-    let made = origin == Origin::Made;
     let spread = if cache.holds().spread { Some(spread(&cache, &systems)?) } else { None };
     if args.json {
         let result = serde_json::json!({

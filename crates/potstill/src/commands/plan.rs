@@ -8,6 +8,7 @@ use potstill_train::plan::{Errors, Job, Plan};
 use super::distill::teacher;
 use super::{print, print_json};
 use crate::Outcome;
+use crate::device;
 use crate::interrupt::interrupt_flag;
 use crate::limits::{number, positive};
 use crate::load::load_data;
@@ -49,7 +50,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     audit::before_training(&config.data, &data)?;
     let folder = tempfile::Builder::new().prefix("potstill-plan-").tempdir()?;
     let interrupt = interrupt_flag()?;
-    let host = Terminal { checks: Checks::All };
+    let host = Terminal { checks: Checks::All, device: device::cpu() };
     let job = Job {
         config: &config,
         teacher: teacher.potential.as_ref(),

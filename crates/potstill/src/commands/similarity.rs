@@ -13,7 +13,7 @@ use potstill_train::similarity::{Similarity, similarity};
 use super::{print, print_json};
 use crate::Outcome;
 use crate::args::{ExistingArgs, KeyArgs};
-use crate::device;
+use crate::device::DeviceArgs;
 use crate::heat_map::{HeatMap, svg};
 use crate::limits::whole;
 use crate::load;
@@ -49,6 +49,9 @@ pub struct Args {
     /// Files that exist already.
     #[command(flatten)]
     pub existing: ExistingArgs,
+    /// Where to compute.
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Names of labels.
     #[command(flatten)]
     pub keys: KeyArgs,
@@ -63,7 +66,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let inputs: Vec<_> = args.b.iter().chain(&args.data).chain([&args.a]).cloned().collect();
         Output { overwrite: args.existing.policy(), inputs: &inputs }.check(plot, Kind::Svg)?;
     }
-    let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &device::cpu(), DType::F32)?) };
+    let device = args.device.device.opened()?;
+    let load = |path: &Path| -> Result<Model> { Ok(Model::load(path, &device, DType::F32)?) };
     let first = load(&args.a)?;
     let read = load::open(&args.data, &LabelKeys::from(&args.keys), Some(true), args.max_systems)?;
     let systems = read.as_slice().context("systems are not in memory")?;

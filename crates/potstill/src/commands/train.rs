@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
+use burn::tensor::Device;
 use potstill_core::metrics::Metrics;
 use potstill_core::model::Header;
 use potstill_data::dataset::{Baseline, Shortfall, Visit};
@@ -11,17 +12,18 @@ use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Weights};
 use potstill_train::rounds::{TeacherErrors, Zero};
-use potstill_train::run::{Data, train};
+use potstill_train::run::{Data, train_on};
 use potstill_train::trainer::Summary;
 
 use super::{print, print_json};
 use crate::Outcome;
+use crate::device::DeviceArgs;
 use crate::interrupt::interrupt_flag;
 use crate::limits::seed;
 use crate::load::load_data;
 use crate::potential::Opened;
 use crate::watcher::{Watcher, tell};
-use crate::{audit, config_file, device};
+use crate::{audit, config_file};
 
 /// Arguments of `potstill train`.
 #[derive(Debug, clap::Args)]
@@ -58,8 +60,8 @@ pub struct RunArgs {
     #[arg(long, value_parser = seed)]
     pub seed: Option<u64>,
     /// Where to compute.
-    #[arg(long, default_value = "cpu", value_parser = device::NAMES, hide_short_help = true)]
-    pub device: String,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
@@ -88,8 +90,7 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
         (false, true) => Start::Replace,
         (false, false) => Start::New,
     };
-    // Training runs on the processor; another device would have to be handed to it.
-    detail!("device: {:?}", device::named(&args.device)?);
+    let device = args.device.device.opened()?;
     let folder = RunFolder::open(&args.out, start)?;
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;
@@ -98,7 +99,7 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
         Some(teacher) if !data.validation.is_empty() => measured(config, teacher, &data)?,
         _ => None,
     };
-    let summary = run_config(config, data, &folder, &interrupt, "training")?;
+    let summary = run_config(&device, config, data, &folder, &interrupt, "training")?;
     report(&summary, args.json)?;
     if let (Some(errors), true) = (errors, summary.ending != Ending::Interrupted) {
         compare(&errors, &summary)?;
@@ -156,9 +157,16 @@ fn compare(teacher: &TeacherErrors, summary: &Summary) -> Result<()> {
 }
 
 /// Runs a configuration with progress on standard error.
-fn run_config(config: &Config, data: Data, folder: &RunFolder, interrupt: &AtomicBool, name: &str) -> Result<Summary> {
+fn run_config(
+    device: &Device,
+    config: &Config,
+    data: Data,
+    folder: &RunFolder,
+    interrupt: &AtomicBool,
+    name: &str,
+) -> Result<Summary> {
     let mut watcher = Watcher::new(name);
-    Ok(train(config, data, folder, interrupt, &mut watcher, &tell)?)
+    Ok(train_on(device, config, data, folder, interrupt, &mut watcher, &tell)?)
 }
 
 fn report(summary: &Summary, json: bool) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use potstill_core::{Potential, Precision, Result};
 use potstill_data::dataset::Systems;
 use potstill_data::io::LabelKeys;
@@ -30,9 +31,15 @@ pub enum Checks {
 pub struct Terminal {
     /// Checks of the data.
     pub checks: Checks,
+    /// Device that trains.
+    pub device: Device,
 }
 
 impl Host for Terminal {
+    fn device(&self) -> &Device {
+        &self.device
+    }
+
     fn data(&self, config: &DataConfig) -> Result<Data> {
         load_data(config).map_err(plain)
     }

@@ -45,6 +45,8 @@ impl Bench {
     pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_potstill"));
         command.current_dir(self.folder.path()).args(arguments).arg("--threads").arg("1");
+        // Without it Mesa's drivers print lines that look like errors of the program.
+        command.env("XDG_RUNTIME_DIR", self.folder.path());
         command
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use potstill_core::files::write_atomically;
 use potstill_core::model::write_tensors;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Part, Result};
 use potstill_data::evaluation::ATOMS_PER_BATCH;
 use rayon::prelude::*;
 
@@ -27,21 +27,67 @@ pub(super) fn make(
     if index_path.exists() {
         std::fs::remove_file(&index_path).map_err(|e| Error::io(&index_path, "cannot replace", e))?;
     }
-    remove_leftovers(folder);
-    let plan = serde_json::to_string(index).map_err(|e| Error::file(&index_path, e.to_string()))?;
-    let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
+    let plan = plan_hash(index, &index_path)?;
     let mut first = 0;
     for (k, shard) in index.shards.iter().enumerate() {
         if !is_finished(folder, index, k, &plan) {
-            let batches = answering.batches(first..first + shard.n_systems, ATOMS_PER_BATCH).into_par_iter();
-            let answer = |part| answering.answer(part, &questions.features, questions.probes.as_ref());
-            let answers: Vec<Answer> = batches.map(answer).collect::<Result<_>>()?;
-            write_shard(&folder.join(&shard.file), index, k, &plan, &answers)?;
+            make_shard(folder, answering, questions, (index, k, &plan), first)?;
         }
         first += shard.n_systems;
         done(first);
     }
     write_atomically(&index_path, |writer| Ok(serde_json::to_writer_pretty(writer, index)?))
+}
+
+/// Writes the shards of one part that are not there yet, and the index where all others are; answers whether they are. `done` hears of
+/// each number of finished systems of the part. Nothing is locked: what is written is whole, and the same whoever writes it.
+pub(super) fn make_shards_of(
+    folder: &Path,
+    part: Part,
+    answering: &Answering<'_>,
+    questions: &Questions,
+    index: &Index,
+    done: &dyn Fn(usize),
+) -> Result<bool> {
+    let index_path = folder.join(INDEX);
+    let plan = plan_hash(index, &index_path)?;
+    let (mut first, mut n_done) = (0, 0);
+    for (k, shard) in index.shards.iter().enumerate() {
+        if part.holds(k) {
+            if !is_finished(folder, index, k, &plan) {
+                make_shard(folder, answering, questions, (index, k, &plan), first)?;
+            }
+            n_done += shard.n_systems;
+            done(n_done);
+        }
+        first += shard.n_systems;
+    }
+    let is_whole = (0..index.shards.len()).all(|k| is_finished(folder, index, k, &plan));
+    if is_whole {
+        write_atomically(&index_path, |writer| Ok(serde_json::to_writer_pretty(writer, index)?))?;
+    }
+    Ok(is_whole)
+}
+
+/// Hash of everything that is asked, which shards hold.
+fn plan_hash(index: &Index, path: &Path) -> Result<String> {
+    let plan = serde_json::to_string(index).map_err(|e| Error::file(path, e.to_string()))?;
+    Ok(blake3::hash(plan.as_bytes()).to_hex().to_string())
+}
+
+/// Asks about the systems of one shard, of which the first one's number is `first`, and writes it.
+fn make_shard(
+    folder: &Path,
+    answering: &Answering<'_>,
+    questions: &Questions,
+    (index, k, plan): (&Index, usize, &str),
+    first: usize,
+) -> Result<()> {
+    let shard = &index.shards[k];
+    let batches = answering.batches(first..first + shard.n_systems, ATOMS_PER_BATCH).into_par_iter();
+    let answer = |part| answering.answer(part, &questions.features, questions.probes.as_ref());
+    let answers: Vec<Answer> = batches.map(answer).collect::<Result<_>>()?;
+    write_shard(&folder.join(&shard.file), index, k, plan, &answers)
 }
 
 fn write_shard(path: &Path, index: &Index, k: usize, plan: &str, answers: &[Answer]) -> Result<()> {
@@ -55,14 +101,4 @@ fn write_shard(path: &Path, index: &Index, k: usize, plan: &str, answers: &[Answ
 fn is_finished(folder: &Path, index: &Index, k: usize, plan: &str) -> bool {
     let found = Shard::open(folder, index, k, index.shards[k].n_atoms);
     found.is_ok_and(|shard| matches!(&shard.origin, Origin::Known(own) if own.plan == plan))
-}
-
-/// Removes the temporary files of killed runs; nobody else writes here, as the folder is locked.
-fn remove_leftovers(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(".potstill-") && name.ends_with(".tmp")) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }

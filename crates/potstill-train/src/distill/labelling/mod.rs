@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use potstill_core::files::FolderLock;
 use potstill_core::files::lock::Holder;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Part, Result};
 use potstill_data::dataset::{DatasetHash, Systems, Visit};
 
-use self::make::make;
+use self::make::{make, make_shards_of};
 use super::cache::{Index, Subject, TeacherCache};
 use super::questions::Questions;
 use super::teacher::Teacher;
@@ -99,6 +99,51 @@ pub fn open_or_make(
     let index = Index::plan((teacher.architecture(), holds), systems, &questions, &subject);
     make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
     Ok((verified(folder, index, systems, tell)?, Origin::Made))
+}
+
+/// Asks the teacher about one part of a dataset: every `n`-th of the shards of the cache that [`open_or_make`] would make in the same
+/// folder. Whoever finishes the last shard of all opens the cache; none while shards of other parts are missing.
+///
+/// Parts run side by side, in one folder or in several whose shards are brought together afterwards; a part that runs again, or twice
+/// at a time, does no harm: shards are whole or absent, and the same whoever makes them.
+///
+/// # Errors
+/// As [`open_or_make`]; a teacher that is a cache, and a cache of other questions in the folder.
+pub fn make_part(
+    folder: &Path,
+    part: Part,
+    (teacher, systems): (&Teacher, &Systems),
+    questions: &Questions,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<Option<TeacherCache>> {
+    if let Some(probes) = &questions.probes {
+        probes.check().map_err(|message| Error::setting("probes", message))?;
+    }
+    if let Teacher::Cache(made, _) = teacher {
+        return Err(Error::file(made, "is a cache already: nothing is left to label"));
+    }
+    let subject = Subject { structure_hash: structure_hash(systems)?, teacher_hash: teacher.hash(systems)? };
+    let fits = |found: &Index| {
+        found.check_same(folder, &subject)?;
+        match found.missing(questions) {
+            None => Ok(found.precision == questions.precision),
+            Some(missing) => {
+                let message = format!("is a cache without {missing}; give parts another folder, or delete this one");
+                Err(Error::file(folder, message))
+            }
+        }
+    };
+    if let Some(cache) = find(folder, systems, &fits, tell)? {
+        return Ok(Some(cache));
+    }
+    let answering = teacher.about(systems)?;
+    answering.notes().into_iter().for_each(|note| tell(Event::Note(note)));
+    let mut holds = answering.holds();
+    holds.virial &= questions.virials;
+    let index = Index::plan((teacher.architecture(), holds), systems, questions, &subject);
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
+    let is_whole = make_shards_of(folder, part, &answering, questions, &index, &|done| tell(Event::Labelled(done)))?;
+    if is_whole { verified(folder, index, systems, tell).map(Some) } else { Ok(None) }
 }
 
 fn structure_hash(systems: &Systems) -> Result<String> {

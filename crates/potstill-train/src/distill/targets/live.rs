@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 use potstill_core::model::{ElementEnergies, EnergyScale, ScaleChange, Tap};
 use potstill_core::{Error, Potential, Result, System};
 use potstill_data::program::Program;
+use potstill_nn::device::cpu;
 use potstill_nn::features::Reduction;
 use potstill_nn::model::Model;
 use potstill_nn::tensors::float_tensor;
@@ -129,7 +130,7 @@ fn of_program(
     (device, dtype): (&Device, DType),
 ) -> Result<LiveAnswer> {
     let prediction = program.evaluate(systems)?;
-    let here = Device::flex();
+    let here = cpu();
     let column = |values: Vec<f64>, width: usize| {
         let shape = [values.len() / width, width];
         float_tensor(values, shape, &here, DType::F64)
@@ -256,10 +257,14 @@ impl LiveAnswer {
 
     /// Moves a constant to the student's device.
     fn here(&self, values: Tensor<2>) -> Tensor<2> {
-        if values.device().is_autodiff() {
+        let device = values.device();
+        if device.is_autodiff() {
             return values;
         }
-        Tensor::from_data(values.into_data(), (&self.device, self.dtype))
+        match device == self.device.clone().inner() && values.dtype() == self.dtype {
+            true => values.autodiff(),
+            false => Tensor::from_data(values.into_data(), (&self.device, self.dtype)),
+        }
     }
 
     fn shifted(&self, values: &Tensor<2>, shift: &[f64]) -> Tensor<2> {

@@ -14,6 +14,7 @@ use potstill_core::{Error, Result, System};
 use potstill_data::dataset::{Systems, Visit, text_hash};
 use potstill_data::program::Program;
 use potstill_nn::Model;
+use potstill_nn::device::cpu;
 
 use self::source::FileKind;
 pub use self::source::TeacherSource;
@@ -37,12 +38,20 @@ pub enum Teacher {
 }
 
 impl Teacher {
-    /// Opens a teacher. A program is started when it is first asked. Model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
+    /// Opens a teacher whose networks run on the CPU.
+    ///
+    /// # Errors
+    /// As [`Self::open_on`].
+    pub fn open(source: &TeacherSource, options: &LabelOptions, dtype: DType) -> Result<Self> {
+        Self::open_on(&cpu(), source, options, dtype)
+    }
+
+    /// Opens a teacher whose networks run on a device. A program is started when it is first asked. Model files end in `.safetensors`, a cache is a folder with an `index.json`, everything else
     /// holds labels.
     ///
     /// # Errors
     /// Files that cannot be read, and a list of different kinds.
-    pub fn open(source: &TeacherSource, options: &LabelOptions, dtype: DType) -> Result<Self> {
+    pub fn open_on(device: &Device, source: &TeacherSource, options: &LabelOptions, dtype: DType) -> Result<Self> {
         if let TeacherSource::Program(settings) = source {
             let of = |e: Error| Error::setting("distill.teacher", e.to_string());
             return Ok(Self::Program(Arc::new(Program::new(settings).map_err(of)?)));
@@ -61,9 +70,9 @@ impl Teacher {
             return Err(Error::setting("distill.teacher", message));
         }
         match kind {
-            FileKind::Network => Self::networks(
-                paths.iter().map(|path| Model::load(path, &Device::flex(), dtype)).collect::<Result<_>>()?,
-            ),
+            FileKind::Network => {
+                Self::networks(paths.iter().map(|path| Model::load(path, device, dtype)).collect::<Result<_>>()?)
+            }
             FileKind::Labels => Ok(Self::Labels(Labels::open(paths, options)?)),
             FileKind::Cache if paths.len() > 1 => {
                 Err(Error::setting("distill.teacher", "names several caches; give one, or the networks themselves"))

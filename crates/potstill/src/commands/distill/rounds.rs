@@ -31,7 +31,7 @@ pub fn run(config: &Config, args: &RunArgs) -> Result<Outcome> {
     let teacher = teacher(config)?;
     say!("teacher: {}; {}", teacher.name, teacher.description);
     let interrupt = interrupt_flag()?;
-    let host = Terminal { checks: Checks::All };
+    let host = Terminal { checks: Checks::All, device: args.device.device.opened()? };
     let distillation = Distillation::new(Job {
         config,
         teacher: teacher.potential.as_ref(),
