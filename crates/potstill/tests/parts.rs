@@ -52,6 +52,7 @@ fn parts_of_a_labelling_make_the_cache_of_the_whole() {
         &label("parts", &["--part", "1/2", "--vector"]),
         &["parts", "is a cache without vector", "another folder"],
     );
+    bench.fails(&label("parts", &["--part", "1/2", "--feature-precision", "f32"]), &["is a cache in f16"]);
     bench.fails(&label("parts", &["--part", "0/2"]), &["--part 0/2", "2/8"]);
 }
 

@@ -126,10 +126,12 @@ pub fn make_part(
     let fits = |found: &Index| {
         found.check_same(folder, &subject)?;
         match found.missing(questions) {
-            None => Ok(found.precision == questions.precision),
-            Some(missing) => {
-                let message = format!("is a cache without {missing}; give parts another folder, or delete this one");
-                Err(Error::file(folder, message))
+            None if found.precision == questions.precision => Ok(true),
+            // Its index would tell of shards that are no longer there.
+            missing => {
+                let what =
+                    missing.map_or_else(|| format!("in {}", found.precision), |missing| format!("without {missing}"));
+                Err(Error::file(folder, format!("is a cache {what}; give parts another folder, or delete this one")))
             }
         }
     };
