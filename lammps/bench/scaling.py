@@ -8,7 +8,8 @@ ghost, and published figures of an interconnect, a step of P cores takes
   + memory:  (bytes of ghosts) × copies / (rate at which a core copies)
 
 A core's atoms fill a cube, and so do those of a node; ghosts lie within cutoff + skin of it. Network and memory are not overlapped with
-computation, as in the program.
+computation, as in the program. Left out: processes that wait for others with more atoms, and the bandwidth of memory that a node's cores
+share while they compute.
 
 Defaults: PaiNN 64×3 with a cutoff of 5 Å for silicon, and the CPU partition of LUMI: 128 cores a node, one 200 Gbit/s endpoint of
 Slingshot 11 for each (docs.lumi-supercomputer.eu, "Network and interconnect"), 2 µs for a message.
@@ -29,7 +30,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     number = lambda name, default, text: arguments.add_argument(f"--{name}", type=float, default=default, help=f"{text} (default: {default:g})")  # noqa: E731
     number("atoms", 1e6, "atoms")
-    number("microseconds", 26.5, "time of an atom and step on one core, in µs")
+    number("microseconds", 25.0, "time of an atom and step on one core, in µs")
     number("channels", 64, "channels of PaiNN")
     number("layers", 3, "layers of PaiNN")
     number("cutoff", 5.0, "cutoff in Å")

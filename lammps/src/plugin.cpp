@@ -24,6 +24,11 @@ struct Plugin {
 
 using Register = void (*)(Plugin *, void *);
 
+// Name of LAMMPS's sizes of integers, by those of the numbers of atoms and of large counts in bytes.
+const char *sizes(size_t bytes_of_tag, size_t bytes_of_number) {
+  return bytes_of_tag == 8 ? "BIGBIG" : bytes_of_number == 8 ? "SMALLBIG" : "SMALLSMALL";
+}
+
 LAMMPS_NS::Pair *create(LAMMPS_NS::LAMMPS *lmp) { return new LAMMPS_NS::PairPotstill(lmp); }
 
 }    // namespace
@@ -32,9 +37,16 @@ extern "C" void lammpsplugin_init(void *lmp, void *handle, void *regfunc) {
   // Classes of another version may be laid out in another way: nothing but C functions is touched before this is known. The plugin may
   // have been found on a search path, so that a run without it goes on.
   const int version = lammps_version(lmp);
-  if (version != POTSTILL_LAMMPS_VERSION) {
-    const std::string message = "pair_style potstill is left out: it was compiled for LAMMPS " + std::to_string(POTSTILL_LAMMPS_VERSION) +
-      ", and this is " + std::to_string(version) + "; compile it for this one";
+  const int bytes_of_tag = lammps_extract_setting(lmp, "tagint"), bytes_of_number = lammps_extract_setting(lmp, "bigint");
+  std::string message;
+  if (version != POTSTILL_LAMMPS_VERSION)
+    message = "for LAMMPS " + std::to_string(POTSTILL_LAMMPS_VERSION) + ", and this is " + std::to_string(version) +
+      "; compile it for this one";
+  else if (bytes_of_tag != sizeof(LAMMPS_NS::tagint) || bytes_of_number != sizeof(LAMMPS_NS::bigint))
+    message = std::string("with -D LAMMPS_SIZES=") + sizes(sizeof(LAMMPS_NS::tagint), sizeof(LAMMPS_NS::bigint)) +
+      ", and this LAMMPS needs " + sizes(bytes_of_tag, bytes_of_number);
+  if (!message.empty()) {
+    message = "pair_style potstill is left out: it was compiled " + message;
     lammps_error(lmp, LMP_ERROR_WARNING, message.c_str());
     return;
   }

@@ -95,11 +95,21 @@ def test_bonded_neighbours_that_are_left_out(lammps):
     lammps.run(text + "special_bonds lj/coul 1 1 1\nrun 0\n")
 
 
-def test_another_version(lammps):
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("lammps_version(void *handle) { (void)handle; return 20240829; }", "compiled for LAMMPS 20250722, and this is 20240829"),
+        (
+            "lammps_extract_setting(void *handle, const char *name) { (void)handle; (void)name; return 8; }",
+            "compiled with -D LAMMPS_SIZES=SMALLBIG, and this LAMMPS needs BIGBIG",
+        ),
+    ],
+)
+def test_another_lammps(lammps, function, expected):
     # A library that says so stands in for another LAMMPS.
-    (lammps.folder / "version.c").write_text("int lammps_version(void *handle) { (void)handle; return 20240829; }\n")
-    subprocess.run(["cc", "-shared", "-fPIC", "version.c", "-o", "version.so"], cwd=lammps.folder, check=True)
+    (lammps.folder / "other.c").write_text(f"int {function}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "other.c", "-o", "other.so"], cwd=lammps.folder, check=True)
     text = lammps.setup(crystal(), GOOD) + "run 0\n"
-    output = lammps.run(text, check=False, environment={"LD_PRELOAD": str(lammps.folder / "version.so")})
-    assert "compiled for LAMMPS 20250722, and this is 20240829; compile it for this one" in output, output
+    output = lammps.run(text, check=False, environment={"LD_PRELOAD": str(lammps.folder / "other.so")})
+    assert expected in output, output
     assert "Unrecognized pair style 'potstill'" in output, output

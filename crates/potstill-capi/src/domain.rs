@@ -114,14 +114,7 @@ pub unsafe extern "C" fn potstill_domain_evaluate(
         let mut exchange = Callback { exchange, context };
         let wants_atomic_virials = !atomic_virials.is_null();
         let place: (&Domain, &[Vec3]) = (domain, positions);
-        match model {
-            PotstillModel::Single(engine) => {
-                engine.evaluate_domain(place, n_atoms, &mut exchange, wants_atomic_virials, out)
-            }
-            PotstillModel::Double(engine) => {
-                engine.evaluate_domain(place, n_atoms, &mut exchange, wants_atomic_virials, out)
-            }
-        }?;
+        model.engine().evaluate_domain(place, n_atoms, &mut exchange, wants_atomic_virials, out)?;
         let own_virial = out.virial.unwrap_or_default();
         for (to, n, from) in [
             (atomic_energies, domain.n_local(), out.atomic_energies.as_slice()),
@@ -143,7 +136,7 @@ pub unsafe extern "C" fn potstill_domain_evaluate(
 }
 
 /// Exchange by a function of the caller.
-struct Callback {
+pub struct Callback {
     exchange: PotstillExchange,
     context: *mut c_void,
 }

@@ -11,6 +11,7 @@
 //! | `threads` | number of threads |
 //! | `error` | messages of failures; panics end here |
 //! | `arrays` | arrays of a caller as slices |
+//! | `allocator` | allocator of the memory that the engine works with |
 //!
 //! **Failures.** Functions that can fail return 0 (or a pointer) when they succeed, and 1 (or null) when they fail; [`potstill_error`]
 //! then has a message of one line. No panic unwinds into the caller.
@@ -18,6 +19,8 @@
 //! **Threads.** A model may be used by several threads at a time, a domain by one.
 #![allow(unsafe_code, reason = "callers in C hand over pointers; `arrays` is the place that reads them")]
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod arrays;
 mod domain;
 mod error;

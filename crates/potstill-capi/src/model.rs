@@ -1,34 +1,77 @@
 //! Opening a model file, asking about it.
 
 use std::ffi::{c_char, c_int};
+use std::fmt::Debug;
 use std::path::Path;
 
 use potstill_core::elements::atomic_number;
+use potstill_core::system::Vec3;
 use potstill_core::{Potential, Result};
-use potstill_engine::{Engine, FilterChoice};
+use potstill_engine::domain::{Domain, DomainPrediction};
+use potstill_engine::{Engine, FilterChoice, Number};
 
 use crate::arrays::{text, wrong};
+use crate::domain::Callback;
 use crate::error::guarded;
 
 /// Model that is open.
 #[derive(Debug)]
-pub enum PotstillModel {
-    /// Computes in single precision.
-    Single(Engine<f32>),
-    /// Computes in double precision.
-    Double(Engine<f64>),
-}
+pub struct PotstillModel(Box<dyn AnyEngine>);
 
 impl PotstillModel {
-    fn potential(&self) -> &dyn Potential {
-        match self {
-            Self::Single(engine) => engine,
-            Self::Double(engine) => engine,
-        }
+    /// The engine, whatever its precision.
+    pub(crate) fn engine(&self) -> &dyn AnyEngine {
+        self.0.as_ref()
+    }
+}
+
+/// Engine of single or double precision.
+pub trait AnyEngine: Potential + Debug {
+    /// Whether forces come from a head of their own; see [`Engine::has_direct_forces`].
+    fn has_direct_forces(&self) -> bool;
+
+    /// Whether an atom sees all others within the cutoff; see [`Engine::sees_all_neighbors`].
+    fn sees_all_neighbors(&self) -> bool;
+
+    /// Largest number of numbers that one exchange brings for each ghost; see [`Engine::exchanged`].
+    fn exchanged(&self) -> usize;
+
+    /// Evaluates a process's part of a system, with an exchange by a function of the caller.
+    ///
+    /// # Errors
+    /// See [`Engine::evaluate_domain`].
+    fn evaluate_domain(
+        &self,
+        place: (&Domain, &[Vec3]),
+        n_atoms: usize,
+        exchange: &mut Callback,
+        wants_atomic_virials: bool,
+        out: &mut DomainPrediction,
+    ) -> Result<()>;
+}
+
+impl<T: Number> AnyEngine for Engine<T> {
+    fn has_direct_forces(&self) -> bool {
+        Self::has_direct_forces(self)
     }
 
-    pub(crate) fn evaluate(&self, system: &potstill_core::System) -> Result<potstill_core::Prediction> {
-        self.potential().evaluate(&[system])
+    fn sees_all_neighbors(&self) -> bool {
+        Self::sees_all_neighbors(self)
+    }
+
+    fn exchanged(&self) -> usize {
+        Self::exchanged(self)
+    }
+
+    fn evaluate_domain(
+        &self,
+        place: (&Domain, &[Vec3]),
+        n_atoms: usize,
+        exchange: &mut Callback,
+        wants_atomic_virials: bool,
+        out: &mut DomainPrediction,
+    ) -> Result<()> {
+        Self::evaluate_domain(self, place, n_atoms, exchange, wants_atomic_virials, out)
     }
 }
 
@@ -51,12 +94,12 @@ pub unsafe extern "C" fn potstill_model_open(path: *const c_char, bytes_per_numb
     let open = || {
         // SAFETY: as this function.
         let path = Path::new(unsafe { text(path, "path") }?);
-        let model = match bytes_per_number {
-            4 => PotstillModel::Single(Engine::load(path, FilterChoice::default())?),
-            8 => PotstillModel::Double(Engine::load(path, FilterChoice::Table { accuracy: 1e-10 })?),
+        let engine: Box<dyn AnyEngine> = match bytes_per_number {
+            4 => Box::new(Engine::<f32>::load(path, FilterChoice::default())?),
+            8 => Box::new(Engine::<f64>::load(path, FilterChoice::Table { accuracy: 1e-10 })?),
             other => return Err(wrong(format!("bytes_per_number: is {other}; must be 4 or 8"))),
         };
-        Ok(Box::into_raw(Box::new(model)))
+        Ok(Box::into_raw(Box::new(PotstillModel(engine))))
     };
     guarded(open).unwrap_or(std::ptr::null_mut())
 }
@@ -84,7 +127,7 @@ pub unsafe extern "C" fn potstill_model_close(model: *mut PotstillModel) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn potstill_model_cutoff(model: *const PotstillModel) -> f64 {
     // SAFETY: as this function.
-    guarded(|| Ok(unsafe { opened(model) }?.potential().cutoff())).unwrap_or(f64::NAN)
+    guarded(|| Ok(unsafe { opened(model) }?.engine().cutoff())).unwrap_or(f64::NAN)
 }
 
 /// Whether forces come from a head of their own (1), and are no gradient of an energy: energy is not conserved, and there is no stress.
@@ -93,13 +136,8 @@ pub unsafe extern "C" fn potstill_model_cutoff(model: *const PotstillModel) -> f
 /// `model` is from `potstill_model_open` and not closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn potstill_model_has_direct_forces(model: *const PotstillModel) -> c_int {
-    let ask = || {
-        // SAFETY: as this function.
-        Ok(match unsafe { opened(model) }? {
-            PotstillModel::Single(engine) => engine.has_direct_forces(),
-            PotstillModel::Double(engine) => engine.has_direct_forces(),
-        })
-    };
+    // SAFETY: as this function.
+    let ask = || Ok(unsafe { opened(model) }?.engine().has_direct_forces());
     c_int::from(guarded(ask).unwrap_or(false))
 }
 
@@ -110,13 +148,8 @@ pub unsafe extern "C" fn potstill_model_has_direct_forces(model: *const Potstill
 /// `model` is from `potstill_model_open` and not closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn potstill_model_sees_all_neighbors(model: *const PotstillModel) -> c_int {
-    let ask = || {
-        // SAFETY: as this function.
-        Ok(match unsafe { opened(model) }? {
-            PotstillModel::Single(engine) => engine.sees_all_neighbors(),
-            PotstillModel::Double(engine) => engine.sees_all_neighbors(),
-        })
-    };
+    // SAFETY: as this function.
+    let ask = || Ok(unsafe { opened(model) }?.engine().sees_all_neighbors());
     c_int::from(guarded(ask).unwrap_or(false))
 }
 
@@ -126,13 +159,8 @@ pub unsafe extern "C" fn potstill_model_sees_all_neighbors(model: *const Potstil
 /// `model` is from `potstill_model_open` and not closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn potstill_model_exchanged(model: *const PotstillModel) -> usize {
-    let ask = || {
-        // SAFETY: as this function.
-        Ok(match unsafe { opened(model) }? {
-            PotstillModel::Single(engine) => engine.exchanged(),
-            PotstillModel::Double(engine) => engine.exchanged(),
-        })
-    };
+    // SAFETY: as this function.
+    let ask = || Ok(unsafe { opened(model) }?.engine().exchanged());
     guarded(ask).unwrap_or(0)
 }
 
@@ -143,7 +171,7 @@ pub unsafe extern "C" fn potstill_model_exchanged(model: *const PotstillModel) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn potstill_model_knows(model: *const PotstillModel, atomic_number: c_int) -> c_int {
     // SAFETY: as this function.
-    let ask = || Ok(unsafe { opened(model) }?.potential().elements().iter().any(|&z| c_int::from(z) == atomic_number));
+    let ask = || Ok(unsafe { opened(model) }?.engine().elements().iter().any(|&z| c_int::from(z) == atomic_number));
     c_int::from(guarded(ask).unwrap_or(false))
 }
 

@@ -60,7 +60,7 @@ pub unsafe extern "C" fn potstill_evaluate(
             pbc: repeats,
             ..System::default()
         };
-        let prediction = model.evaluate(&system)?;
+        let prediction = model.engine().evaluate(&[&system])?;
         let own_virial = prediction.virial.as_ref().map_or([[0.0; 3]; 3], |virials| virials[0]);
         for (to, n, from) in [
             (energy, 1, prediction.energy.as_slice()),
