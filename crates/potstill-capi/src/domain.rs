@@ -4,10 +4,11 @@ use std::ffi::{c_int, c_void};
 
 use potstill_core::system::Vec3;
 use potstill_core::{Error, Result};
-use potstill_engine::domain::{Domain, DomainPrediction, Exchange, Rows};
+use potstill_engine::domain::{Domain, DomainPrediction};
 
 use crate::arrays::{atomic_numbers, read, write, wrong};
 use crate::error::{guarded, status};
+use crate::exchange::{Callback, PotstillExchange};
 use crate::model::{PotstillModel, opened};
 
 /// Atoms of a process, copies of atoms around them, and which of them may be neighbours.
@@ -16,13 +17,6 @@ pub struct PotstillDomain {
     domain: Domain,
     out: DomainPrediction,
 }
-
-/// Overwrites the rows of ghosts by those of the atoms that they are copies of. `arrays` has `n_arrays` arrays of rows, those of own
-/// atoms first, then those of ghosts; `widths` has the number of floats (or doubles, for a model of double precision) in a row of
-/// each. Every process calls it equally often, with the same widths, on the thread that evaluates.
-pub type PotstillExchange = Option<
-    unsafe extern "C" fn(context: *mut c_void, n_arrays: usize, arrays: *const *mut c_void, widths: *const usize),
->;
 
 /// Makes a domain, for as long as the lists of neighbours hold. Its *points* are the process's own atoms, then copies of atoms: of its
 /// own (in a periodic cell) or of others. Each own atom has a row of features, and so has each *ghost*, an atom of another process: its
@@ -133,22 +127,6 @@ pub unsafe extern "C" fn potstill_domain_evaluate(
         }
         Ok(())
     })
-}
-
-/// Exchange by a function of the caller.
-pub struct Callback {
-    exchange: PotstillExchange,
-    context: *mut c_void,
-}
-
-impl<T> Exchange<T> for Callback {
-    fn refresh(&mut self, rows: &mut [Rows<'_, T>]) {
-        let Some(exchange) = self.exchange else { return };
-        let arrays: Vec<*mut c_void> = rows.iter_mut().map(|rows| rows.values.as_mut_ptr().cast()).collect();
-        let widths: Vec<usize> = rows.iter().map(|rows| rows.width).collect();
-        // SAFETY: `potstill_domain_evaluate` demands a function that writes nothing but these rows.
-        unsafe { exchange(self.context, arrays.len(), arrays.as_ptr(), widths.as_ptr()) };
-    }
 }
 
 /// Numbers of points or rows.

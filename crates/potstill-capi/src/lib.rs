@@ -8,6 +8,7 @@
 //! | `model` | opening a model file, asking about it |
 //! | `system` | energies, forces and stress of a whole system |
 //! | `domain` | those of a process's part of a system |
+//! | `exchange` | exchange between processes by a function of the caller |
 //! | `threads` | number of threads |
 //! | `error` | messages of failures; panics end here |
 //! | `arrays` | arrays of a caller as slices |
@@ -24,14 +25,14 @@ mod allocator;
 mod arrays;
 mod domain;
 mod error;
+mod exchange;
 mod model;
 mod system;
 mod threads;
 
-pub use domain::{
-    PotstillDomain, PotstillExchange, potstill_domain_close, potstill_domain_evaluate, potstill_domain_open,
-};
+pub use domain::{PotstillDomain, potstill_domain_close, potstill_domain_evaluate, potstill_domain_open};
 pub use error::{potstill_error, potstill_version};
+pub use exchange::PotstillExchange;
 pub use model::{
     PotstillModel, potstill_atomic_number, potstill_model_close, potstill_model_cutoff, potstill_model_exchanged,
     potstill_model_has_direct_forces, potstill_model_knows, potstill_model_open, potstill_model_sees_all_neighbors,

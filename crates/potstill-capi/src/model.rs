@@ -11,8 +11,8 @@ use potstill_engine::domain::{Domain, DomainPrediction};
 use potstill_engine::{Engine, FilterChoice, Number};
 
 use crate::arrays::{text, wrong};
-use crate::domain::Callback;
 use crate::error::guarded;
+use crate::exchange::Callback;
 
 /// Model that is open.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use cbindgen::{Builder, Config, DocumentationStyle, ExportConfig, Language, ParseConfig, Style};
 
 /// Files of the crate whose items are in the header, in its order.
-const FILES: [&str; 5] = ["error", "threads", "model", "system", "domain"];
+const FILES: [&str; 6] = ["error", "threads", "model", "system", "exchange", "domain"];
 /// Types in Rust and in C.
 const TYPES: [(&str, &str); 3] = [
     ("PotstillModel", "potstill_model"),
