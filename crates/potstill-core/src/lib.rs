@@ -36,6 +36,7 @@ pub mod model;
 pub mod part;
 pub mod potential;
 pub mod precision;
+pub mod ranks;
 pub mod system;
 pub mod units;
 

@@ -146,6 +146,14 @@ impl Evaluator {
         Ok(())
     }
 
+    /// Adds everything that another evaluator has seen.
+    pub fn add(&mut self, other: &Self) {
+        self.totals.join(&other.totals);
+        for (group, totals) in &other.by_group {
+            self.by_group.entry(group.clone()).or_default().join(totals);
+        }
+    }
+
     /// The metrics of everything added so far.
     pub fn finish(&self) -> Metrics {
         let by_group = self.by_group.iter().map(|(group, totals)| (group.clone(), totals.metrics())).collect();
@@ -188,6 +196,11 @@ impl Mean {
         self.count += 1;
     }
 
+    fn join(&mut self, other: Self) {
+        self.total += other.total;
+        self.count += other.count;
+    }
+
     fn get(self) -> Option<f64> {
         (self.count > 0).then(|| self.total / self.count as f64)
     }
@@ -214,6 +227,34 @@ struct Totals {
 }
 
 impl Totals {
+    fn means(&self) -> [Mean; 9] {
+        let mut own = self.clone();
+        own.means_mut().map(|mean| *mean)
+    }
+
+    fn means_mut(&mut self) -> [&mut Mean; 9] {
+        [
+            &mut self.energy_absolute,
+            &mut self.energy_per_atom,
+            &mut self.energy_square,
+            &mut self.force_absolute,
+            &mut self.force_square,
+            &mut self.force_cosine,
+            &mut self.force_magnitude,
+            &mut self.stress_absolute,
+            &mut self.within_threshold,
+        ]
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.n_systems += other.n_systems;
+        self.n_atoms += other.n_atoms;
+        self.means_mut().into_iter().zip(other.means()).for_each(|(own, other)| own.join(other));
+        for (&z, &mean) in &other.force_by_element {
+            self.force_by_element.entry(z).or_default().join(mean);
+        }
+    }
+
     fn add(&mut self, system: &System, energy: f64, forces: &[Vec3]) {
         self.n_systems += 1;
         self.n_atoms += system.n_atoms();
@@ -274,6 +315,8 @@ impl Totals {
         }
     }
 }
+
+mod message;
 
 #[cfg(test)]
 mod tests;

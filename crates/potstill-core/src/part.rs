@@ -23,9 +23,20 @@ pub struct Part {
 const MOST: usize = 100_000;
 
 impl Part {
+    /// Part `number`, counted from 0, of `of`; none where there is no such part.
+    pub fn new(number: usize, of: usize) -> Option<Self> {
+        (number < of && of <= MOST).then_some(Self { number, of })
+    }
+
     /// Whether a piece of the work, counted from 0, belongs to this part: every `n`-th does.
     pub fn holds(self, piece: usize) -> bool {
         piece % self.of == self.number
+    }
+
+    /// Pieces of a work of `n` that belong to this part where parts are consecutive: their results, one after the other, are in order.
+    pub fn range(self, n: usize) -> std::ops::Range<usize> {
+        let start = |number: usize| (number * n).div_ceil(self.of);
+        start(self.number)..start(self.number + 1)
     }
 
     /// Number of parts.
@@ -62,7 +73,11 @@ mod tests {
             let parts: Vec<Part> = (1..=of).map(|r| format!("{r}/{of}").parse().unwrap()).collect();
             for piece in 0..20 {
                 assert_eq!(parts.iter().filter(|part| part.holds(piece)).count(), 1);
+                let all: Vec<usize> = parts.iter().flat_map(|part| part.range(piece)).collect();
+                assert_eq!(all, (0..piece).collect::<Vec<_>>());
             }
+            assert_eq!(Part::new(of - 1, of), parts.last().copied());
+            assert_eq!(Part::new(of, of), None);
         }
     }
 

@@ -20,11 +20,25 @@ pub const ATOMS_PER_BATCH: usize = 400;
 /// Evaluates all `systems` in batches of about `max_atoms` atoms and gives the results to `each`, in order. No more than a few batches are in memory at a time.
 ///
 /// # Errors
-/// That of the first batch that fails, with the system's index among all of `systems`; the first of `each`.
+/// That of the first batch that fails, with the system's index among all of `systems`; the first of `each`, which numbers systems from
+/// the first of the batch.
 pub fn evaluate_each(
     potential: &dyn Potential,
     systems: &Systems,
     max_atoms: usize,
+    each: &mut TakeBatch<'_>,
+) -> Result<()> {
+    evaluate_batches(potential, systems, &systems.batches(max_atoms), each)
+}
+
+/// Evaluates some batches as [`evaluate_each`] does.
+///
+/// # Errors
+/// As [`evaluate_each`].
+pub fn evaluate_batches(
+    potential: &dyn Potential,
+    systems: &Systems,
+    batches: &[Range<usize>],
     each: &mut TakeBatch<'_>,
 ) -> Result<()> {
     let one = |batch: &Range<usize>| {
@@ -33,11 +47,11 @@ pub fn evaluate_each(
         let prediction = potential.evaluate(&borrowed).map_err(|e| systems.locate(e.shifted(batch.start)))?;
         Ok((members, prediction))
     };
-    for round in systems.batches(max_atoms).chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
+    for round in batches.chunks(BATCHES_PER_THREAD * rayon::current_num_threads()) {
         let parts: Vec<Result<_>> = round.par_iter().map(one).collect();
-        for part in parts {
+        for (part, batch) in parts.into_iter().zip(round) {
             let (members, prediction) = part?;
-            each(&members, &prediction).map_err(|e| systems.locate(e))?;
+            each(&members, &prediction).map_err(|e| systems.locate(e.shifted(batch.start)))?;
         }
     }
     Ok(())

@@ -6,4 +6,5 @@ pub mod conformance;
 pub mod differences;
 pub mod fuzz;
 pub mod golden;
+pub mod ranks;
 pub mod systems;

@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use potstill_core::metrics::{Evaluator, Metrics};
 use potstill_core::model::ElementEnergies;
+use potstill_core::ranks::{Alone, Ranks};
 use potstill_core::system::Value;
 use potstill_core::{Error, Potential, Prediction, Result, System};
 use potstill_data::dataset::{Baseline, Shortfall, Systems};
-use potstill_data::evaluation::{ATOMS_PER_BATCH, evaluate_each};
+use potstill_data::evaluation::{ATOMS_PER_BATCH, evaluate_batches};
 use potstill_nn::{Model, parameters};
 use serde::{Deserialize, Serialize};
+
+use crate::together::joined;
 
 /// Metrics and throughput, as `evaluate --json` prints them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,14 +61,30 @@ pub fn measure(
     group_by: Option<&str>,
     each: &mut dyn FnMut(&[Cow<'_, System>], &Prediction),
 ) -> Result<Evaluation> {
+    measure_among(&Alone, potential, systems, group_by, each)
+}
+
+/// Metrics as [`measure`] finds them, by several processes together; `each` gets the batches of this process.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_among(
+    ranks: &dyn Ranks,
+    potential: &dyn Potential,
+    systems: &Systems,
+    group_by: Option<&str>,
+    each: &mut dyn FnMut(&[Cow<'_, System>], &Prediction),
+) -> Result<Evaluation> {
     if systems.is_empty() {
         return Err(Error::Other("no systems to evaluate".to_owned()));
     }
     let started = Instant::now();
-    let mut evaluator = Evaluator::new();
-    let mut is_labelled = false;
-    evaluate_each(potential, systems, ATOMS_PER_BATCH, &mut |members, prediction| {
-        let mut first = 0;
+    let batches = systems.batches(ATOMS_PER_BATCH);
+    let own = &batches[ranks.block(ranks.rank(), batches.len())];
+    // Number of labelled systems, and metrics, of each batch.
+    let mut parts = Vec::with_capacity(own.len());
+    evaluate_batches(potential, systems, own, &mut |members, prediction| {
+        let (mut evaluator, mut n_labelled, mut first) = (Evaluator::new(), 0.0, 0);
         for (i, (system, energy)) in members.iter().zip(&prediction.energy).enumerate() {
             let n = system.n_atoms();
             let group = group_by.map(|key| group_of(system, key));
@@ -74,13 +93,15 @@ pub fn measure(
             }
             evaluator.update_in_group(group.as_deref(), system, *energy, &prediction.forces[first..first + n])?;
             first += n;
-            is_labelled |= system.energy.is_some() || system.forces.is_some();
+            n_labelled += f64::from(u8::from(system.energy.is_some() || system.forces.is_some()));
         }
+        parts.push(([n_labelled], evaluator));
         each(members, prediction);
         Ok(())
     })?;
+    let ([n_labelled], evaluator) = joined(ranks, &parts)?;
     let seconds = started.elapsed().as_secs_f64();
-    if !is_labelled {
+    if n_labelled == 0.0 {
         let message = "no system has an energy or forces to compare with; name them with --energy-key and --forces-key";
         return Err(Error::Other(message.to_owned()));
     }

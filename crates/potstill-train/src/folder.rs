@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use potstill_core::files::lock::LOCK_FILE;
 use potstill_core::files::{FolderLock, remove_stale_temporaries, write_atomically};
+use potstill_core::ranks::Ranks;
 use potstill_core::{Error, Result};
 
 use crate::journal::{EVENTS, METRICS};
@@ -45,7 +46,8 @@ pub struct RunFolder {
     is_entered: AtomicBool,
     documents: Vec<(String, String)>,
     also_replaced: Vec<String>,
-    _lock: FolderLock,
+    /// Lock of the process that writes; none for others of the same run.
+    lock: Option<FolderLock>,
 }
 
 impl RunFolder {
@@ -67,8 +69,35 @@ impl RunFolder {
             is_entered: AtomicBool::new(false),
             documents: Vec::new(),
             also_replaced: Vec::new(),
-            _lock: lock,
+            lock: Some(lock),
         })
+    }
+
+    /// Folder of a run of several processes: rank 0 opens it, the others read what is there and write nothing.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`], at rank 0; the others then wait in vain, and are to be ended.
+    pub fn open_among(ranks: &dyn Ranks, path: &Path, start: Start) -> Result<Self> {
+        const STARTS: [Start; 3] = [Start::New, Start::Resume, Start::Replace];
+        let mut code = [0];
+        let opened = if ranks.leads() { Some(Self::open(path, start)?) } else { None };
+        if let Some(opened) = &opened {
+            code[0] = STARTS.iter().position(|&start| start == opened.start).unwrap_or(0) as u8;
+        }
+        ranks.broadcast(&mut code);
+        Ok(opened.unwrap_or_else(|| Self {
+            path: path.to_owned(),
+            start: STARTS[usize::from(code[0]) % STARTS.len()],
+            is_entered: AtomicBool::new(false),
+            documents: Vec::new(),
+            also_replaced: Vec::new(),
+            lock: None,
+        }))
+    }
+
+    /// Whether this process writes what the run makes.
+    pub fn writes(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Adds a file that is written when the run enters its folder, and replaced with an old run.
@@ -130,6 +159,10 @@ impl RunFolder {
     /// # Errors
     /// Errors of the file system; an old run is then where it was.
     pub fn enter(&self, documents: &[(&str, String)]) -> Result<Option<Replaced>> {
+        if !self.writes() {
+            self.is_entered.store(true, Ordering::Relaxed);
+            return Ok(None);
+        }
         let replaced = match self.replaces() {
             true => Some(self.set_aside()?),
             false => None,

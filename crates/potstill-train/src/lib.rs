@@ -86,6 +86,7 @@ pub mod similarity;
 pub mod state;
 pub mod step;
 pub mod study;
+mod together;
 pub mod trainer;
 
 /// Examples of the manual, compiled as tests.

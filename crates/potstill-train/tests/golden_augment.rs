@@ -7,6 +7,7 @@ use burn::tensor::{DType, Device};
 use potstill_core::Precision;
 use potstill_core::System;
 use potstill_core::model::Normalizer;
+use potstill_core::ranks::Alone;
 use potstill_data::dataset::Systems;
 use potstill_fixtures::{file, files, json, read};
 use potstill_fixtures_macros::needs_full_set;
@@ -206,10 +207,12 @@ fn attacks() {
             training: &training,
             bytes_per_edge: student.training_bytes_per_edge(),
             device: &device,
+            ranks: &Alone,
+            n_shards: None,
         };
         let batch = [0, 1, 2];
         let members = split.members(&batch).unwrap();
-        let copies = context.copies(&values, &batch, &members, &counts(members.iter())).unwrap();
+        let copies = context.copies(&values, (&batch, &members), None, &counts(members.iter())).unwrap();
         let moved: Vec<[f64; 3]> =
             copies.iter().flat_map(|copy| copy.as_ref().unwrap().system.positions.clone()).collect();
         let worst = distance(key, &moved, &tensors[&format!("{key}.pos")].values);

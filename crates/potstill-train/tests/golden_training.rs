@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::{DType, Device};
 use potstill_core::Precision;
 use potstill_core::model::Normalizer;
+use potstill_core::ranks::Alone;
 use potstill_data::dataset::Systems;
 use potstill_fixtures::{file, json, read};
 use potstill_fixtures_macros::needs_full_set;
@@ -203,6 +204,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let folder_of_run = RunFolder::open(place.path(), Start::Resume).unwrap();
     let mut trainer = Trainer::<f64>::new(Job {
         device: &device,
+        ranks: &Alone,
         start: None,
         training: &training,
         header: &header,

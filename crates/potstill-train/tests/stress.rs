@@ -5,6 +5,7 @@ mod support;
 use burn::tensor::{DType, Device};
 use potstill_core::metrics::Metrics;
 use potstill_core::model::{Architecture, ElementEnergies, EnergyScale, Forces, Header, PaiNNConfig};
+use potstill_core::ranks::Alone;
 use potstill_core::{Potential, Precision, System};
 use potstill_data::io::{LabelKeys, read_all};
 use potstill_nn::{Model, Network, checkpoint, parameters};
@@ -86,6 +87,8 @@ fn the_gradient_of_the_stress_loss_is_its_derivative() {
             training: &training,
             bytes_per_edge: architecture.training_bytes_per_edge(),
             device: &device,
+            ranks: &Alone,
+            n_shards: None,
         };
         let (losses, gradient) = context.gradient(&values, &[0, 1, 2, 3]).unwrap();
 

@@ -9,6 +9,7 @@ use potstill_data::dataset::Systems;
 use potstill_train::evaluation::{self, Evaluation};
 
 use crate::progress::Progress;
+use crate::world;
 
 /// Evaluates a potential on labelled systems and shows progress under a name; `group_by` is a metadata key.
 pub fn measure(potential: &dyn Potential, systems: &Systems, group_by: Option<&str>, name: &str) -> Result<Evaluation> {
@@ -18,7 +19,7 @@ pub fn measure(potential: &dyn Potential, systems: &Systems, group_by: Option<&s
         n_done += members.len();
         progress.set(n_done as u64);
     };
-    let evaluation = evaluation::measure(potential, systems, group_by, &mut each);
+    let evaluation = evaluation::measure_among(world::ranks(), potential, systems, group_by, &mut each);
     progress.finish();
     Ok(evaluation?)
 }

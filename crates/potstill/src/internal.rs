@@ -11,7 +11,10 @@ const STATUS: u8 = 70;
 /// Runs the program; a panic is reported and ends it with status 70.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     std::panic::set_hook(Box::new(report));
-    std::panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or(ExitCode::from(STATUS))
+    std::panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
+        crate::world::finish(Some(STATUS));
+        ExitCode::from(STATUS)
+    })
 }
 
 /// Reports a panic on one line, with the call stack where RUST_BACKTRACE asks for it.

@@ -26,6 +26,7 @@ mod report;
 mod study;
 mod usage;
 mod watcher;
+mod world;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,9 @@ pub enum Outcome {
     Interrupted,
 }
 
+/// Exit status of a command that failed.
+const FAILED: u8 = 2;
+
 fn main() -> ExitCode {
     #[cfg(feature = "mimalloc")]
     allocator::keep_memory();
@@ -51,15 +55,26 @@ fn main() -> ExitCode {
 
 fn run(cli: commands::Cli) -> ExitCode {
     talk::set_level(cli.level());
-    match commands::run(cli) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Missed) => ExitCode::from(1),
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
-        Err(error) => {
-            complain!("error: {}", one_line(&error));
-            ExitCode::from(2)
-        }
+    if let Err(message) = world::start() {
+        complain!("error: {message}");
+        return ExitCode::from(FAILED);
     }
+    if !world::ranks().leads() {
+        talk::set_level(talk::Level::Quiet);
+    }
+    let status = match commands::run(cli) {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Missed) => 1,
+        Ok(Outcome::Interrupted) => 130,
+        Err(error) => {
+            world::wait_for_the_first();
+            complain!("error: {}", one_line(&error));
+            world::finish(Some(FAILED));
+            return ExitCode::from(FAILED);
+        }
+    };
+    world::finish(None);
+    ExitCode::from(status)
 }
 
 /// The error and its causes; a cause that the error already quotes is not said twice.

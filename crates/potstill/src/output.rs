@@ -27,6 +27,9 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
 }
 
 fn write(text: &str) -> std::io::Result<()> {
+    if !crate::world::ranks().leads() {
+        return Ok(());
+    }
     let mut output = std::io::stdout().lock();
     output.write_all(text.as_bytes())?;
     output.write_all(b"\n")?;

@@ -111,3 +111,39 @@ fn parts_of_a_study_make_its_table() {
         }
     }
 }
+
+#[test]
+fn parts_of_generated_structures_are_the_whole_one_after_the_other() {
+    let bench = Bench::trained();
+    let generate = |out: &str, more: &[&str]| {
+        let command =
+            ["data", "generate", "--teacher", "run/model.safetensors", "--seeds", "train.xyz", "--method", "collide"];
+        bench.run(&[&command[..], &["--per-seed", "8", "--output", out], more].concat()).success();
+        fs::read_to_string(bench.path(out)).unwrap()
+    };
+    let whole = generate("whole.extxyz", &[]);
+    let parts: String = (1..=3).map(|r| generate(&format!("{r}.extxyz"), &["--part", &format!("{r}/3")])).collect();
+    assert!(parts == whole, "{parts}\n{whole}");
+    let command =
+        ["data", "generate", "--teacher", "run/model.safetensors", "--seeds", "train.xyz", "--method", "rattle"];
+    bench.fails(
+        &[&command[..], &["--output", "no.extxyz", "--part", "8/8"]].concat(),
+        &["--part 8/8", "there are 4 seeds"],
+    );
+}
+
+#[test]
+#[cfg(not(feature = "mpi"))]
+fn several_processes_need_mpi() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["train", "train.toml", "--out", "run"]);
+    let output = command.env("PMI_SIZE", "4").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: started as one of 4 processes") && said.contains("--features mpi"), "{said}");
+    assert!(!bench.path("run").exists());
+    // One process, as `mpirun -n 1` has it.
+    assert!(
+        bench.command(&["train", "train.toml", "--out", "run"]).env("PMI_SIZE", "1").output().unwrap().status.success()
+    );
+}

@@ -192,3 +192,32 @@ fn agrees_with_the_reference_evaluator() {
         }
     }
 }
+
+#[test]
+fn parts_add_up_and_come_back_from_bytes() {
+    let forces = |x: f64| vec![[x, 0.5, -x], [0.1; 3]];
+    let systems: Vec<System> =
+        (0..4).map(|k| system(Some(f64::from(k) / 3.0), Some(forces(f64::from(k))), 2)).collect();
+    let part = |range: std::ops::Range<usize>| {
+        let mut evaluator = Evaluator::new();
+        for k in range {
+            let group = ["even", "odd"][k % 2];
+            evaluator.update_in_group(Some(group), &systems[k], 0.1, &forces(0.3)).unwrap();
+        }
+        evaluator
+    };
+    let mut sum = Evaluator::new();
+    for part in [part(0..1), part(1..4)] {
+        let bytes = part.to_bytes();
+        assert_eq!(Evaluator::from_bytes(&bytes).as_ref(), Some(&part));
+        assert!((0..bytes.len()).all(|n| Evaluator::from_bytes(&bytes[..n]).as_ref() != Some(&part)));
+        sum.add(&part);
+    }
+    let (sum, whole) = (sum.finish(), part(0..4).finish());
+    assert_eq!(sum.n_systems, whole.n_systems);
+    assert_eq!(sum.by_group.keys().collect::<Vec<_>>(), ["even", "odd"]);
+    let close = |a: Option<f64>, b: Option<f64>| assert!((a.unwrap() - b.unwrap()).abs() < 1e-14);
+    close(sum.forces_mae, whole.forces_mae);
+    close(sum.by_group["odd"].energy_rmse, whole.by_group["odd"].energy_rmse);
+    close(sum.forces_mae_by_element.get("H").copied(), whole.forces_mae_by_element.get("H").copied());
+}

@@ -108,6 +108,10 @@ pub struct TrainingConfig {
     /// `"f32"` (default) or `"f64"`.
     #[serde(deserialize_with = "Precision::of_computation")]
     pub dtype: Precision,
+    /// Shards that a batch is cut into, at most, whose gradients are added in a fixed order: a run then has the same bits for any
+    /// number of processes (`mpirun`) and threads, of which as many as shards help. Default: as many as threads of all processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<usize>,
     /// Memory for the intermediate results of a step in GiB, about. A batch that needs more passes through the network in
     /// parts whose gradients are added: the same step up to rounding, at the same speed. Default 4.
     pub activation_gib: f64,
@@ -150,6 +154,7 @@ impl Default for TrainingConfig {
             best_by: BestBy::default(),
             start_from: None,
             dtype: Precision::F32,
+            shards: None,
             activation_gib: 4.0,
         }
     }
@@ -188,6 +193,7 @@ impl TrainingConfig {
             return Err(Error::setting(key("ema_decay"), format!("is {}; it must be in [0, 1)", self.ema_decay)));
         }
         limits::SYSTEMS.check(&key("batch_size"), self.batch_size)?;
+        self.shards.map_or(Ok(()), |shards| limits::SYSTEMS.check(&key("shards"), shards))?;
         let any = limits::STEPS.at_least(0);
         for (name, value, bound) in [
             ("epochs", Some(self.epochs), limits::STEPS),

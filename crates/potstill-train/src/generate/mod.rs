@@ -8,6 +8,7 @@ pub mod dynamics;
 mod guard;
 pub mod rattle;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use potstill_core::system::Value;
@@ -91,7 +92,8 @@ impl Rejected {
     }
 }
 
-/// Makes up to `per_seed` structures from each of `seeds`, labelled by `teacher`; the same for the same `seed`.
+/// Makes up to `per_seed` structures from each of some seeds, labelled by `teacher`; the same for the same `seed`, whatever other seeds
+/// are worked on. `range` says which of `seeds`; others may be partners of a collision.
 ///
 /// Seeds are worked on in parallel. A structure that is thrown away is not replaced. `progress` hears how many seeds are done.
 ///
@@ -99,7 +101,7 @@ impl Rejected {
 /// Settings out of range; what the teacher refuses (unknown elements, unusable cells), naming the seed.
 pub fn generate(
     teacher: &dyn Potential,
-    seeds: &[System],
+    (seeds, range): (&[System], Range<usize>),
     method: &Method,
     per_seed: usize,
     limits: &Limits,
@@ -108,7 +110,8 @@ pub fn generate(
 ) -> Result<(Vec<System>, Rejected)> {
     check(method, limits)?;
     let n_done = AtomicUsize::new(0);
-    let of = |(index, origin): (usize, &System)| -> Result<(Vec<System>, Rejected)> {
+    let of = |index: usize| -> Result<(Vec<System>, Rejected)> {
+        let origin = &seeds[index];
         // A stream for each seed: what is made of it does not depend on the others.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(index as u64);
@@ -122,7 +125,7 @@ pub fn generate(
         Ok((made, rejected))
     };
     let (mut made, mut rejected) = (Vec::new(), Rejected::default());
-    for result in seeds.par_iter().enumerate().map(of).collect::<Vec<_>>() {
+    for result in range.into_par_iter().map(of).collect::<Vec<_>>() {
         let (systems, thrown_away) = result?;
         made.extend(systems);
         rejected.add(thrown_away);

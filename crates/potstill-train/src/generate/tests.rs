@@ -47,7 +47,7 @@ fn lattice(n: usize) -> System {
 const SPRINGS: Springs = Springs { stiffness: 2.0 };
 
 fn make(method: &Method, n: usize, limits: Limits) -> (Vec<System>, Rejected) {
-    generate(&SPRINGS, &[lattice(20)], method, n, &limits, 1, &|_| {}).unwrap()
+    generate(&SPRINGS, (&[lattice(20)], 0..1), method, n, &limits, 1, &|_| {}).unwrap()
 }
 
 #[test]
@@ -116,7 +116,8 @@ fn stresses_of_the_teacher_are_labels_too() {
     let relax = Relax { steps: 1, temperature: 1e9 };
     for method in [Method::Rattle(rattle), Method::RattleRelax(rattle, relax), Method::Dynamics(md)] {
         let limits = Limits { min_distance: 0.1, ..Limits::default() };
-        let (made, _) = generate(&Pulled, std::slice::from_ref(&crystal), &method, 2, &limits, 1, &|_| {}).unwrap();
+        let (made, _) =
+            generate(&Pulled, (std::slice::from_ref(&crystal), 0..1), &method, 2, &limits, 1, &|_| {}).unwrap();
         assert_eq!(made.len(), 2);
         // Two eV over 40 Å³, in tension.
         assert!(made.iter().all(|system| system.stress.is_some_and(|s| (s[0][0] - 0.05).abs() < 1e-12)), "{method:?}");
@@ -144,8 +145,9 @@ fn fixed_atoms_stay_and_seeds_repeat() {
     system.fixed = Some(vec![true, false, true, false]);
     let md = Dynamics { temperature: 300.0, timestep: 1.0, friction_time: 50.0, equilibration: 10, interval: 5 };
     for method in [Method::Rattle(Rattle { std: 0.1 }), Method::Dynamics(md)] {
-        let run =
-            |seed| generate(&SPRINGS, std::slice::from_ref(&system), &method, 3, &Limits::default(), seed, &|_| {});
+        let run = |seed| {
+            generate(&SPRINGS, (std::slice::from_ref(&system), 0..1), &method, 3, &Limits::default(), seed, &|_| {})
+        };
         let (made, _) = run(1).unwrap();
         for copy in &made {
             assert_eq!(copy.positions[0], system.positions[0]);
@@ -159,7 +161,8 @@ fn fixed_atoms_stay_and_seeds_repeat() {
 #[test]
 fn senseless_settings_are_named() {
     let bad = Method::Rattle(Rattle { std: -1.0 });
-    let error = generate(&SPRINGS, &[lattice(2)], &bad, 1, &Limits::default(), 0, &|_| {}).unwrap_err().to_string();
+    let error =
+        generate(&SPRINGS, (&[lattice(2)], 0..1), &bad, 1, &Limits::default(), 0, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("std") && error.contains("-1"), "{error}");
 }
 
@@ -218,7 +221,7 @@ fn molecules_that_collide_move_as_their_energy_says() {
     };
     let method = Method::Collision(collision);
     let limits = Limits::default();
-    let (systems, rejected) = generate(&Chains, &seeds, &method, 7, &limits, 5, &|_| {}).unwrap();
+    let (systems, rejected) = generate(&Chains, (&seeds, 0..seeds.len()), &method, 7, &limits, 5, &|_| {}).unwrap();
     assert_eq!((systems.len(), rejected.total()), (14, 0));
     let real = |system: &System, key: &str| match system.metadata[key] {
         Value::Real(value) => value,
@@ -244,14 +247,14 @@ fn molecules_that_collide_move_as_their_energy_says() {
         let approached = (centre_then(2) - centre_then(0)) - (centre(2) - centre(0));
         assert!((approached - speed * time).abs() < 1e-3, "{approached} {}", speed * time);
     }
-    let again = generate(&Chains, &seeds, &method, 7, &limits, 5, &|_| {}).unwrap().0;
+    let again = generate(&Chains, (&seeds, 0..seeds.len()), &method, 7, &limits, 5, &|_| {}).unwrap().0;
     assert_eq!(again, systems);
 
     let periodic =
         System { cell: Some([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]]), pbc: [true; 3], ..seed("c") };
-    let error = generate(&Chains, &[periodic], &method, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
+    let error = generate(&Chains, (&[periodic], 0..1), &method, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
     assert!(error.contains("a periodic system cannot collide"), "{error}");
     let wrong = Method::Collision(Collision { energy: [3.0, 1.0], ..collision });
-    let error = generate(&Chains, &seeds, &wrong, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
+    let error = generate(&Chains, (&seeds, 0..seeds.len()), &wrong, 1, &limits, 5, &|_| {}).unwrap_err().to_string();
     assert!(error.starts_with("min_collision_energy: is 3, above"), "{error}");
 }

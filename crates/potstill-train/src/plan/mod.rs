@@ -9,6 +9,7 @@ mod verdict;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use potstill_core::ranks::Alone;
 use potstill_core::{Error, Potential, Result, System};
 use potstill_data::dataset::{Systems, Visit};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use crate::generate::{Limits, label};
 use crate::host::Host;
 use crate::observer::Ending;
 use crate::rounds::{TeacherErrors, Zero};
-use crate::run::{Data, train_on};
+use crate::run::{Data, Surroundings, train_on};
 
 pub use self::verdict::{Limit, Verdict};
 
@@ -137,7 +138,14 @@ impl Job<'_> {
         training.epochs = LONG;
         let folder = RunFolder::open(&self.folder.join(name), Start::New)?;
         let mut observer = self.host.observer(name);
-        let summary = train_on(self.host.device(), &config, data, &folder, self.interrupt, observer.as_mut(), &|_| {})?;
+        let surroundings = Surroundings {
+            device: self.host.device(),
+            ranks: &Alone,
+            folder: &folder,
+            interrupt: self.interrupt,
+            tell: &|_| {},
+        };
+        let summary = train_on(surroundings, &config, data, observer.as_mut())?;
         if summary.ending == Ending::Interrupted {
             return Ok(None);
         }

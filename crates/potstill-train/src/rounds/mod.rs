@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use potstill_core::files::write_atomically;
+use potstill_core::ranks::Alone;
 use potstill_core::{Error, Potential, Result, System};
 use potstill_data::dataset::Visit;
 use potstill_data::io::LabelKeys;
@@ -44,7 +45,7 @@ use crate::distill::RoundsConfig;
 use crate::folder::{RunFolder, Start};
 use crate::host::Host;
 use crate::observer::Ending;
-use crate::run::{Prelude, train_on};
+use crate::run::{Prelude, Surroundings, train_on};
 
 use self::asked::Asked;
 use self::descriptor::Descriptors;
@@ -306,8 +307,14 @@ impl<'a> Distillation<'a> {
         let folder = RunFolder::open(&path, Start::Resume)?;
         let mut observer = self.job.host.observer(&stage.to_string());
         let tell = |event| self.job.host.prelude(event);
-        let summary =
-            train_on(self.job.host.device(), &config, data, &folder, self.job.interrupt, observer.as_mut(), &tell)?;
+        let surroundings = Surroundings {
+            device: self.job.host.device(),
+            ranks: &Alone,
+            folder: &folder,
+            interrupt: self.job.interrupt,
+            tell: &tell,
+        };
+        let summary = train_on(surroundings, &config, data, observer.as_mut())?;
         Ok((summary.ending != Ending::Interrupted).then_some(summary.model))
     }
 }

@@ -43,8 +43,15 @@ pub fn structures(
         let chosen = spread(seeds.len(), n_starts);
         let starts: Vec<System> = (0..n_starts).map(|k| seeds[chosen[k % chosen.len()]].clone()).collect();
         let stream = seed.wrapping_mul(1000).wrapping_add(number as u64);
-        let (systems, thrown_away) =
-            generate(teacher, &starts, &method, wanted.div_ceil(n_starts), &Limits::default(), stream, &|_| {})?;
+        let (systems, thrown_away) = generate(
+            teacher,
+            (&starts, 0..starts.len()),
+            &method,
+            wanted.div_ceil(n_starts),
+            &Limits::default(),
+            stream,
+            &|_| {},
+        )?;
         rejected.add(thrown_away);
         let told = systems.into_iter().take(wanted).map(|mut system| {
             if let Some(Value::Int(start)) = system.metadata.get_mut("seed_system") {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use potstill_core::model::Header;
-use potstill_core::{Error, Result};
+use potstill_core::ranks::{Alone, Ranks};
+use potstill_core::{Error, Part, Result};
 use potstill_data::dataset::Systems;
 
 use super::{Data, Prelude, Tell};
@@ -28,12 +29,13 @@ pub fn make_cache(device: &Device, config: &Config, data: &Data, folder: &Path, 
     let systems = data.train.clone().without(&fit.isolated_systems).joined(data.synthetic.clone());
     let teacher = Teacher::open_on(device, &distill.teacher, &distill.labels, DType::F32)?;
     teacher.check_dataset(&systems)?;
-    Lesson { device, config, distill, teacher: &teacher, tell }.cache(&systems, folder).map(|_| ())
+    Lesson { device, ranks: &Alone, config, distill, teacher: &teacher, tell }.cache(&systems, folder).map(|_| ())
 }
 
 /// A student's configuration with its open teacher.
 pub(super) struct Lesson<'a> {
     pub device: &'a Device,
+    pub ranks: &'a dyn Ranks,
     pub config: &'a Config,
     pub distill: &'a DistillConfig,
     pub teacher: &'a Teacher,
@@ -57,7 +59,21 @@ impl Lesson<'_> {
             Event::Verified { bytes, seconds } if bytes > LARGE_CACHE => tell(Prelude::Verified(bytes, seconds)),
             Event::Verified { .. } => {}
         };
+        let several = !self.ranks.is_alone();
+        if several && !matches!(teacher, Teacher::Cache(..)) {
+            if let Some(part) = Part::new(self.ranks.rank(), self.ranks.n_ranks()) {
+                labelling::make_part(folder, part, (teacher, systems), &questions, &told)?;
+            }
+            self.ranks.meet();
+        }
+        // Rank 0 writes the index, then the others read it.
+        if !self.ranks.leads() {
+            self.ranks.meet();
+        }
         let (cache, origin) = labelling::open_or_make(folder, teacher, systems, &questions, &told)?;
+        if self.ranks.leads() {
+            self.ranks.meet();
+        }
         distill.check_holds(cache.holds())?;
         tell(Prelude::Cache(origin, cache.n_bytes()));
         Ok(cache)

@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::{DType, Device};
 use potstill_core::elements::atomic_number;
 use potstill_core::model::{Header, ModelFile};
+use potstill_core::ranks::{Alone, Ranks};
 use potstill_core::{Error, Precision, Result};
 use potstill_data::dataset::{Baseline, Survey, Systems};
 
@@ -76,6 +77,21 @@ pub enum Prelude {
     Verified(usize, f64),
 }
 
+/// Where a run computes and writes, with whom, and who may end it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Device that computes, without differentiation.
+    pub device: &'a Device,
+    /// Processes that train together; each of them calls [`train_on`] with the same configuration and data.
+    pub ranks: &'a dyn Ranks,
+    /// Folder for everything that the run makes.
+    pub folder: &'a RunFolder,
+    /// Flag that ends the run after the next step, saved.
+    pub interrupt: &'a AtomicBool,
+    /// Receiver of events before the first step.
+    pub tell: &'a Tell<'a>,
+}
+
 /// Trains as `config` says on the CPU, and leaves everything in `folder`.
 ///
 /// In a folder that is resumed the run goes on from its last checkpoint, exactly as if it had never stopped.
@@ -90,34 +106,32 @@ pub fn train(
     observer: &mut dyn Observer,
     tell: &Tell<'_>,
 ) -> Result<Summary> {
-    train_on(&cpu(), config, data, folder, interrupt, observer, tell)
+    let device = cpu();
+    train_on(Surroundings { device: &device, ranks: &Alone, folder, interrupt, tell }, config, data, observer)
 }
 
-/// Trains as [`train`] does, on a device.
+/// Trains as [`train`] does, on a device, perhaps together with other processes.
 ///
 /// A run may be resumed on another device; it then goes on with the same order of systems, and numbers that differ by rounding.
 ///
 /// # Errors
 /// As [`train`]; a precision that the device does not have.
 pub fn train_on(
-    device: &Device,
+    surroundings: Surroundings<'_>,
     config: &Config,
     data: Data,
-    folder: &RunFolder,
-    interrupt: &AtomicBool,
     observer: &mut dyn Observer,
-    tell: &Tell<'_>,
 ) -> Result<Summary> {
     config.validate()?;
     let bytes = if config.training.dtype == Precision::F64 { 8 } else { 4 };
     config.model.check_memory("weights, average, moments and gradients", VECTORS * bytes)?;
     match config.training.dtype {
-        Precision::F32 => train_in::<f32>(device, config, data, folder, interrupt, observer, tell),
-        Precision::F64 if !is_cpu(device) => Err(Error::setting(
+        Precision::F32 => train_in::<f32>(surroundings, config, data, observer),
+        Precision::F64 if !is_cpu(surroundings.device) => Err(Error::setting(
             "training.dtype",
             "f64 is for the CPU; use f32 on a graphics processor, or --device cpu",
         )),
-        Precision::F64 => train_in::<f64>(device, config, data, folder, interrupt, observer, tell),
+        Precision::F64 => train_in::<f64>(surroundings, config, data, observer),
         Precision::F16 => Err(Error::setting("training.dtype", "f16 is for cached features; use f32 or f64")),
     }
 }
@@ -133,18 +147,17 @@ struct Prepared {
 }
 
 fn train_in<T: Number + Element>(
-    device: &Device,
+    surroundings: Surroundings<'_>,
     config: &Config,
     data: Data,
-    folder: &RunFolder,
-    interrupt: &AtomicBool,
     observer: &mut dyn Observer,
-    tell: &Tell<'_>,
 ) -> Result<Summary> {
+    let Surroundings { device, ranks, folder, interrupt, tell } = surroundings;
     let Prepared { header, train, validation, teacher, identity, start } = prepare(device, config, data, tell)?;
+    check_agreement(ranks, config, &identity)?;
     let terms = match (&config.distill, &teacher) {
         (Some(distill), Some(teacher)) => {
-            let lesson = Lesson { device, config, distill, teacher, tell };
+            let lesson = Lesson { device, ranks, config, distill, teacher, tell };
             Some(lesson.terms(&train, &header, &folder.teacher_cache())?)
         }
         _ => None,
@@ -152,6 +165,7 @@ fn train_in<T: Number + Element>(
     drop(teacher);
     let mut trainer = Trainer::<T>::new(Job {
         device,
+        ranks,
         training: &config.training,
         header: &header,
         start: start.as_ref(),
@@ -173,6 +187,23 @@ fn train_in<T: Number + Element>(
         false => Some(Baseline::new(header.scale.reference_energies.clone()).metrics(validation.systems())?),
     };
     Ok(Summary { baseline, ..summary })
+}
+
+/// Compares settings, data and version with those of rank 0.
+fn check_agreement(ranks: &dyn Ranks, config: &Config, identity: &Identity) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    let settings = toml::to_string(config).map_err(|e| Error::Other(format!("configuration: {e}")))?;
+    let version = env!("CARGO_PKG_VERSION");
+    let own = [version, &settings, &identity.fingerprint, identity.teacher.as_deref().unwrap_or_default()].join("\n");
+    match ranks.shared(own.clone().into_bytes()) == own.as_bytes() {
+        true => Ok(()),
+        false => Err(Error::Other(format!(
+            "rank {}: another version (this is {version}), configuration, data or teacher than rank 0 has; give all processes the same",
+            ranks.rank()
+        ))),
+    }
 }
 
 /// Checks the data, fits reference energies and normalisation, opens the teacher and draws the graphs.

@@ -1,5 +1,7 @@
 //! Disturbed copies of the systems of a batch.
 
+use std::ops::Range;
+
 use potstill_core::{Result, System};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -7,6 +9,7 @@ use rayon::prelude::*;
 
 use super::StepContext;
 use super::attack::Assault;
+use super::division::Division;
 use crate::augment::Copies;
 use crate::distill::{Augmentation, Counts};
 use crate::moves::{MEET, displaced, is_apart};
@@ -20,15 +23,15 @@ type Vec3 = [f64; 3];
 const SEED: u64 = 0x636f_7069_6573;
 
 impl StepContext<'_> {
-    /// A copy of each system of a batch; none where it had to be thrown away.
+    /// A copy of each system that this process works on; none where it had to be thrown away.
     ///
     /// # Errors
     /// Forces that are needed and missing, a teacher that does not know an element.
     pub fn copies<T: Number + Element>(
         &self,
         values: &[T],
-        batch: &[usize],
-        members: &[Member<'_>],
+        (batch, members): (&[usize], &[Member<'_>]),
+        division: Option<&Division>,
         counts: &Counts,
     ) -> Result<Vec<Option<Member<'static>>>> {
         let Some(terms) = self.terms else { return Ok(Vec::new()) };
@@ -43,11 +46,15 @@ impl StepContext<'_> {
                 // Each attack holds what a training step holds.
                 let threads = rayon::current_num_threads();
                 let size = batch.len().div_ceil(threads * self.passes(members, threads)).max(1);
+                let of_size = |start: usize| start..(start + size).min(batch.len());
+                let ranges: Vec<Range<usize>> = match division {
+                    Some(division) => division.ranges().collect(),
+                    None => (0..batch.len()).step_by(size).map(of_size).collect(),
+                };
                 let assault = Assault { context: self, attack, terms, teacher, counts };
-                let parts: Vec<Vec<Vec<Vec3>>> = batch
-                    .par_chunks(size)
-                    .zip(members.par_chunks(size))
-                    .map(|(indices, members)| assault.run(values, &Shard::new(indices.to_vec(), members)))
+                let parts: Vec<Vec<Vec<Vec3>>> = ranges
+                    .into_par_iter()
+                    .map(|range| assault.run(values, &Shard::new(batch[range.clone()].to_vec(), &members[range])))
                     .collect::<Result<_>>()?;
                 parts.into_iter().flatten().collect()
             }

@@ -58,6 +58,11 @@ impl Losses {
         self.of(LossId::Energy) + self.of(LossId::Forces) + self.of(LossId::Stress)
     }
 
+    /// The same losses with other values.
+    pub(super) fn with(&self, value: impl Fn(LossId) -> f64) -> Self {
+        Self { values: self.values.iter().map(|(id, _)| (*id, value(*id))).collect(), n_rejected: self.n_rejected }
+    }
+
     /// Adds the losses of another shard.
     pub(super) fn add(&mut self, other: &Self) {
         for (id, value) in &other.values {

@@ -5,6 +5,10 @@
 //! the same for the same number of threads, and differs by rounding between numbers. A batch whose intermediate results
 //! would not fit into the memory that the settings allow is cut into more shards, which run one after the other.
 //!
+//! With `training.shards`, or with several processes, a batch is cut into that many shards by numbers of atoms, each process works on
+//! some of them and reads no other systems, and gradients are added as a fixed tree: the result does not depend on the numbers of
+//! processes and threads.
+//!
 //! Disturbed copies are functions of seed, step and system, so that runs resume exactly and the number of threads does not
 //! matter. Fixed atoms stay where they are, labels stay behind: only the teacher speaks of a copy. A copy whose atoms come too
 //! close, or whose positions are no numbers, is thrown away and counted.
@@ -13,19 +17,24 @@
 //! |---|---|
 //! | `losses` | losses by name |
 //! | `shard` | forward and backward pass of one shard |
+//! | `division` | shards of a batch among processes |
+//! | `tree` | sum over shards that does not depend on who works on them |
 //! | `copies` | disturbed copies of a batch |
 //! | `attack` | copies that make student and teacher disagree |
 
 mod attack;
 mod copies;
+mod division;
 mod losses;
 mod shard;
+mod tree;
 
 use std::ops::Range;
 
 use burn::tensor::Device;
 use potstill_core::graph::Graph;
 use potstill_core::model::Forces;
+use potstill_core::ranks::Ranks;
 use potstill_core::{Error, Result};
 use potstill_data::dataset::shards;
 use potstill_nn::Batch;
@@ -34,10 +43,13 @@ use rayon::prelude::*;
 
 use crate::config::TrainingConfig;
 use crate::distill::terms::Terms;
-use crate::distill::{Counts, Student, TermWeights};
+use crate::distill::{Counts, LossId, Student, TermWeights};
 use crate::prepared::{Member, PreparedSystem, Shard, Split, SystemWeights};
 use burn::tensor::Element;
 use potstill_nn::Number;
+
+use self::division::Division;
+use self::tree::Tree;
 
 pub use losses::{Losses, Part};
 
@@ -68,9 +80,13 @@ pub struct StepContext<'a> {
     pub bytes_per_edge: usize,
     /// Device without differentiation.
     pub device: &'a Device,
+    /// Processes that share the batches.
+    pub ranks: &'a dyn Ranks,
+    /// Shards of a batch, whatever the numbers of processes and threads; none for as many as threads.
+    pub n_shards: Option<usize>,
 }
 
-/// A batch with its copies and everything that its shards are divided by.
+/// Systems of a batch that this process works on, with their copies and everything that shards are divided by.
 struct Work<'a> {
     batch: &'a [usize],
     members: &'a [Member<'a>],
@@ -100,23 +116,81 @@ impl StepContext<'_> {
         values: &[T],
         batch: &[usize],
     ) -> Result<(Losses, Vec<T>)> {
-        let members = self.split.members(batch)?;
-        let system_counts = counts(members.iter());
-        let copies = self.copies(values, batch, &members, &system_counts)?;
+        let division = self.n_shards.map(|n| Division::new(self, batch, n));
+        let own: Vec<usize> = division.as_ref().map_or_else(|| batch.to_vec(), |own| own.of(batch));
+        let members = self.split.members(&own)?;
+        let system_counts = self.of_all_processes(counts(members.iter()));
+        let copies = self.copies(values, (&own, &members), division.as_ref(), &system_counts)?;
+        let n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
+        let (copy_counts, n_rejected) = match self.has_copies() {
+            true => {
+                let all = self.of_all_processes(counts(copies.iter().flatten()));
+                (all, self.ranks.sums(&[n_rejected as f64])[0] as usize)
+            }
+            false => (Counts::default(), 0),
+        };
+        let weights = self.split.weights(batch);
         let work = Work {
-            batch,
+            batch: &own,
             members: &members,
             copies: &copies,
-            weights: self.split.weights(batch),
+            weights: match &division {
+                None => weights,
+                Some(division) => weights.map(|all| division.weights(&all)),
+            },
             system_counts,
-            copy_counts: counts(copies.iter().flatten()),
+            copy_counts,
         };
-        let (mut losses, mut gradient) = self.sum_of_shards(part, values, &work)?;
-        losses.n_rejected = copies.iter().filter(|copy| copy.is_none()).count();
+        let (mut losses, mut gradient) = match &division {
+            None => self.sum_of_shards(part, values, &work)?,
+            Some(division) => self.sum_of_processes(part, values, &work, division)?,
+        };
+        losses.n_rejected = n_rejected;
         for (range, divisor) in self.divisors {
             gradient[range.clone()].iter_mut().for_each(|g| *g = T::of(g.to_f64() / divisor));
         }
         Ok((losses, gradient))
+    }
+
+    /// Whether terms compare on copies.
+    fn has_copies(&self) -> bool {
+        self.terms.is_some_and(|terms| terms.augmentation().is_some())
+    }
+
+    /// Counts of the whole batch from those of what each process works on.
+    fn of_all_processes(&self, own: Counts) -> Counts {
+        if self.ranks.is_alone() {
+            return own;
+        }
+        let Counts { systems, atoms, free, virials, edges, cells } = own;
+        match self.ranks.sums(&[systems, atoms, free, virials, edges, cells])[..] {
+            [systems, atoms, free, virials, edges, cells] => Counts { systems, atoms, free, virials, edges, cells },
+            _ => own,
+        }
+    }
+
+    /// Losses and gradients of the shards of all processes, added as a tree.
+    fn sum_of_processes<T: Number + Element>(
+        &self,
+        part: Part,
+        values: &[T],
+        work: &Work<'_>,
+        division: &Division,
+    ) -> Result<(Losses, Vec<T>)> {
+        let threads = rayon::current_num_threads();
+        let passes = self.passes(work.members, threads);
+        let terms = self.terms.iter().flat_map(|terms| terms.weights()).map(|(id, _)| LossId::Term(id));
+        let losses: Vec<LossId> = [LossId::Energy, LossId::Forces, LossId::Stress].into_iter().chain(terms).collect();
+        let tree = Tree {
+            ranks: self.ranks,
+            n_shards: division.n_shards,
+            // Side by side, shards hold as many times the memory of one.
+            parallel: is_cpu(self.device) && threads > 1 && (passes == 1 || passes * threads <= division.n_own()),
+            losses: &losses,
+            n_values: values.len(),
+            shard: &|shard| self.shard(part, values, work, &division.places(shard)),
+        };
+        tree.total()
     }
 
     /// Losses and gradients of all shards, added in their order.
@@ -154,7 +228,7 @@ impl StepContext<'_> {
     pub fn passes(&self, batch: &[Member<'_>], threads: usize) -> usize {
         let edges: usize = batch.iter().map(|m| m.prepared.n_edges).sum();
         let has_probes = self.terms.is_some_and(|terms| terms.probes().is_some());
-        let has_copies = self.terms.is_some_and(|terms| terms.augmentation().is_some());
+        let has_copies = self.has_copies();
         // An attack records gradients of positions: whatever is fused elsewhere is then an array for each edge, as it is on a graphics
         // processor.
         let passes = match is_cpu(self.device) {

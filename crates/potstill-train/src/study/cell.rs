@@ -3,6 +3,7 @@
 use burn::tensor::DType;
 use potstill_core::Result;
 use potstill_core::files::{remove_stale_temporaries, write_atomically};
+use potstill_core::ranks::Alone;
 use potstill_nn::Model;
 use potstill_nn::device::cpu;
 
@@ -13,7 +14,7 @@ use crate::evaluation::n_parameters;
 use crate::folder::{RunFolder, Start};
 use crate::host::CellEvent;
 use crate::observer::{Ending, Silent};
-use crate::run::train_on;
+use crate::run::{Surroundings, train_on};
 use crate::trainer::Summary;
 
 impl Bench<'_> {
@@ -75,13 +76,21 @@ impl Bench<'_> {
             true => self.data(cell.student).clone(),
             false => self.host.data(&cell.config.data)?,
         };
-        match quiet {
-            true => train_on(self.host.device(), &config, data, &run, self.interrupt, &mut Silent, &|_| {}),
-            false => {
-                let mut observer = self.host.observer(name);
-                let tell = |event| self.host.prelude(event);
-                train_on(self.host.device(), &config, data, &run, self.interrupt, &mut *observer, &tell)
+        let tell = |event| {
+            if !quiet {
+                self.host.prelude(event);
             }
+        };
+        let surroundings = Surroundings {
+            device: self.host.device(),
+            ranks: &Alone,
+            folder: &run,
+            interrupt: self.interrupt,
+            tell: &tell,
+        };
+        match quiet {
+            true => train_on(surroundings, &config, data, &mut Silent),
+            false => train_on(surroundings, &config, data, &mut *self.host.observer(name)),
         }
     }
 }

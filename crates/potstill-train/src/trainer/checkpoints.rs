@@ -23,7 +23,9 @@ impl<T: Number + Element> Trainer<'_, T> {
             has_line: self.progress.window.is_empty(),
             is_validated: self.just_validated(),
         };
-        self.journal.start(&covered, self.progress.seconds)?;
+        if let Some(journal) = &self.journal {
+            journal.start(&covered, self.progress.seconds)?;
+        }
         if let Some(replaced) = replaced {
             self.save()?;
             replaced.remove();
@@ -41,7 +43,7 @@ impl<T: Number + Element> Trainer<'_, T> {
         self.save()?;
         if ending == Ending::Interrupted || self.just_validated() {
             if let Some(line) = mean_report(&self.progress.window) {
-                self.journal.write_closing(&line)?;
+                self.note_closing(&line)?;
             }
         } else if self.validate_to_close(observer)? {
             return Ok(());
@@ -49,6 +51,7 @@ impl<T: Number + Element> Trainer<'_, T> {
         let best = self.job.folder.best();
         match ending {
             Ending::Interrupted => Ok(()),
+            _ if !self.job.folder.writes() => Ok(()),
             _ if best.exists() => {
                 let bytes = std::fs::read(&best).map_err(|e| Error::io(&best, "cannot open", e))?;
                 write_atomically(&self.job.folder.model(), |writer| writer.write_all(&bytes))
@@ -62,6 +65,9 @@ impl<T: Number + Element> Trainer<'_, T> {
     }
 
     pub(super) fn save(&mut self) -> Result<()> {
+        if !self.job.folder.writes() {
+            return Ok(());
+        }
         let vectors = Vectors {
             values: self.values.clone(),
             average: self.average.clone(),

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use potstill_core::metrics::Metrics;
 use potstill_core::model::{Header, ModelFile};
+use potstill_core::ranks::Ranks;
 
 use crate::config::TrainingConfig;
 use crate::distill::terms::Terms;
@@ -18,6 +19,8 @@ use crate::state::Identity;
 pub struct Job<'a> {
     /// Device that computes, without differentiation.
     pub device: &'a Device,
+    /// Processes that train together.
+    pub ranks: &'a dyn Ranks,
     /// Losses, weights, lengths.
     pub training: &'a TrainingConfig,
     /// Header of the model that is shipped.

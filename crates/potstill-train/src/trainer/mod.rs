@@ -1,5 +1,6 @@
 //! The loop: epochs, steps, validation, checkpoints.
 
+mod agreement;
 mod checkpoints;
 mod job;
 mod steps;
@@ -7,7 +8,6 @@ mod term_weights;
 mod validation;
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -15,6 +15,7 @@ use potstill_core::Result;
 use potstill_data::dataset::{BatchSize, Order, Sampler};
 use potstill_nn::networks::gradient_divisors;
 use potstill_nn::{Network, checkpoint, parameters};
+use serde::Serialize;
 
 use self::steps::mean_report;
 use crate::config::TrainingConfig;
@@ -51,7 +52,12 @@ pub struct Trainer<'a, T> {
     seconds_before: f64,
     /// Time at which the state was last saved.
     saved: Instant,
-    journal: Journal,
+    /// Lines of the run; none at a process that writes nothing.
+    journal: Option<Journal>,
+    /// Shards of a batch, whatever the numbers of processes and threads; none for as many as threads.
+    n_shards: Option<usize>,
+    /// Part of the run's time that was over when the step began, when time limits it; the same at all processes.
+    time_done: Option<f64>,
 }
 
 impl<'a, T: Number + Element> Trainer<'a, T> {
@@ -94,7 +100,12 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
             started: Instant::now(),
             seconds_before: 0.0,
             saved: Instant::now(),
-            journal: Journal::new(job.folder.path(), &terms.map(Terms::names).unwrap_or_default()),
+            journal: job
+                .folder
+                .writes()
+                .then(|| Journal::new(job.folder.path(), &terms.map(Terms::names).unwrap_or_default())),
+            n_shards: agreement::shards(job.ranks, training.shards),
+            time_done: None,
             job,
         };
         // With the fresh weights also when the run goes on, so that both parts find the same.
@@ -143,7 +154,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         while self.progress.epoch < self.job.training.epochs {
             let batches = self.sampler.epoch(self.progress.epoch);
             while let Some(batch) = batches.get(self.progress.batch) {
-                if let Some(ending) = self.must_end() {
+                if let Some(ending) = self.agreed_ending() {
                     return Ok(ending);
                 }
                 let report = self.step(batch)?;
@@ -185,29 +196,24 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
         self.progress.batch == 0 && epoch > 0 && epoch.is_multiple_of(self.job.training.validate_every)
     }
 
-    fn must_end(&self) -> Option<Ending> {
-        if self.job.interrupt.load(Ordering::Relaxed) {
-            return Some(Ending::Interrupted);
-        }
-        if self.job.training.max_steps.is_some_and(|limit| self.progress.step >= limit) {
-            return Some(Ending::Finished);
-        }
-        self.time_done().is_some_and(|done| done >= 1.0).then_some(Ending::OutOfTime)
-    }
-
-    /// Part of the run's time that is over, when time limits it.
-    fn time_done(&self) -> Option<f64> {
-        self.job.training.max_minutes.map(|minutes| self.seconds() / (60.0 * minutes))
-    }
-
     fn seconds(&self) -> f64 {
         self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Writes a line, where this process writes.
+    fn note(&self, line: &impl Serialize) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.write(line))
+    }
+
+    /// Writes a line that a longer run would not have, where this process writes.
+    fn note_closing(&self, line: &impl Serialize) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.write_closing(line))
     }
 
     /// Writes the mean of the steps since the last line.
     fn flush_window(&mut self) -> Result<()> {
         match mean_report(&std::mem::take(&mut self.progress.window)) {
-            Some(line) => self.journal.write(&line),
+            Some(line) => self.note(&line),
             None => Ok(()),
         }
     }

@@ -26,6 +26,8 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
             training: self.job.training,
             bytes_per_edge: self.job.header.model.training_bytes_per_edge() * size_of::<T>() / size_of::<f32>(),
             device: &self.device,
+            ranks: self.job.ranks,
+            n_shards: self.n_shards,
         }
     }
 
@@ -34,7 +36,7 @@ impl<'a, T: Number + Element> Trainer<'a, T> {
     /// # Errors
     /// A loss or gradient that is not finite.
     pub fn step(&mut self, batch: &[usize]) -> Result<StepReport> {
-        let learning_rate = self.schedule.learning_rate(self.progress.step, self.time_done());
+        let learning_rate = self.schedule.learning_rate(self.progress.step, self.time_done);
         let (losses, mut gradient) = self.context(self.job.train).gradient(&self.values, batch)?;
         let gradient_norm = clip_global_norm(&mut gradient, self.job.training.clip_norm);
         if !(losses.total().is_finite() && gradient_norm.is_finite()) {

@@ -43,7 +43,7 @@ impl<T: Number + Element> Trainer<'_, T> {
     /// Weights of the terms in the next step.
     pub(super) fn term_weights(&self) -> TermWeights {
         let Some(terms) = self.job.terms else { return TermWeights::default() };
-        let done = self.time_done().unwrap_or(self.progress.step as f64 / self.total_steps().max(1) as f64);
+        let done = self.time_done.unwrap_or(self.progress.step as f64 / self.total_steps().max(1) as f64);
         terms.scheduled(&self.weights, done)
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Element;
+use potstill_core::Result;
 use potstill_core::metrics::{Evaluator, Metrics};
-use potstill_core::{Prediction, Result, System};
 use potstill_data::evaluation::ATOMS_PER_BATCH;
 use potstill_nn::device::is_cpu;
 use potstill_nn::model::Model;
@@ -18,7 +18,8 @@ use super::steps::mean_report;
 use crate::config::{BestBy, ValidatedWeights};
 use crate::distill::{Counts, Student};
 use crate::observer::{Observer, OtherWeights, ValidationReport, Weights};
-use crate::prepared::{Member, Shard};
+use crate::prepared::Shard;
+use crate::together::joined;
 
 /// Forward passes of each thread in validation before their results are taken in.
 const BATCHES_PER_THREAD: usize = 8;
@@ -44,6 +45,7 @@ impl<T: Number + Element> Trainer<'_, T> {
     /// Validates, records the result, and saves the weights when they are the best so far.
     pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         self.flush_window()?;
+        self.check_weights()?;
         let (chosen, others) = self.candidates()?;
         let best = self.is_best(&chosen);
         if let Some(judged) = &chosen.judged {
@@ -60,7 +62,7 @@ impl<T: Number + Element> Trainer<'_, T> {
             self.write_model(&path, &chosen)?;
         }
         if let Some(report) = self.report(chosen, others, best) {
-            self.journal.write(&report)?;
+            self.note(&report)?;
             observer.validation(&report);
         }
         Ok(())
@@ -70,7 +72,7 @@ impl<T: Number + Element> Trainer<'_, T> {
     /// weights among its best. They are shipped when they are better than the best so far; returns whether they are.
     pub(super) fn validate_to_close(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         if let Some(line) = mean_report(&self.progress.window) {
-            self.journal.write_closing(&line)?;
+            self.note_closing(&line)?;
         }
         let (chosen, others) = self.candidates()?;
         let best = self.is_best(&chosen);
@@ -78,7 +80,7 @@ impl<T: Number + Element> Trainer<'_, T> {
             self.write_model(&self.job.folder.model(), &chosen)?;
         }
         if let Some(report) = self.report(chosen, others, best) {
-            self.journal.write_closing(&report)?;
+            self.note_closing(&report)?;
             observer.validation(&report);
         }
         Ok(best)
@@ -128,6 +130,9 @@ impl<T: Number + Element> Trainer<'_, T> {
 
     /// Writes a model file that says when its weights were made, which they are, and how good.
     fn write_model(&self, path: &std::path::Path, chosen: &Candidate) -> Result<()> {
+        if !self.job.folder.writes() {
+            return Ok(());
+        }
         let mut header = self.job.header.clone();
         if let Some(training) = header.training.as_object_mut() {
             training.insert("step".to_owned(), self.progress.step.into());
@@ -172,31 +177,30 @@ impl<T: Number + Element> Trainer<'_, T> {
         };
         let network = student.network.clone().no_grad();
         let model = Model::new(self.job.header.clone(), network, &self.device, T::dtype(), String::new())?;
-        let part = |batch: &Range<usize>| -> Result<_> {
-            let indices: Vec<usize> = batch.clone().collect();
+        let part = |range: &Range<usize>| -> Result<([f64; 1], Evaluator)> {
+            let indices: Vec<usize> = range.clone().collect();
             let members = validation.members(&indices)?;
             let shard = Shard::new(indices, &members);
             let batch = context.batch::<T>(&shard, &self.device)?;
             let output = student.network.forward(&batch, context.forces, &[]);
             let losses = context.label_losses(&output, &batch, &shard, &counts);
             let loss: f64 = losses.iter().map(|(_, loss)| to_host(loss)[0]).sum();
+            let mut evaluator = Evaluator::new();
             let prediction = model.to_prediction(&shard.systems(), &output)?;
-            Ok((loss, prediction, members))
+            evaluator.update_batch(&shard.systems(), &prediction).map_err(|e| e.shifted(range.start))?;
+            Ok(([loss], evaluator))
         };
-        let mut evaluator = Evaluator::new();
-        let mut loss = 0.0;
-        let (atoms, batches) = match is_cpu(&self.device) {
+        let (atoms, at_a_time) = match is_cpu(&self.device) {
             true => (ATOMS_PER_BATCH, BATCHES_PER_THREAD * rayon::current_num_threads()),
             false => (GPU_BATCHES * ATOMS_PER_BATCH, 1),
         };
-        for round in systems.batches(atoms).chunks(batches) {
-            let parts: Vec<(f64, Prediction, Vec<Member<'_>>)> = round.par_iter().map(part).collect::<Result<_>>()?;
-            for (part, prediction, members) in &parts {
-                loss += part;
-                let systems: Vec<&System> = members.iter().map(|m| m.system.as_ref()).collect();
-                evaluator.update_batch(&systems, prediction)?;
-            }
+        let batches = systems.batches(atoms);
+        let own = self.job.ranks.block(self.job.ranks.rank(), batches.len());
+        let mut parts = Vec::with_capacity(own.len());
+        for round in batches[own].chunks(at_a_time) {
+            parts.extend(round.par_iter().map(part).collect::<Result<Vec<_>>>()?);
         }
+        let ([loss], evaluator) = joined(self.job.ranks, &parts)?;
         Ok((loss, evaluator.finish()))
     }
 }

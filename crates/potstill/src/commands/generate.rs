@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use potstill_core::Precision;
-use potstill_core::System;
+use potstill_core::{Part, Precision, System};
 use potstill_data::dataset::Visit;
 use potstill_data::io::{Kind, LabelKeys, Output, write};
 use potstill_train::generate::{Collision, Dynamics, Limits, Method, Rattle, Relax, generate};
@@ -61,6 +60,11 @@ pub struct Args {
     /// Use the first that many seeds only.
     #[arg(long, value_name = "N", value_parser = whole(1..=usize::MAX), hide_short_help = true)]
     pub max_seeds: Option<usize>,
+    /// Make the structures of one part of the seeds, as 2/8.
+    ///
+    /// For job arrays: the files of all parts, one after the other, hold what one command makes.
+    #[arg(long, value_name = "R/N", hide_short_help = true)]
+    pub part: Option<Part>,
     /// Size of displacements in Å.
     ///
     /// Standard deviation of each component, for rattle and rattle-relax.
@@ -144,10 +148,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let seeds = read.as_slice().context("seeds are not in memory")?;
     let limits =
         Limits { min_distance: args.min_distance, max_force: args.max_force, max_energy_rise: args.max_energy_rise };
-    let progress = Progress::new("generating from seeds", seeds.len() as u64);
+    let range = args.part.map_or(0..seeds.len(), |part| part.range(seeds.len()));
+    if let (true, Some(part)) = (range.is_empty(), args.part) {
+        bail!("--part {part}: there are {} seeds; make fewer parts", seeds.len());
+    }
+    let n_seeds = range.len();
+    let progress = Progress::new("generating from seeds", n_seeds as u64);
     let tell = |done: usize| progress.set(done as u64);
     let (systems, rejected) =
-        generate(teacher.potential.as_ref(), seeds, &method(args), args.per_seed, &limits, args.seed, &tell)
+        generate(teacher.potential.as_ref(), (seeds, range), &method(args), args.per_seed, &limits, args.seed, &tell)
             .map_err(|error| teacher.named(read.locate(error)))?;
     progress.finish();
     if systems.is_empty() {
@@ -178,7 +187,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
             "{}: {} systems from {} seeds; thrown away: {} too near, {} by force, {} by energy, {} by Boltzmann factor",
             args.output.display(),
             systems.len(),
-            seeds.len(),
+            n_seeds,
             rejected.distance,
             rejected.force,
             rejected.energy,

@@ -1,6 +1,7 @@
 //! `potstill label`
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::DType;
@@ -16,8 +17,8 @@ use crate::Outcome;
 use crate::args::{KeyArgs, ProgramArgs};
 use crate::device::DeviceArgs;
 use crate::limits::{positive, whole};
-use crate::load;
 use crate::progress::Progress;
+use crate::{load, world};
 
 /// Arguments of `potstill label`.
 #[derive(Debug, clap::Args)]
@@ -120,12 +121,31 @@ pub fn run(args: &Args) -> Result<Outcome> {
         precision: if args.feature_precision == "f32" { Precision::F32 } else { Precision::F16 },
     };
     let progress = Progress::new("asking the teacher", systems.len() as u64);
+    let asks = AtomicBool::new(false);
     let tell = |event| match event {
-        Event::Labelled(done) => progress.set(done as u64),
+        Event::Labelled(done) => {
+            asks.store(true, Ordering::Relaxed);
+            progress.set(done as u64);
+        }
         Event::Waiting(holder) => progress.say(&format!("waiting: {} is in use by {holder}", args.out.display())),
         Event::Note(note) => progress.say(&note),
         Event::Verified { .. } => {}
     };
+    let ranks = world::ranks();
+    if !ranks.is_alone() {
+        if args.part.is_some() {
+            bail!("--part: the processes of mpirun have parts already; leave it out, or start parts without mpirun");
+        }
+        if let Some(part) = Part::new(ranks.rank(), ranks.n_ranks()) {
+            make_part(&args.out, part, (&teacher, &systems), &questions, &tell)?;
+        }
+        // Rank 0 writes the index of what all have made.
+        let n_asking = ranks.sums(&[f64::from(u8::from(asks.load(Ordering::Relaxed)))])[0];
+        asks.store(n_asking > 0.0, Ordering::Relaxed);
+        if !ranks.leads() {
+            return Ok(Outcome::Done);
+        }
+    }
     let (cache, made) = match args.part {
         Some(part) => match make_part(&args.out, part, (&teacher, &systems), &questions, &tell)? {
             Some(cache) => (cache, true),
@@ -136,7 +156,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         },
         None => {
             let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;
-            (cache, origin == Origin::Made)
+            (cache, origin == Origin::Made || asks.load(Ordering::Relaxed))
         }
     };
     progress.finish();

@@ -25,13 +25,14 @@ pub mod train;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::Outcome;
 use crate::limits::whole;
 use crate::output::{print, print_json};
 use crate::talk::Level;
+use crate::world;
 
 /// Distil big, slow neural network potentials into small, fast ones.
 ///
@@ -211,13 +212,29 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> Result<Outcome> {
-    let threads = cli.threads.unwrap_or(0);
+    let ranks = world::ranks();
+    if !ranks.is_alone() && !cli.command.is_shared() {
+        bail!(
+            "this command does not share its work among processes (train, distill, label and evaluate do); start it once, without mpirun"
+        );
+    }
+    let threads = cli.threads.unwrap_or_else(world::threads);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     detail!("potstill {}, {} threads", env!("CARGO_PKG_VERSION"), rayon::current_num_threads());
+    if !ranks.is_alone() {
+        say!("{} processes of {} threads", ranks.n_ranks(), rayon::current_num_threads());
+    }
     let started = Instant::now();
     let outcome = dispatch(cli.command);
     detail!("{:.1} s in all", started.elapsed().as_secs_f64());
     outcome
+}
+
+impl Command {
+    /// Whether several processes share the work of the command.
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Distill(_) | Self::Label(_) | Self::Evaluate(_))
+    }
 }
 
 fn dispatch(command: Command) -> Result<Outcome> {

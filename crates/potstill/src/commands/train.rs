@@ -12,7 +12,7 @@ use potstill_train::config::Config;
 use potstill_train::folder::{RunFolder, Start};
 use potstill_train::observer::{Ending, Weights};
 use potstill_train::rounds::{TeacherErrors, Zero};
-use potstill_train::run::{Data, train_on};
+use potstill_train::run::{Data, Surroundings, train_on};
 use potstill_train::trainer::Summary;
 
 use super::{print, print_json};
@@ -23,7 +23,7 @@ use crate::limits::seed;
 use crate::load::load_data;
 use crate::potential::Opened;
 use crate::watcher::{Watcher, tell};
-use crate::{audit, config_file};
+use crate::{audit, config_file, world};
 
 /// Arguments of `potstill train`.
 #[derive(Debug, clap::Args)]
@@ -91,7 +91,7 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
         (false, false) => Start::New,
     };
     let device = args.device.device.opened()?;
-    let folder = RunFolder::open(&args.out, start)?;
+    let folder = RunFolder::open_among(world::ranks(), &args.out, start)?;
     let data = load_data(&config.data)?;
     audit::before_training(&config.data, &data)?;
     let interrupt = interrupt_flag()?;
@@ -100,9 +100,12 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
         _ => None,
     };
     let summary = run_config(&device, config, data, &folder, &interrupt, "training")?;
-    report(&summary, args.json)?;
-    if let (Some(errors), true) = (errors, summary.ending != Ending::Interrupted) {
-        compare(&errors, &summary)?;
+    // The model is that of rank 0, which may still write it.
+    if folder.writes() {
+        report(&summary, args.json)?;
+        if let (Some(errors), true) = (errors, summary.ending != Ending::Interrupted) {
+            compare(&errors, &summary)?;
+        }
     }
     Ok(if summary.ending == Ending::Interrupted { Outcome::Interrupted } else { Outcome::Done })
 }
@@ -166,7 +169,8 @@ fn run_config(
     name: &str,
 ) -> Result<Summary> {
     let mut watcher = Watcher::new(name);
-    Ok(train_on(device, config, data, folder, interrupt, &mut watcher, &tell)?)
+    let surroundings = Surroundings { device, ranks: world::ranks(), folder, interrupt, tell: &tell };
+    Ok(train_on(surroundings, config, data, &mut watcher)?)
 }
 
 fn report(summary: &Summary, json: bool) -> Result<()> {

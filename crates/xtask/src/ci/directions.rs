@@ -28,6 +28,7 @@ const ROOMS: &[Room] = &[
     Room { name: "potstill-data", uses: &["potstill-core"], tests_use: FIXTURES },
     Room { name: "potstill-kernels", uses: &["potstill-core"], tests_use: FIXTURES },
     Room { name: "potstill-capi", uses: &["potstill-core", "potstill-engine"], tests_use: &[] },
+    Room { name: "potstill-mpi", uses: &["potstill-core"], tests_use: &[] },
     Room { name: "potstill-ipi", uses: &["potstill-core"], tests_use: &["potstill-data", "potstill-engine"] },
     Room { name: "potstill-simulate", uses: &["potstill-core"], tests_use: &["potstill-data", "potstill-engine"] },
     Room {
@@ -53,6 +54,7 @@ const ROOMS: &[Room] = &[
             "potstill-data",
             "potstill-engine",
             "potstill-ipi",
+            "potstill-mpi",
             "potstill-nn",
             "potstill-simulate",
             "potstill-train",

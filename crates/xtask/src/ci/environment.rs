@@ -65,6 +65,11 @@ impl Environment {
         self.folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
     }
 
+    /// A program of the environment.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
     /// A module of the environment, run in the repository.
     pub fn python(&self, module: &str) -> Command {
         let mut command = Command::new(self.interpreter());

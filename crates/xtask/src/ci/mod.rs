@@ -8,6 +8,7 @@ mod lammps;
 mod licences;
 mod links;
 mod modules;
+mod mpi;
 mod python;
 mod tools;
 
@@ -56,6 +57,8 @@ const STEPS: &[Step] = &[
     Step { name: "lints", about: "lints", run: cargo::lints },
     Step { name: "documentation", about: "documentation of the code", run: cargo::documentation },
     Step { name: "packages", about: "packages of the crates", run: cargo::packages },
+    // Last: the program with MPI takes the place of the usual one, which the next build makes again.
+    Step { name: "mpi", about: "several processes, with MPI", run: mpi::tests },
 ];
 
 /// Runs the steps in order and ends at the first that fails.

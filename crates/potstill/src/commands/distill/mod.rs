@@ -15,6 +15,7 @@ use crate::Outcome;
 use crate::args::ProgramArgs;
 use crate::limits::{positive, whole};
 use crate::potential::Opened;
+use crate::world;
 
 /// Arguments of `potstill distill`.
 #[derive(Debug, clap::Args)]
@@ -83,6 +84,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         distill.rounds.get_or_insert_default().teacher_calls = Some(calls);
     }
     match config.distill.as_ref().is_some_and(|distill| distill.rounds.is_some()) {
+        true if !world::ranks().is_alone() => bail!(
+            "distill.rounds: does not share its work among processes; start it once, without mpirun, or distil on the structures that \
+             an earlier run found"
+        ),
         true => rounds::run(&config, &args.run),
         false => run_once(&config, &args.run, measurable(&config).as_ref()),
     }
