@@ -133,6 +133,9 @@ fn labels_and_errors_are_those_of_one_process() {
         value.as_object_mut().unwrap().remove("systems_per_second");
     }
     assert_eq!(alone, two);
+    let output = together(&bench, 2, &[&evaluate[..], &["--max-force-mae", "0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr).matches("missed: ").count(), 1, "{}", text(&output.stderr));
 }
 
 #[test]

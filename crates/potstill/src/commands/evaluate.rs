@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::args::{EngineArgs, KeyArgs};
 use crate::evaluation::{describe, measure};
 use crate::limits::{number, precision};
-use crate::{load, potential};
+use crate::{load, potential, world};
 
 /// Arguments of `potstill evaluate`.
 #[derive(Debug, clap::Args)]
@@ -81,6 +81,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         }
     });
     let missed: Vec<String> = missed.collect();
-    missed.iter().for_each(|line| complain!("missed: {line}"));
+    if world::ranks().leads() {
+        missed.iter().for_each(|line| complain!("missed: {line}"));
+    }
     Ok(if missed.is_empty() { Outcome::Done } else { Outcome::Missed })
 }
