@@ -15,7 +15,8 @@ sys.path.insert(0, str(HERE.parent))
 
 from steps import run  # noqa: E402
 
-STUDIES = ("gemnet-to-painn", "painn-to-painn-small", "painn-to-schnet")
+#: Studies and their teachers.
+STUDIES = {"gemnet-to-painn": "gemnet-oc", "painn-to-painn-small": "painn", "painn-to-schnet": "painn"}
 LARGE = ("model.hidden_channels=128", "model.n_layers=4", "training.learning_rate=3e-3")
 
 
@@ -23,14 +24,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--potstill", default="potstill", help="the program (default: potstill)")
     arguments.add_argument("--jobs", default="2", help="trainings at a time (default: 2)")
+    arguments.add_argument("--study", choices=tuple(STUDIES), help="only this one and its teacher (default: all)")
     chosen = arguments.parse_args()
+    studies = STUDIES if chosen.study is None else {chosen.study: STUDIES[chosen.study]}
     out = HERE.parents[1] / "runs" / "evidence" / "paper"
     settings = [word for setting in LARGE for word in ("--set", setting)]
-    for name, config, extra in (("gemnet-oc", "gemnet-oc.toml", []), ("painn", "painn.toml", settings)):
-        folder = out / name
-        train = [chosen.potstill, "train", HERE / config, "--out", folder, "--resume", "--threads", "1", *extra]
-        run(folder / "done", train, mark=True)
-    for study in STUDIES:
+    for name, extra in (("gemnet-oc", []), ("painn", settings)):
+        if name in studies.values():
+            folder = out / name
+            train = [chosen.potstill, "train", HERE / f"{name}.toml", "--out", folder, "--resume", "--threads", "1", *extra]
+            run(folder / "done", train, mark=True)
+    for study in studies:
         command = [chosen.potstill, "study", HERE / f"{study}.toml", "--out", out / study, "--jobs", chosen.jobs]
         run(out / study / "table.md", [*command, "--threads", chosen.jobs])
         print((out / study / "table.md").read_text())

@@ -5,6 +5,11 @@
 
 use std::fmt::Debug;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+
 /// Messages between the processes of a job.
 ///
 /// Calls come from one thread of each process, in an order that fits together. They do not fail: where another process is gone, the job
@@ -59,6 +64,27 @@ impl dyn Ranks + '_ {
         bytes
     }
 
+    /// What rank 0 finds, which alone looks for it: a pass over data that not every process need read.
+    ///
+    /// # Errors
+    /// That of rank 0, at every process; a message of another version.
+    pub fn told<T: Serialize + DeserializeOwned>(&self, find: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.is_alone() {
+            return find();
+        }
+        let broken = |e: serde_json::Error| {
+            Error::Other(format!("a message of rank 0 cannot be read ({e}); are all processes of one version?"))
+        };
+        if self.leads() {
+            let found = find();
+            let message = serde_json::to_vec(&found.as_ref().map_err(ToString::to_string)).map_err(broken)?;
+            self.shared(message);
+            return found;
+        }
+        let message: Result<T, String> = serde_json::from_slice(&self.shared(Vec::new())).map_err(broken)?;
+        message.map_err(Error::Other)
+    }
+
     /// Bytes of every process at rank 0, in the order of the processes; empty elsewhere.
     pub fn gathered(&self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
         if !self.leads() {
@@ -87,6 +113,18 @@ impl dyn Ranks + '_ {
             sums.iter_mut().zip(floats(&bytes)).for_each(|(sum, number)| *sum += number);
         }
         floats(&self.shared(sums.into_iter().flat_map(f64::to_le_bytes).collect())).collect()
+    }
+
+    /// Work that rank 0 does first, and the others when it has left its files.
+    pub fn after_the_first<T>(&self, work: impl FnOnce() -> T) -> T {
+        if !self.leads() {
+            self.meet();
+        }
+        let result = work();
+        if self.leads() {
+            self.meet();
+        }
+        result
     }
 
     /// Waits until every process is here.
@@ -144,6 +182,13 @@ mod tests {
         fn receive(&self, _: usize, _: &mut [u8]) {}
 
         fn broadcast(&self, _: &mut [u8]) {}
+    }
+
+    #[test]
+    fn one_process_asks_nobody() {
+        let alone: &dyn Ranks = &Alone;
+        assert_eq!(alone.told(|| Ok(f64::NAN)).unwrap().to_string(), "NaN");
+        assert!(alone.told::<()>(|| Err(Error::Other("no".to_owned()))).is_err());
     }
 
     proptest! {

@@ -56,3 +56,24 @@ pub fn together<R: Send>(n: usize, run: impl Fn(&ThreadRank) -> R + Sync) -> Vec
         threads.into_iter().map(|thread| thread.join().expect("a rank failed")).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use potstill_core::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_rank_0_finds_is_told_to_all() {
+        let told = together(3, |ranks| {
+            let ranks: &dyn Ranks = ranks;
+            let found = ranks.told(|| Ok((ranks.rank(), 0.1 + 0.2))).unwrap();
+            let error = ranks.told::<f64>(|| Err(Error::Other(format!("rank {} failed", ranks.rank())))).unwrap_err();
+            let order = ranks.after_the_first(|| ranks.rank());
+            (found, error.to_string(), order)
+        });
+        for (rank, result) in told.into_iter().enumerate() {
+            assert_eq!(result, ((0, 0.1 + 0.2), "rank 0 failed".to_owned(), rank));
+        }
+    }
+}

@@ -11,7 +11,7 @@ use potstill_core::model::Tap;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
 use potstill_train::distill::cache::ShardIdentity;
-use potstill_train::distill::labelling::{Event, Origin, open_or_make};
+use potstill_train::distill::labelling::{Asked, Event, Origin, open_or_make};
 use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherSource, Wanted};
 use safetensors::SafeTensors;
 
@@ -50,7 +50,7 @@ fn at(tap: &str, precision: Precision) -> Questions {
 }
 
 fn open(folder: &Path, teacher: &Teacher, systems: &[System], questions: &Questions) -> Result<(TeacherCache, Origin)> {
-    open_or_make(folder, teacher, &systems.to_vec().into(), questions, &|_| {})
+    open_or_make(folder, teacher, &Asked::about(&systems.to_vec().into())?, questions, &|_| {})
 }
 
 fn energies(cache: &TeacherCache, n: usize) -> Vec<f64> {
@@ -156,7 +156,7 @@ fn a_second_process_waits_and_says_for_whom() {
         }
     };
     let questions = at("U1", Precision::F32);
-    open_or_make(&folder, &teacher, &dataset.clone().into(), &questions, &tell).unwrap();
+    open_or_make(&folder, &teacher, &Asked::about(&dataset.clone().into()).unwrap(), &questions, &tell).unwrap();
     let heard = heard.into_inner().unwrap();
     assert!(heard.len() == 1 && heard[0].starts_with("process ") && heard[0].contains(" on host "), "{heard:?}");
 

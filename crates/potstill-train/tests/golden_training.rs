@@ -18,7 +18,7 @@ use potstill_fixtures::{file, json, read};
 use potstill_fixtures_macros::needs_full_set;
 use potstill_nn::parameters::{self, ParameterInfo};
 use potstill_train::config::TrainingConfig;
-use potstill_train::distill::labelling::open_or_make;
+use potstill_train::distill::labelling::{Asked, open_or_make};
 use potstill_train::distill::strategies::{AtomicEnergy, EdgeToEdge, EdgeToNode, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::terms::{Source, TermTeacher, Terms};
 use potstill_train::distill::{DistillConfig, FeatureTerm, Student, Teacher, Term, WeightSchedule, training_rule};
@@ -174,7 +174,7 @@ fn run(folder: &Path, name: &str, run: &Value) {
     let questions = distill.questions(Some(&teacher_model), &student).unwrap();
     let cache = place.path().join("cache");
     let teacher = Teacher::networks(vec![teacher]).unwrap();
-    let (cache, _) = open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
+    let (cache, _) = open_or_make(&cache, &teacher, &Asked::about(&systems).unwrap(), &questions, &|_| {}).unwrap();
     let header = header(student.clone(), normalizer);
     let rule = training_rule(&distill.terms, &teacher_model, &student).unwrap();
     let units = header.scale.clone();

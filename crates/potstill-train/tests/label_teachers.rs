@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use burn::tensor::DType;
 use potstill_core::{Result, System};
 use potstill_data::io::write;
-use potstill_train::distill::labelling::{Event, open_or_make};
+use potstill_train::distill::labelling::{Asked, Event, open_or_make};
 use potstill_train::distill::{LabelOptions, Questions, Teacher, TeacherSource};
 
 use support::systems;
@@ -26,8 +26,13 @@ fn taught(labels: &[System], dataset: &[System], options: &LabelOptions) -> Resu
             notes.lock().unwrap().push(note);
         }
     };
-    let (cache, _) =
-        open_or_make(&place.path().join("cache"), &teacher, &dataset.to_vec().into(), &Questions::default(), &tell)?;
+    let (cache, _) = open_or_make(
+        &place.path().join("cache"),
+        &teacher,
+        &Asked::about(&dataset.to_vec().into())?,
+        &Questions::default(),
+        &tell,
+    )?;
     let energies = (0..dataset.len()).map(|i| cache.energy(i)).collect::<Result<_>>()?;
     Ok((energies, notes.into_inner().unwrap()))
 }

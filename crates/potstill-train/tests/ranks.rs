@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use potstill_core::Result;
 use potstill_core::ranks::Ranks;
+use potstill_data::dataset::Systems;
+use potstill_data::io::{LabelKeys, StoredFile, write};
 use potstill_nn::device::cpu;
 use potstill_testkit::ranks::together;
 use potstill_train::augment::{Attack, AttackRule, Copies, Jitter, JitterMode};
@@ -119,6 +121,34 @@ fn distillation_changes_no_bit() {
             assert_same(&whole, &with(n_ranks), &format!("{name}, {n_ranks} processes"));
         }
     }
+}
+
+/// A process with another share of a batch reads other systems; one without a share reads none, not even to look over them.
+#[test]
+fn systems_on_disk_are_read_by_rank_0_and_by_whoever_learns_from_them() {
+    let place = tempfile::tempdir().unwrap();
+    let teacher = place.path().join("teacher.safetensors");
+    write_teacher(&teacher, 9, &["H", "C", "N", "O"]);
+    let mut config = config(painn());
+    config.training.shards = Some(1);
+    config.distill = Some(DistillConfig::new(teacher, vec![Term::NodeToNode(NodeToNode(FeatureTerm::new(0.5)))]));
+    let whole = place.path().join("whole");
+    run_as(1, 1, &config, &whole, Start::New);
+    let folder = place.path().join("parts");
+    together(2, |ranks| {
+        let path = place.path().join(format!("train-{}.extxyz", ranks.rank()));
+        let mut writer = write(&path).unwrap();
+        data().train.as_slice().unwrap().iter().for_each(|system| writer.write(system).unwrap());
+        writer.finish().unwrap();
+        let train = Systems::stored(vec![StoredFile::open(&path, &LabelKeys::default(), None, &|_| {}).unwrap()]);
+        if ranks.rank() == 1 {
+            let length = std::fs::metadata(&path).unwrap().len() as usize;
+            std::fs::write(&path, vec![b' '; length]).unwrap();
+            assert!(train.get(0).is_err());
+        }
+        train_as(ranks, &config, Data { train, ..data() }, &folder, Start::New).unwrap();
+    });
+    assert_same(&whole, &folder, "one of two processes reads");
 }
 
 #[test]

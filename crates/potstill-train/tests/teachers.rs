@@ -9,7 +9,7 @@ use potstill_core::{Potential, System};
 use potstill_data::io::write;
 use potstill_nn::Model;
 use potstill_train::config::Config;
-use potstill_train::distill::labelling::open_or_make;
+use potstill_train::distill::labelling::{Asked, open_or_make};
 use potstill_train::distill::strategies::{AtomicEnergy, Hessian, NodeToNode, Vanilla, VectorToVector};
 use potstill_train::distill::{
     DistillConfig, FeatureTerm, LabelOptions, Probes, Questions, Teacher, TeacherSource, Term, WeightSchedule,
@@ -103,9 +103,14 @@ fn several_networks_teach_their_mean() {
     let paths = teachers(place.path());
     let teacher = Teacher::open(&TeacherSource::Several(paths.clone()), &LabelOptions::default(), DType::F32).unwrap();
     let systems: Vec<System> = systems(9, 100);
-    let (cache, _) =
-        open_or_make(&place.path().join("cache"), &teacher, &systems.clone().into(), &Questions::default(), &|_| {})
-            .unwrap();
+    let (cache, _) = open_or_make(
+        &place.path().join("cache"),
+        &teacher,
+        &Asked::about(&systems.clone().into()).unwrap(),
+        &Questions::default(),
+        &|_| {},
+    )
+    .unwrap();
     let [one, other] = [0, 1].map(|k| model(&paths[k]));
     for (i, system) in systems.iter().enumerate() {
         let (a, b) = (one.evaluate(&[system]).unwrap(), other.evaluate(&[system]).unwrap());
@@ -267,8 +272,14 @@ fn aligned_energies_are_the_datasets() {
     let options = LabelOptions { align_energies: Some(true), ..LabelOptions::default() };
     let teacher = Teacher::open(&save(&place.path().join("l.extxyz"), &labels), &options, DType::F32).unwrap();
     let systems = dataset.clone().into();
-    let (cache, _) =
-        open_or_make(&place.path().join("cache"), &teacher, &systems, &Questions::default(), &|_| {}).unwrap();
+    let (cache, _) = open_or_make(
+        &place.path().join("cache"),
+        &teacher,
+        &Asked::about(&systems).unwrap(),
+        &Questions::default(),
+        &|_| {},
+    )
+    .unwrap();
     for (i, system) in dataset.iter().enumerate() {
         assert!((cache.energy(i).unwrap() - system.energy.unwrap()).abs() < 1e-5);
     }
@@ -285,7 +296,9 @@ fn derivatives_of_forces_are_those_of_the_teacher() {
         let probes = Some(Probes { step, n: 2 });
         let questions = Questions { probes, precision: Precision::F64, ..Questions::default() };
         let folder = place.path().join(format!("cache-{step}"));
-        let (cache, _) = open_or_make(&folder, &teacher, &systems.clone().into(), &questions, &|_| {}).unwrap();
+        let (cache, _) =
+            open_or_make(&folder, &teacher, &Asked::about(&systems.clone().into()).unwrap(), &questions, &|_| {})
+                .unwrap();
         (0..4).flat_map(|i| cache.force_derivative(i, probe).unwrap()).collect()
     };
     // A central difference is right to second order: three steps must agree as h² says.

@@ -1,19 +1,29 @@
-//! Errors of the program itself: a panic becomes one line and an exit status of its own.
+//! Errors of the program itself: a panic becomes one line and an exit status of its own. Where a graphics processor has no memory left, which
+//! its driver can only say by a panic, the line is one for the user.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::FAILED;
 
 /// Exit status after an internal error (`EX_SOFTWARE` of sysexits.h).
 const STATUS: u8 = 70;
 
-/// Runs the program; a panic is reported and ends it with status 70.
+/// Exit status after the panic that was reported.
+static ENDING: AtomicU8 = AtomicU8::new(STATUS);
+
+/// What a driver says of a graphics processor without memory, in lower case.
+const OUT_OF_MEMORY: [&str; 4] = ["out of device memory", "out of memory", "out-of-memory", "can't allocate"];
+
+/// Runs the program; a panic is reported and ends it with status 70, or as any failure where a device has no memory left.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     std::panic::set_hook(Box::new(report));
     std::panic::catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
-        crate::world::finish(Some(STATUS));
-        ExitCode::from(STATUS)
+        let status = ENDING.load(Ordering::Relaxed);
+        crate::world::finish(Some(status));
+        ExitCode::from(status)
     })
 }
 
@@ -26,7 +36,16 @@ fn report(panic: &PanicHookInfo<'_>) {
     if IS_REPORTED.swap(true, Ordering::Relaxed) && !is_wanted {
         return;
     }
-    let message = panic.payload_as_str().unwrap_or("no message").replace('\n', " ");
+    let message = panic.payload_as_str().unwrap_or("no message");
+    if let Some(cause) = out_of_memory(message) {
+        ENDING.store(FAILED, Ordering::Relaxed);
+        complain!(
+            "error: the device has no memory left ({cause}); lower training.activation_gib, what a step may hold at a time, or \
+             training.batch_size"
+        );
+        return;
+    }
+    let message = message.replace('\n', " ");
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     complain!(
         "internal error: {message}{place}; please report this and the command at {}/issues (potstill {})",
@@ -36,6 +55,12 @@ fn report(panic: &PanicHookInfo<'_>) {
     if is_wanted {
         complain!("{backtrace}");
     }
+}
+
+/// Line of a driver's message that tells of missing memory.
+fn out_of_memory(message: &str) -> Option<&str> {
+    let tells = |line: &&str| OUT_OF_MEMORY.iter().any(|words| line.to_lowercase().contains(words));
+    message.lines().find(tells).map(str::trim)
 }
 
 #[cfg(test)]
@@ -48,6 +73,21 @@ mod tests {
 
     /// Says to the test below that it is the program.
     const ROLE: &str = "POTSTILL_TEST_INTERNAL_ERROR";
+
+    #[test]
+    fn missing_memory_is_told_from_other_failures() {
+        for (message, cause) in [
+            (
+                "Should read: ServerUnhealthy\n  can't allocate buffer of size: 99\n  0: std::backtrace",
+                "can't allocate buffer of size: 99",
+            ),
+            ("out of device memory allocating 7 bytes\n", "out of device memory allocating 7 bytes"),
+            ("An out-of-memory error happened during launch", "An out-of-memory error happened during launch"),
+        ] {
+            assert_eq!(out_of_memory(message), Some(cause));
+        }
+        assert_eq!(out_of_memory("index out of bounds: the len is 3"), None);
+    }
 
     #[test]
     fn a_panic_is_one_line_with_its_place() {

@@ -11,6 +11,7 @@ use potstill_train::run::Data;
 
 use crate::args::KeyArgs;
 use crate::progress::Progress;
+use crate::world;
 
 /// Largest estimated size in bytes of datasets that are read into memory.
 const IN_MEMORY_BYTES: u64 = 4 << 30;
@@ -120,6 +121,13 @@ pub fn open(files: &[PathBuf], keys: &LabelKeys, in_memory: Option<bool>, limit:
     if in_memory {
         return first_systems(files, keys, limit);
     }
+    // Rank 0 makes the indices, then the others read them.
+    let files = world::ranks().after_the_first(|| stored_files(files, keys))?;
+    Ok(Systems::stored(files).truncated(limit))
+}
+
+/// Files whose systems stay there, with their indices, found or made.
+fn stored_files(files: &[PathBuf], keys: &LabelKeys) -> Result<Vec<StoredFile>> {
     let mut all = Vec::new();
     for path in files {
         for file in stored::expand(path)? {
@@ -134,7 +142,7 @@ pub fn open(files: &[PathBuf], keys: &LabelKeys, in_memory: Option<bool>, limit:
             all.push(opened);
         }
     }
-    Ok(Systems::stored(all).truncated(limit))
+    Ok(all)
 }
 
 fn fits_memory(files: &[PathBuf]) -> potstill_core::Result<bool> {

@@ -87,3 +87,8 @@ fn one_line(error: &anyhow::Error) -> String {
     }
     line.replace('\n', " ")
 }
+
+/// An error of the program as one of the library: its line of text.
+fn plain(error: anyhow::Error) -> potstill_core::Error {
+    potstill_core::Error::Other(one_line(&error))
+}

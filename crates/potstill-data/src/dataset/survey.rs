@@ -3,9 +3,10 @@
 use super::hash::DatasetHash;
 use super::{ElementSet, Visit};
 use potstill_core::Result;
+use serde::{Deserialize, Serialize};
 
 /// Hash, elements and counts of a dataset.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// Hash of the systems; see [`content_hash`](super::content_hash).
     pub content_hash: String,
@@ -17,6 +18,8 @@ pub struct Survey {
     pub n_atoms: usize,
     /// Number of atoms that may move.
     pub n_free: usize,
+    /// Number of systems with a stress and a volume.
+    pub n_virials: usize,
 }
 
 impl Survey {
@@ -33,6 +36,8 @@ impl Survey {
             elements.add(system);
             survey.n_atoms += system.n_atoms();
             survey.n_free += (0..system.n_atoms()).filter(|&atom| system.is_free(atom)).count();
+            let has_volume = system.volume().is_some_and(|volume| volume > 0.0);
+            survey.n_virials += usize::from(has_volume && system.stress.is_some());
             Ok(())
         })?;
         Ok(Self { content_hash: hash.finish(), elements: elements.elements(), ..survey })

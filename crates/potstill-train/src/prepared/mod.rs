@@ -10,7 +10,7 @@ use potstill_core::graph::{Graph, NetworkGraphRule};
 use potstill_core::model::EnergyScale;
 use potstill_core::system::Mat3;
 use potstill_core::{Result, System};
-use potstill_data::dataset::{Systems, Visit};
+use potstill_data::dataset::{Survey, Systems, Visit};
 use rayon::prelude::*;
 
 use crate::mix::Mix;
@@ -82,16 +82,30 @@ pub struct Split {
 }
 
 impl Split {
-    /// Draws the graphs of systems in memory, in parallel, and normalises their labels; of systems on disk, only the atoms
-    /// that may move are counted.
+    /// As [`Split::surveyed`], after a pass over the systems.
     ///
     /// # Errors
-    /// See [`NetworkGraphRule::build`]; names the system by its index in `systems`. A file that cannot be read.
+    /// As [`Split::surveyed`]; a file that cannot be read.
     pub fn new(systems: Systems, rule: &NetworkGraphRule, scale: &EnergyScale) -> Result<Self> {
+        let survey = Survey::of(&systems)?;
+        Self::surveyed(systems, &[&survey], rule, scale)
+    }
+
+    /// Draws the graphs of systems in memory, in parallel, and normalises their labels; systems on disk are not read. `surveys` are
+    /// those of consecutive parts of the systems.
+    ///
+    /// # Errors
+    /// See [`NetworkGraphRule::build`]; names the system by its index in `systems`.
+    pub fn surveyed(
+        systems: Systems,
+        surveys: &[&Survey],
+        rule: &NetworkGraphRule,
+        scale: &EnergyScale,
+    ) -> Result<Self> {
         let mut split = Self {
             prepared: Vec::new(),
-            n_free: 0,
-            n_virials: 0,
+            n_free: surveys.iter().map(|survey| survey.n_free).sum(),
+            n_virials: surveys.iter().map(|survey| survey.n_virials).sum(),
             synthetic: None,
             rule: rule.clone(),
             scale: scale.clone(),
@@ -103,16 +117,6 @@ impl Split {
             let indices: Vec<usize> = (0..split.systems.len()).collect();
             let prepared = indices.par_iter().map(|&i| split.prepare(i, &*split.systems.get(i)?, &keep));
             split.prepared = prepared.collect::<Result<_>>()?;
-            split.n_free = split.prepared.iter().map(PreparedSystem::n_free).sum();
-            split.n_virials = split.prepared.iter().filter(|system| system.virial.is_some()).count();
-        } else {
-            let (mut n_free, mut n_virials) = (0, 0);
-            split.systems.visit(&mut |_, system| {
-                n_virials += usize::from(virial(system).is_some());
-                n_free += (0..system.n_atoms()).filter(|&atom| system.is_free(atom)).count();
-                Ok(())
-            })?;
-            (split.n_free, split.n_virials) = (n_free, n_virials);
         }
         Ok(split)
     }

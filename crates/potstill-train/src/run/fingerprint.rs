@@ -8,14 +8,10 @@ use potstill_data::dataset::Survey;
 use crate::config::Config;
 use crate::distill::TeacherSource;
 
-/// Hash of everything that must stay the same between the parts of a resumed run. `start` is the hash of the model that it starts
+/// Hash of everything that must stay the same between the parts of a resumed run, which trains on training, validation and synthetic
+/// systems. `start` is the hash of the model that it starts
 /// from.
-pub(super) fn fingerprint(
-    config: &Config,
-    train: &Survey,
-    others: &[Survey; 2],
-    start: Option<String>,
-) -> Result<String> {
+pub(super) fn fingerprint(config: &Config, surveys: &[Survey; 3], start: Option<String>) -> Result<String> {
     let mut config = config.clone();
     config.training.start_from = None;
     config.training.epochs = 0;
@@ -42,7 +38,7 @@ pub(super) fn fingerprint(
             }
         }
     }
-    let [validation, synthetic] = others;
+    let [train, validation, synthetic] = surveys;
     let mut all = format!("{settings}{}{}", train.content_hash, validation.content_hash);
     if synthetic.n_systems > 0 {
         all += &synthetic.content_hash;

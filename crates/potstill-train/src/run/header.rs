@@ -9,20 +9,21 @@ use super::{Prelude, Tell};
 use crate::config::Config;
 use crate::scales;
 
-/// Systems that are trained on, what they hold, and the header of the model: reference energies and normalisation are fitted.
+/// Header of the model that is shipped, with reference energies and normalisation that are fitted; what the systems hold that are
+/// trained on; and the numbers of those that are left out, since they gave reference energies.
 pub(super) fn header(
     config: &Config,
-    systems: Systems,
-    survey: Survey,
+    systems: &Systems,
+    survey: &Survey,
     start: Option<&ModelFile>,
     tell: &Tell<'_>,
-) -> Result<(Systems, Survey, Header)> {
+) -> Result<(Header, Survey, Vec<usize>)> {
     if systems.is_empty() {
         return Err(Error::setting("data.train", "holds no systems"));
     }
-    let fit: ReferenceFit = config.data.reference_energies.fit(&systems)?;
-    let systems = systems.without(&fit.isolated_systems);
-    let survey = if fit.isolated_systems.is_empty() { survey } else { Survey::of(&systems)? };
+    let fit: ReferenceFit = config.data.reference_energies.fit(systems)?;
+    let systems = systems.clone().without(&fit.isolated_systems);
+    let survey = if fit.isolated_systems.is_empty() { survey.clone() } else { Survey::of(&systems)? };
     if !fit.isolated_systems.is_empty() {
         tell(Prelude::IsolatedAtoms(fit.isolated_systems.len()));
     }
@@ -53,13 +54,13 @@ pub(super) fn header(
     });
     if let Some(start) = start {
         let header = continued(start, config, known)?;
-        return Ok((systems, survey, Header { training, ..header }));
+        return Ok((Header { training, ..header }, survey, fit.isolated_systems));
     }
     let model = scales::settle(&config.model, config.seed, &systems)?;
     let elements = known.iter().map(|&z| named(z)).collect();
     let scale = EnergyScale { reference_energies: fit.energies, normalizer };
     let header = Header { training, ..Header::new(model, elements, scale) };
-    Ok((systems, survey, header))
+    Ok((header, survey, fit.isolated_systems))
 }
 
 /// Header of the model that a run starts from, if that is the network of the configuration and knows the elements.

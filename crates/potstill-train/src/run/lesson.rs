@@ -10,7 +10,7 @@ use potstill_data::dataset::Systems;
 
 use super::{Data, Prelude, Tell};
 use crate::config::Config;
-use crate::distill::labelling::{self, Event};
+use crate::distill::labelling::{self, Asked, Event};
 use crate::distill::targets::LiveTeacher;
 use crate::distill::terms::{Source, TermTeacher, Terms};
 use crate::distill::{DistillConfig, Teacher, TeacherCache, Term};
@@ -59,21 +59,17 @@ impl Lesson<'_> {
             Event::Verified { bytes, seconds } if bytes > LARGE_CACHE => tell(Prelude::Verified(bytes, seconds)),
             Event::Verified { .. } => {}
         };
+        let asked = Asked::among(self.ranks, systems)?;
         let several = !self.ranks.is_alone();
         if several && !matches!(teacher, Teacher::Cache(..)) {
             if let Some(part) = Part::new(self.ranks.rank(), self.ranks.n_ranks()) {
-                labelling::make_part(folder, part, (teacher, systems), &questions, &told)?;
+                labelling::make_part(folder, part, (teacher, &asked), &questions, &told)?;
             }
             self.ranks.meet();
         }
         // Rank 0 writes the index, then the others read it.
-        if !self.ranks.leads() {
-            self.ranks.meet();
-        }
-        let (cache, origin) = labelling::open_or_make(folder, teacher, systems, &questions, &told)?;
-        if self.ranks.leads() {
-            self.ranks.meet();
-        }
+        let open = || labelling::open_or_make(folder, teacher, &asked, &questions, &told);
+        let (cache, origin) = self.ranks.after_the_first(open)?;
         distill.check_holds(cache.holds())?;
         tell(Prelude::Cache(origin, cache.n_bytes()));
         Ok(cache)
@@ -82,7 +78,7 @@ impl Lesson<'_> {
     /// The active terms on training systems; `usual_cache` is the folder of the cache unless the configuration names another.
     pub fn terms(&self, train: &Split, header: &Header, usual_cache: &Path) -> Result<Terms> {
         let Self { config, distill, teacher, .. } = self;
-        teacher.check_dataset(train.systems())?;
+        self.ranks.told(|| teacher.check_dataset(train.systems()))?;
         let source = match distill.online || !distill.terms.iter().any(Term::is_active) {
             true => {
                 distill.questions(teacher.architecture(), &config.model)?;

@@ -2,11 +2,13 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `findings` | what a pass over all data tells |
 //! | `labels` | checks of the labels |
 //! | `header` | header of the model that is shipped |
 //! | `lesson` | the teacher, its cache, and the terms |
 //! | `fingerprint` | what must stay the same when a run is resumed |
 
+mod findings;
 mod fingerprint;
 mod header;
 mod labels;
@@ -15,11 +17,10 @@ mod lesson;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
-use potstill_core::elements::atomic_number;
 use potstill_core::model::{Header, ModelFile};
 use potstill_core::ranks::{Alone, Ranks};
 use potstill_core::{Error, Precision, Result};
-use potstill_data::dataset::{Baseline, Survey, Systems};
+use potstill_data::dataset::{Baseline, Systems};
 
 use crate::config::Config;
 use crate::distill::labelling::Origin;
@@ -33,8 +34,8 @@ use burn::tensor::Element;
 use potstill_nn::Number;
 use potstill_nn::device::{cpu, is_cpu};
 
+use self::findings::Findings;
 use self::fingerprint::fingerprint;
-use self::labels::{check_labels, check_synthetic};
 use self::lesson::Lesson;
 
 pub use self::lesson::make_cache;
@@ -153,8 +154,13 @@ fn train_in<T: Number + Element>(
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
     let Surroundings { device, ranks, folder, interrupt, tell } = surroundings;
-    let Prepared { header, train, validation, teacher, identity, start } = prepare(device, config, data, tell)?;
-    check_agreement(ranks, config, &identity)?;
+    let settings = toml::to_string(config).map_err(|e| Error::Other(format!("configuration: {e}")))?;
+    let version = env!("CARGO_PKG_VERSION");
+    agree(ranks, &format!("version (this is {version}) or configuration"), &[version, &settings])?;
+    let Prepared { header, train, validation, teacher, identity, start } =
+        prepare((device, ranks), config, data, tell)?;
+    let teacher_hash = identity.teacher.as_deref().unwrap_or_default();
+    agree(ranks, "teacher or model to start from", &[&identity.fingerprint, teacher_hash])?;
     let terms = match (&config.distill, &teacher) {
         (Some(distill), Some(teacher)) => {
             let lesson = Lesson { device, ranks, config, distill, teacher, tell };
@@ -184,45 +190,35 @@ fn train_in<T: Number + Element>(
     let summary = trainer.run(observer)?;
     let baseline = match validation.systems().is_empty() {
         true => None,
-        false => Some(Baseline::new(header.scale.reference_energies.clone()).metrics(validation.systems())?),
+        false => {
+            Some(ranks.told(|| Baseline::new(header.scale.reference_energies.clone()).metrics(validation.systems()))?)
+        }
     };
     Ok(Summary { baseline, ..summary })
 }
 
-/// Compares settings, data and version with those of rank 0.
-fn check_agreement(ranks: &dyn Ranks, config: &Config, identity: &Identity) -> Result<()> {
-    if ranks.is_alone() {
-        return Ok(());
-    }
-    let settings = toml::to_string(config).map_err(|e| Error::Other(format!("configuration: {e}")))?;
-    let version = env!("CARGO_PKG_VERSION");
-    let own = [version, &settings, &identity.fingerprint, identity.teacher.as_deref().unwrap_or_default()].join("\n");
-    match ranks.shared(own.clone().into_bytes()) == own.as_bytes() {
+/// Compares texts with those of rank 0.
+fn agree(ranks: &dyn Ranks, what: &str, texts: &[&str]) -> Result<()> {
+    let own = texts.join("\n").into_bytes();
+    match ranks.is_alone() || ranks.shared(own.clone()) == own {
         true => Ok(()),
-        false => Err(Error::Other(format!(
-            "rank {}: another version (this is {version}), configuration, data or teacher than rank 0 has; give all processes the same",
-            ranks.rank()
-        ))),
+        false => {
+            let message = format!("rank {}: another {what} than rank 0 has; give all processes the same", ranks.rank());
+            Err(Error::Other(message))
+        }
     }
 }
 
 /// Checks the data, fits reference energies and normalisation, opens the teacher and draws the graphs.
-fn prepare(device: &Device, config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
-    let survey = Survey::of(&data.train)?;
-    let others = [Survey::of(&data.validation)?, Survey::of(&data.synthetic)?];
+fn prepare((device, ranks): (&Device, &dyn Ranks), config: &Config, data: Data, tell: &Tell<'_>) -> Result<Prepared> {
     let start = config.training.start_from.as_deref().map(ModelFile::read).transpose()?;
-    let fingerprint = fingerprint(config, &survey, &others, start.as_ref().map(ModelFile::hash))?;
-    let (train, survey, header) = header::header(config, data.train, survey, start.as_ref(), tell)?;
-    let (validation, known) = (data.validation, elements_of(&header, survey));
-    check_labels(config, &train, &known, "data.train")?;
-    if !validation.is_empty() {
-        check_labels(config, &validation, &known, "data.validation")?;
-    }
+    let findings = ranks.told(|| Findings::of(config, &data, start.as_ref(), tell))?;
+    findings.check(ranks, &data)?;
+    let Findings { surveys, trained, header, isolated } = findings;
+    let fingerprint = fingerprint(config, &surveys, start.as_ref().map(ModelFile::hash))?;
+    let (train, validation) = (data.train.without(&isolated), data.validation);
     let n_other = train.len();
     let mix = (!data.synthetic.is_empty()).then(|| config.data.mix.unwrap_or_default());
-    if let Some(mix) = mix {
-        check_synthetic(config, &data.synthetic, &known, mix)?;
-    }
     let train = train.joined(data.synthetic);
     let own_rule = config.model.graph_rule();
     let teacher = match &config.distill {
@@ -231,27 +227,24 @@ fn prepare(device: &Device, config: &Config, data: Data, tell: &Tell<'_>) -> Res
         }
         _ => None,
     };
-    let teacher_hash = teacher.as_ref().map(|teacher| teacher.hash(&train)).transpose()?;
+    let teacher_hash = match &teacher {
+        // Of labels by the systems that they are about.
+        Some(labels @ Teacher::Labels(_)) => Some(ranks.told(|| labels.hash(&train))?),
+        Some(other) => Some(other.hash(&train)?),
+        None => None,
+    };
     let train_rule = match (&config.distill, teacher.as_ref().and_then(Teacher::architecture)) {
         (Some(distill), Some(teacher)) => training_rule(&distill.terms, teacher, &config.model)?,
         _ => own_rule.clone(),
     };
-    let split = |systems, rule| Split::new(systems, rule, &header.scale);
-    let (mut train, validation) = (split(train, &train_rule)?, split(validation, &own_rule)?);
+    let [_, of_validation, of_synthetic] = &surveys;
+    let mut train = Split::surveyed(train, &[&trained, of_synthetic], &train_rule, &header.scale)?;
+    let validation = Split::surveyed(validation, &[of_validation], &own_rule, &header.scale)?;
     if let Some(mix) = mix {
         train = train.with_synthetic(n_other, mix);
     }
     let identity = Identity { fingerprint, teacher: teacher_hash };
     Ok(Prepared { train, validation, teacher, identity, header, start })
-}
-
-/// Atomic numbers that labels may hold: those of the training systems, and of the model that the run starts from.
-fn elements_of(header: &Header, survey: Survey) -> Vec<u8> {
-    let mut all = survey.elements;
-    all.extend(header.elements.iter().filter_map(|symbol| atomic_number(symbol)));
-    all.sort_unstable();
-    all.dedup();
-    all
 }
 
 /// Files that say how a run was made.

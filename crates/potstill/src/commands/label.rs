@@ -9,7 +9,7 @@ use potstill_core::model::Tap;
 use potstill_core::{Part, Precision};
 use potstill_data::dataset::Systems;
 use potstill_data::io::{LabelKeys, Output};
-use potstill_train::distill::labelling::{Event, Origin, make_part, open_or_make};
+use potstill_train::distill::labelling::{Asked, Event, Origin, make_part, open_or_make};
 use potstill_train::distill::{Kind, LabelOptions, Probes, Questions, Teacher, TeacherCache, TeacherSource, Wanted};
 
 use super::{print, print_json};
@@ -104,6 +104,9 @@ fn unfinished(args: &Args, part: Part) -> Result<Outcome> {
 
 /// Writes, or finds, what a teacher says of a dataset.
 pub fn run(args: &Args) -> Result<Outcome> {
+    if args.part.is_some() && !world::ranks().is_alone() {
+        bail!("--part: the processes of mpirun have parts already; leave it out, or start parts without mpirun");
+    }
     let inputs: Vec<_> = args.model.iter().chain(&args.data).cloned().collect();
     Output { inputs: &inputs, ..Output::default() }.check_folder(&args.out)?;
     let source = match args.program.settings()? {
@@ -113,7 +116,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let teacher = Teacher::open_on(&args.device.device.opened()?, &source, &LabelOptions::default(), DType::F32)
         .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
     let systems = load::open(&args.data, &LabelKeys::from(&args.keys), None, None)?;
-    teacher.check_dataset(&systems).map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
+    let ranks = world::ranks();
+    ranks
+        .told(|| teacher.check_dataset(&systems))
+        .map_err(|e| anyhow!("{}", e.to_string().replace("distill.teacher", "--model")))?;
+    let asked = Asked::among(ranks, &systems)?;
     let questions = Questions {
         virials: args.virial,
         features: wanted(args, &teacher)?,
@@ -131,13 +138,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Event::Note(note) => progress.say(&note),
         Event::Verified { .. } => {}
     };
-    let ranks = world::ranks();
     if !ranks.is_alone() {
-        if args.part.is_some() {
-            bail!("--part: the processes of mpirun have parts already; leave it out, or start parts without mpirun");
-        }
         if let Some(part) = Part::new(ranks.rank(), ranks.n_ranks()) {
-            make_part(&args.out, part, (&teacher, &systems), &questions, &tell)?;
+            make_part(&args.out, part, (&teacher, &asked), &questions, &tell)?;
         }
         // Rank 0 writes the index of what all have made.
         let n_asking = ranks.sums(&[f64::from(u8::from(asks.load(Ordering::Relaxed)))])[0];
@@ -147,7 +150,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         }
     }
     let (cache, made) = match args.part {
-        Some(part) => match make_part(&args.out, part, (&teacher, &systems), &questions, &tell)? {
+        Some(part) => match make_part(&args.out, part, (&teacher, &asked), &questions, &tell)? {
             Some(cache) => (cache, true),
             None => {
                 progress.finish();
@@ -155,7 +158,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
             }
         },
         None => {
-            let (cache, origin) = open_or_make(&args.out, &teacher, &systems, &questions, &tell)?;
+            let (cache, origin) = open_or_make(&args.out, &teacher, &asked, &questions, &tell)?;
             (cache, origin == Origin::Made || asks.load(Ordering::Relaxed))
         }
     };

@@ -21,6 +21,7 @@ use crate::device::DeviceArgs;
 use crate::interrupt::interrupt_flag;
 use crate::limits::seed;
 use crate::load::load_data;
+use crate::plain;
 use crate::potential::Opened;
 use crate::watcher::{Watcher, tell};
 use crate::{audit, config_file, world};
@@ -93,10 +94,11 @@ pub fn run_once(config: &Config, args: &RunArgs, teacher: Option<&Opened>) -> Re
     let device = args.device.device.opened()?;
     let folder = RunFolder::open_among(world::ranks(), &args.out, start)?;
     let data = load_data(&config.data)?;
-    audit::before_training(&config.data, &data)?;
+    // Rank 0 goes through the data for all.
+    world::ranks().told(|| audit::before_training(&config.data, &data).map_err(plain))?;
     let interrupt = interrupt_flag()?;
     let errors = match teacher {
-        Some(teacher) if !data.validation.is_empty() => measured(config, teacher, &data)?,
+        Some(teacher) if !data.validation.is_empty() && world::ranks().leads() => measured(config, teacher, &data)?,
         _ => None,
     };
     let summary = run_config(&device, config, data, &folder, &interrupt, "training")?;

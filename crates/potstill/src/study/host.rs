@@ -11,9 +11,9 @@ use potstill_train::host::{CellEvent, Host, Task};
 use potstill_train::observer::Observer;
 use potstill_train::run::{Data, Prelude};
 
-use super::plain;
 use crate::args::EngineArgs;
 use crate::load::load_data;
+use crate::plain;
 use crate::progress::Progress;
 use crate::watcher::{Watcher, tell};
 use crate::{audit, load, potential};

@@ -6,12 +6,12 @@ mod report;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use potstill_core::Error;
 use potstill_train::config::Config;
 use potstill_train::study::Study;
 
 use crate::config_file;
 use crate::load::beside;
+use crate::plain;
 
 pub use host::{Checks, Terminal};
 pub use report::{learning_curve, write};
@@ -34,11 +34,6 @@ pub fn read(path: &Path) -> Result<Study> {
 /// As [`config_file::read`].
 pub fn configure(path: &Path, settings: &[String]) -> potstill_core::Result<Config> {
     config_file::read(path, settings).map_err(plain)
-}
-
-/// An error of the program as one of the library: its line of text.
-fn plain(error: anyhow::Error) -> Error {
-    Error::Other(crate::one_line(&error))
 }
 
 #[cfg(test)]

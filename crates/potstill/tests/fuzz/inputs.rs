@@ -278,7 +278,8 @@ fn cached(put: Put<'_>, folder: &Path) {
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), precision: Precision::F16, ..Questions::default() };
     let cache = folder.join("cache");
-    labelling::open_or_make(&cache, &teacher, &systems, &questions, &|_| {}).unwrap();
+    labelling::open_or_make(&cache, &teacher, &labelling::Asked::about(&systems).unwrap(), &questions, &|_| {})
+        .unwrap();
     put("cache-index", "index.json", &std::fs::read(cache.join("index.json")).unwrap());
     let least = "{\"format_version\": 3, \"structure_hash\": \"\", \"teacher_hash\": \"any\", \"precision\": \"f32\",\n \
                  \"holds\": {\"energy\": true, \"forces\": true, \"atomic_energies\": false}, \"taps\": [],\n \

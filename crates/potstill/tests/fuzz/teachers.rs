@@ -76,7 +76,8 @@ fn cached(path: &Path, other: &str, name: &str) -> Result<()> {
     let teacher = Teacher::open(&TeacherSource::One(folder.to_owned()), &LabelOptions::default(), DType::F32)?;
     let systems: Systems = molecules().into();
     let questions = Questions { features: wanted(), ..Questions::default() };
-    let (cache, _) = labelling::open_or_make(folder, &teacher, &systems, &questions, &|_| {})?;
+    let (cache, _) =
+        labelling::open_or_make(folder, &teacher, &labelling::Asked::about(&systems)?, &questions, &|_| {})?;
     let holds = cache.holds();
     for i in 0..systems.len() {
         if holds.energy {

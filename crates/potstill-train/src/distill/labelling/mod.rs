@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use potstill_core::files::FolderLock;
 use potstill_core::files::lock::Holder;
+use potstill_core::ranks::{Alone, Ranks};
 use potstill_core::{Error, Part, Result};
 use potstill_data::dataset::{DatasetHash, Systems, Visit};
 
@@ -15,6 +16,47 @@ use self::make::{make, make_shards_of};
 use super::cache::{Index, Subject, TeacherCache};
 use super::questions::Questions;
 use super::teacher::Teacher;
+
+/// Systems to ask about, with their hash, for which a pass over all of them is needed.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    systems: Systems,
+    structure_hash: String,
+}
+
+impl Asked {
+    /// Goes through the systems once.
+    ///
+    /// # Errors
+    /// A system that cannot be read.
+    pub fn about(systems: &Systems) -> Result<Self> {
+        Self::among(&Alone, systems)
+    }
+
+    /// Systems of several processes, of which rank 0 goes through them; the others do so where they are in memory.
+    ///
+    /// # Errors
+    /// As [`Asked::about`]; other systems than rank 0 has.
+    pub fn among(ranks: &dyn Ranks, systems: &Systems) -> Result<Self> {
+        let size = (systems.len(), systems.atom_counts().iter().sum::<usize>());
+        let (structure_hash, first): (String, (usize, usize)) = ranks.told(|| Ok((hash(systems)?, size)))?;
+        let is_same = || Ok::<_, Error>(size == first && (!systems.is_in_memory() || hash(systems)? == structure_hash));
+        if !ranks.leads() && !is_same()? {
+            let message = format!("rank {}: has other systems than rank 0; give all processes the same", ranks.rank());
+            return Err(Error::Other(message));
+        }
+        Ok(Self { systems: systems.clone(), structure_hash })
+    }
+}
+
+fn hash(systems: &Systems) -> Result<String> {
+    let mut hash = DatasetHash::structures(systems.len());
+    systems.visit(&mut |_, system| {
+        hash.add(system);
+        Ok(())
+    })?;
+    Ok(hash.finish())
+}
 
 /// Attempts to open a cache that others keep replacing.
 const ATTEMPTS: usize = 5;
@@ -59,22 +101,22 @@ pub enum Event {
 pub fn open_or_make(
     folder: &Path,
     teacher: &Teacher,
-    systems: &Systems,
+    asked: &Asked,
     questions: &Questions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<(TeacherCache, Origin)> {
+    let Asked { systems, structure_hash } = asked;
     if let Some(probes) = &questions.probes {
         probes.check().map_err(|message| Error::setting("probes", message))?;
     }
-    let structure_hash = structure_hash(systems)?;
     if let Teacher::Cache(made, _) = teacher {
-        let check = |found: &Index| check_existing(made, found, questions, &structure_hash);
+        let check = |found: &Index| check_existing(made, found, questions, structure_hash);
         return match find(made, systems, &check, tell)? {
             Some(cache) => Ok((cache, Origin::Reused)),
             None => Err(Index::read(made).err().unwrap_or_else(|| Error::file(made, "was replaced while it was read"))),
         };
     }
-    let subject = Subject { structure_hash, teacher_hash: teacher.hash(systems)? };
+    let subject = Subject { structure_hash: structure_hash.clone(), teacher_hash: teacher.hash(systems)? };
     let fits = |found: &Index| {
         found.check_same(folder, &subject)?;
         Ok(found.missing(questions).is_none() && found.precision == questions.precision)
@@ -112,17 +154,18 @@ pub fn open_or_make(
 pub fn make_part(
     folder: &Path,
     part: Part,
-    (teacher, systems): (&Teacher, &Systems),
+    (teacher, asked): (&Teacher, &Asked),
     questions: &Questions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Option<TeacherCache>> {
+    let Asked { systems, structure_hash } = asked;
     if let Some(probes) = &questions.probes {
         probes.check().map_err(|message| Error::setting("probes", message))?;
     }
     if let Teacher::Cache(made, _) = teacher {
         return Err(Error::file(made, "is a cache already: nothing is left to label"));
     }
-    let subject = Subject { structure_hash: structure_hash(systems)?, teacher_hash: teacher.hash(systems)? };
+    let subject = Subject { structure_hash: structure_hash.clone(), teacher_hash: teacher.hash(systems)? };
     let fits = |found: &Index| {
         found.check_same(folder, &subject)?;
         match found.missing(questions) {
@@ -146,15 +189,6 @@ pub fn make_part(
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
     let is_whole = make_shards_of(folder, part, &answering, questions, &index, &|done| tell(Event::Labelled(done)))?;
     if is_whole { verified(folder, index, systems, tell).map(Some) } else { Ok(None) }
-}
-
-fn structure_hash(systems: &Systems) -> Result<String> {
-    let mut hash = DatasetHash::structures(systems.len());
-    systems.visit(&mut |_, system| {
-        hash.add(system);
-        Ok(())
-    })?;
-    Ok(hash.finish())
 }
 
 /// Waits for a process that makes the same cache; refuses to wait for another one.
