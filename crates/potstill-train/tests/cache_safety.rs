@@ -133,6 +133,27 @@ fn the_same_teacher_is_asked_once() {
     assert_eq!(origins.iter().filter(|o| **o == Origin::Made).count(), 1, "{origins:?}");
 }
 
+/// Each of several processes reads its own shards when it opens a cache.
+#[test]
+fn a_damaged_shard_is_found_by_the_process_that_verifies_it() {
+    let place = tempfile::tempdir().unwrap();
+    let dataset = systems(4, 100);
+    let teacher = labels(place.path(), &dataset, 0.5);
+    let folder = place.path().join("cache");
+    open(&folder, &teacher, &dataset, &Questions::default()).unwrap();
+    let path = folder.join("shard-00000.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let asked = Asked::about(&dataset.clone().into()).unwrap();
+    let open = |part: &str| {
+        let asked = asked.clone().verifying(Some(part.parse().unwrap()));
+        open_or_make(&folder, &teacher, &asked, &Questions::default(), &|_| {})
+    };
+    assert!(open("1/2").unwrap_err().to_string().contains("delete the cache"));
+    assert_eq!(open("2/2").unwrap().1, Origin::Reused);
+}
+
 #[test]
 fn a_second_process_waits_and_says_for_whom() {
     let place = tempfile::tempdir().unwrap();

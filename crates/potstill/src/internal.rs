@@ -41,7 +41,7 @@ fn report(panic: &PanicHookInfo<'_>) {
         ENDING.store(FAILED, Ordering::Relaxed);
         complain!(
             "error: the device has no memory left ({cause}); lower training.activation_gib, what a step may hold at a time, or \
-             training.batch_size"
+             training.batch_size, or take a smaller network"
         );
         return;
     }

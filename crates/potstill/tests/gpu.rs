@@ -228,6 +228,21 @@ fn what_a_device_cannot_do_is_said() {
     bench.fails(&[&evaluate[..], &["--engine", "fast"]].concat(), &["--engine fast"]);
 }
 
+/// A matrix of weights is larger than any buffer of the software renderer.
+#[test]
+fn missing_memory_is_said_with_what_to_do() {
+    if device() != "wgpu" {
+        return;
+    }
+    let bench = Bench::new();
+    let model = "architecture = 'painn'\nhidden_channels = 4096\nn_layers = 1\nn_radial = 6\ncutoff = 4.0\n";
+    bench.write("large.toml", &format!("{DATA}[model]\n{model}{TRAINING}"));
+    bench.fails(
+        &["train", "large.toml", "--out", "run", "--device", "wgpu"],
+        &["the device has no memory left", "training.activation_gib", "training.batch_size"],
+    );
+}
+
 /// `cargo test --release --workspace --features potstill/vulkan --test gpu -- --ignored --nocapture`
 #[test]
 #[ignore = "prints times, and checks nothing"]

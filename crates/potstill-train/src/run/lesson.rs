@@ -60,11 +60,10 @@ impl Lesson<'_> {
             Event::Verified { .. } => {}
         };
         let asked = Asked::among(self.ranks, systems)?;
-        let several = !self.ranks.is_alone();
-        if several && !matches!(teacher, Teacher::Cache(..)) {
-            if let Some(part) = Part::new(self.ranks.rank(), self.ranks.n_ranks()) {
-                labelling::make_part(folder, part, (teacher, &asked), &questions, &told)?;
-            }
+        let part = Part::new(self.ranks.rank(), self.ranks.n_ranks()).filter(|_| !self.ranks.is_alone());
+        let asked = asked.verifying(part);
+        if let (Some(part), false) = (part, matches!(teacher, Teacher::Cache(..))) {
+            labelling::make_part(folder, part, (teacher, &asked), &questions, &told)?;
             self.ranks.meet();
         }
         // Rank 0 writes the index, then the others read it.

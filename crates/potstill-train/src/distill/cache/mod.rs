@@ -14,7 +14,8 @@
 //!
 //! or everything in f64. The index names the dataset and the teacher by hash, and says which of these there are. The metadata of
 //! a shard has a JSON object under `potstill-shard`, a [`ShardIdentity`]: to which cache it belongs, which of its shards it is,
-//! and each file its checksum (`core::io::checksum`), all verified whenever the cache is opened. Shards of older versions have a hash `plan`
+//! and each file its checksum (`core::io::checksum`), all verified whenever the cache is opened,
+//! by each of several processes its part. Shards of older versions have a hash `plan`
 //! instead, the same for all shards of a cache; those of other programs have neither. A cache does not mix these kinds.
 //!
 //! The folder is locked while it is made or extended. Readers need no lock: shards and index are replaced by renaming, the index
@@ -41,7 +42,7 @@ pub use reader::TeacherCache;
 pub(super) use identity::{KEY, Origin};
 pub(super) use index::{Index, Subject, architecture, teacher_hash};
 pub(super) use pack::pack;
-pub(super) use shard::Shard;
+pub(super) use shard::{Contents, Shard};
 
 /// Name of the index in the folder.
 pub(super) const INDEX: &str = "index.json";

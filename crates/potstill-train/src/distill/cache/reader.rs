@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use potstill_core::model::Tap;
-use potstill_core::{Error, Result};
+use potstill_core::{Error, Part, Result};
 use potstill_data::dataset::Systems;
 use rayon::prelude::*;
 
 use super::index::Index;
 use super::probe_name;
-use super::shard::Shard;
+use super::shard::{Contents, Shard};
 use crate::distill::kind::Kind;
 use crate::distill::questions::Holds;
 
@@ -34,8 +34,13 @@ struct Place {
 }
 
 impl TeacherCache {
-    /// Opens the shards of an index and verifies each of them.
-    pub(in crate::distill) fn open(folder: &Path, index: Index, systems: &Systems) -> Result<Self> {
+    /// Opens the shards of an index and verifies each of them, or those of a part, where other processes verify the others.
+    pub(in crate::distill) fn open(
+        folder: &Path,
+        index: Index,
+        systems: &Systems,
+        verified: Option<Part>,
+    ) -> Result<Self> {
         let covered: usize = index.shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.n_systems));
         if covered != systems.len() {
             let message = format!("covers {covered} of {} systems; delete the folder to make it anew", systems.len());
@@ -44,7 +49,11 @@ impl TeacherCache {
         let mut places = places(&index, systems);
         let mut n_atoms = vec![0; index.shards.len()];
         places.iter().for_each(|place| n_atoms[place.shard] += place.n_atoms);
-        let open = |(k, &n_atoms): (usize, &usize)| Shard::open(folder, &index, k, n_atoms);
+        let open = |(k, &n_atoms): (usize, &usize)| {
+            let contents =
+                if verified.is_none_or(|part| part.holds(k)) { Contents::Verified } else { Contents::Trusted };
+            Shard::open(folder, &index, (k, n_atoms), contents)
+        };
         let shards = n_atoms.par_iter().enumerate().map(open).collect::<Vec<_>>();
         // The first error, whichever thread was faster.
         let shards = shards.into_iter().collect::<Result<Vec<Shard>>>()?;

@@ -9,7 +9,7 @@ use potstill_data::evaluation::ATOMS_PER_BATCH;
 use rayon::prelude::*;
 
 use crate::distill::answer::Answer;
-use crate::distill::cache::{INDEX, Index, KEY, Origin, Shard, ShardIdentity, pack};
+use crate::distill::cache::{Contents, INDEX, Index, KEY, Origin, Shard, ShardIdentity, pack};
 use crate::distill::questions::Questions;
 use crate::distill::teacher::Answering;
 
@@ -99,6 +99,6 @@ fn write_shard(path: &Path, index: &Index, k: usize, plan: &str, answers: &[Answ
 
 /// Whether an earlier, killed run of the same plan finished this shard.
 fn is_finished(folder: &Path, index: &Index, k: usize, plan: &str) -> bool {
-    let found = Shard::open(folder, index, k, index.shards[k].n_atoms);
+    let found = Shard::open(folder, index, (k, index.shards[k].n_atoms), Contents::Verified);
     found.is_ok_and(|shard| matches!(&shard.origin, Origin::Known(own) if own.plan == plan))
 }

@@ -22,6 +22,8 @@ use super::teacher::Teacher;
 pub struct Asked {
     systems: Systems,
     structure_hash: String,
+    /// Shards of the cache that this process verifies; none for all.
+    verified: Option<Part>,
 }
 
 impl Asked {
@@ -45,7 +47,13 @@ impl Asked {
             let message = format!("rank {}: has other systems than rank 0; give all processes the same", ranks.rank());
             return Err(Error::Other(message));
         }
-        Ok(Self { systems: systems.clone(), structure_hash })
+        Ok(Self { systems: systems.clone(), structure_hash, verified: None })
+    }
+
+    /// Leaves the verification of the other shards to other processes, each of which opens the cache.
+    #[must_use]
+    pub fn verifying(self, part: Option<Part>) -> Self {
+        Self { verified: part, ..self }
     }
 }
 
@@ -105,13 +113,13 @@ pub fn open_or_make(
     questions: &Questions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<(TeacherCache, Origin)> {
-    let Asked { systems, structure_hash } = asked;
+    let Asked { systems, structure_hash, .. } = asked;
     if let Some(probes) = &questions.probes {
         probes.check().map_err(|message| Error::setting("probes", message))?;
     }
     if let Teacher::Cache(made, _) = teacher {
         let check = |found: &Index| check_existing(made, found, questions, structure_hash);
-        return match find(made, systems, &check, tell)? {
+        return match find(made, asked, &check, tell)? {
             Some(cache) => Ok((cache, Origin::Reused)),
             None => Err(Index::read(made).err().unwrap_or_else(|| Error::file(made, "was replaced while it was read"))),
         };
@@ -121,12 +129,12 @@ pub fn open_or_make(
         found.check_same(folder, &subject)?;
         Ok(found.missing(questions).is_none() && found.precision == questions.precision)
     };
-    if let Some(cache) = find(folder, systems, &fits, tell)? {
+    if let Some(cache) = find(folder, asked, &fits, tell)? {
         return Ok((cache, Origin::Reused));
     }
     let _lock = FolderLock::wait(folder, &subject.purpose(), &mut |holder| held(folder, holder, &subject, tell))?;
     // Another process may have made it meanwhile.
-    if let Some(cache) = find(folder, systems, &fits, tell)? {
+    if let Some(cache) = find(folder, asked, &fits, tell)? {
         return Ok((cache, Origin::Reused));
     }
     let mut questions = Cow::Borrowed(questions);
@@ -140,7 +148,7 @@ pub fn open_or_make(
     holds.virial &= questions.virials;
     let index = Index::plan((teacher.architecture(), holds), systems, &questions, &subject);
     make(folder, &answering, &questions, &index, &|done| tell(Event::Labelled(done)))?;
-    Ok((verified(folder, index, systems, tell)?, Origin::Made))
+    Ok((verified(folder, index, asked, tell)?, Origin::Made))
 }
 
 /// Asks the teacher about one part of a dataset: every `n`-th of the shards of the cache that [`open_or_make`] would make in the same
@@ -158,7 +166,7 @@ pub fn make_part(
     questions: &Questions,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Option<TeacherCache>> {
-    let Asked { systems, structure_hash } = asked;
+    let Asked { systems, structure_hash, .. } = asked;
     if let Some(probes) = &questions.probes {
         probes.check().map_err(|message| Error::setting("probes", message))?;
     }
@@ -178,7 +186,7 @@ pub fn make_part(
             }
         }
     };
-    if let Some(cache) = find(folder, systems, &fits, tell)? {
+    if let Some(cache) = find(folder, asked, &fits, tell)? {
         return Ok(Some(cache));
     }
     let answering = teacher.about(systems)?;
@@ -188,7 +196,7 @@ pub fn make_part(
     let index = Index::plan((teacher.architecture(), holds), systems, questions, &subject);
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "cannot create the folder", e))?;
     let is_whole = make_shards_of(folder, part, &answering, questions, &index, &|done| tell(Event::Labelled(done)))?;
-    if is_whole { verified(folder, index, systems, tell).map(Some) } else { Ok(None) }
+    if is_whole { verified(folder, index, asked, tell).map(Some) } else { Ok(None) }
 }
 
 /// Waits for a process that makes the same cache; refuses to wait for another one.
@@ -208,7 +216,7 @@ fn held(folder: &Path, holder: &Holder, subject: &Subject, tell: &(dyn Fn(Event)
 /// at again.
 fn find(
     folder: &Path,
-    systems: &Systems,
+    asked: &Asked,
     fits: &dyn Fn(&Index) -> Result<bool>,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Option<TeacherCache>> {
@@ -218,7 +226,7 @@ fn find(
         if !fits(&index)? {
             return Ok(None);
         }
-        match verified(folder, index.clone(), systems, tell) {
+        match verified(folder, index.clone(), asked, tell) {
             Ok(cache) => return Ok(Some(cache)),
             Err(error) if attempt == ATTEMPTS || Index::find(folder)?.as_ref() == Some(&index) => return Err(error),
             Err(_) => attempt += 1,
@@ -226,9 +234,9 @@ fn find(
     }
 }
 
-fn verified(folder: &Path, index: Index, systems: &Systems, tell: &(dyn Fn(Event) + Sync)) -> Result<TeacherCache> {
+fn verified(folder: &Path, index: Index, asked: &Asked, tell: &(dyn Fn(Event) + Sync)) -> Result<TeacherCache> {
     let start = Instant::now();
-    let cache = TeacherCache::open(folder, index, systems)?;
+    let cache = TeacherCache::open(folder, index, &asked.systems, asked.verified)?;
     tell(Event::Verified { bytes: cache.n_bytes(), seconds: start.elapsed().as_secs_f64() });
     Ok(cache)
 }
