@@ -8,9 +8,8 @@ use potstill_data::dataset::Survey;
 use crate::config::Config;
 use crate::distill::TeacherSource;
 
-/// Hash of everything that must stay the same between the parts of a resumed run, which trains on training, validation and synthetic
-/// systems. `start` is the hash of the model that it starts
-/// from.
+/// Hash of everything that must stay the same between the parts of a resumed run. `surveys` are those of training, validation and
+/// synthetic systems, `start` is the hash of the model that the run starts from.
 pub(super) fn fingerprint(config: &Config, surveys: &[Survey; 3], start: Option<String>) -> Result<String> {
     let mut config = config.clone();
     config.training.start_from = None;

@@ -14,8 +14,8 @@
 //!
 //! or everything in f64. The index names the dataset and the teacher by hash, and says which of these there are. The metadata of
 //! a shard has a JSON object under `potstill-shard`, a [`ShardIdentity`]: to which cache it belongs, which of its shards it is,
-//! and each file its checksum (`core::io::checksum`), all verified whenever the cache is opened,
-//! by each of several processes its part. Shards of older versions have a hash `plan`
+//! and each file its checksum (`core::io::checksum`), all verified whenever the cache is opened;
+//! where several processes train, each verifies its part. Shards of older versions have a hash `plan`
 //! instead, the same for all shards of a cache; those of other programs have neither. A cache does not mix these kinds.
 //!
 //! The folder is locked while it is made or extended. Readers need no lock: shards and index are replaced by renaming, the index
