@@ -1,7 +1,6 @@
 //! Buffers reused between calls.
 
 use potstill_kernels::Number;
-use potstill_kernels::filters::RowBuffers;
 
 /// Sets the length of an array; old numbers stay, new ones are zero.
 pub fn resize<T: Number>(array: &mut Vec<T>, n: usize) {
@@ -31,18 +30,18 @@ impl<T: Number> Scratch<T> {
 /// Buffers of a task for the edges of a block of atoms.
 #[derive(Debug, Default)]
 pub struct EdgeBuffers<T> {
-    /// Filters of the edges.
-    pub rows: RowBuffers<T>,
+    /// Exact filters of the edges, where there is no table.
+    pub exact: Vec<T>,
     /// Sums over channels that are not complete.
     pub partial: Vec<T>,
 }
 
-/// Gradients of the energy with respect to lengths and directions of the edges, sorted by source.
+/// Gradients of the energy with respect to lengths and directions of the edges of a list.
 #[derive(Debug, Default)]
 pub struct EdgeGradients<T> {
     /// Shape: `[n_edges]`.
     pub distance: Vec<T>,
-    /// Gradient with respect to the direction from target to source. Shape: `[n_edges]`, or empty.
+    /// Shape: `[n_edges]`, or empty.
     pub direction: Vec<[T; 3]>,
 }
 

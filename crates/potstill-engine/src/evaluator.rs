@@ -11,7 +11,7 @@ use potstill_core::{Error, Prediction, Result, System};
 use potstill_kernels::Number;
 
 use crate::domain::{Domain, DomainPrediction, Exchange, NoGhosts};
-use crate::edges::{EdgeLists, gradient};
+use crate::edges::{EdgeLists, Neighbor};
 use crate::networks::{Batch, Network, Output};
 use crate::order::Order;
 
@@ -86,6 +86,8 @@ pub struct Evaluator<T: Number, N: Network<T>> {
 struct Buffers<T, B> {
     neighbors: NeighborList,
     order: Order,
+    /// Number of edges of all atoms before each.
+    counts: Vec<usize>,
     atomic_numbers: Vec<u8>,
     edges: EdgeLists<T>,
     network: B,
@@ -102,6 +104,7 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
         Buffers {
             neighbors: NeighborList::new(self.rule, self.skin),
             order: Order::default(),
+            counts: Vec::new(),
             atomic_numbers: Vec::new(),
             edges: EdgeLists::default(),
             network: N::Buffers::default(),
@@ -123,33 +126,38 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
         }
     }
 
-    /// Number of tasks: more than threads only where there is enough to do, so that threads which are held up do not hold up all.
-    fn n_tasks(&self, n_atoms: usize) -> usize {
-        match rayon::current_num_threads() {
-            1 => 1,
-            threads => (n_atoms / N::ATOMS_PER_TASK).clamp(1, 4 * threads),
-        }
-    }
-
     fn run(
         &self,
         systems: &[&System],
         scale: &EnergyScale,
         buffers: &mut Buffers<T, N::Buffers>,
     ) -> Result<Prediction> {
-        let Buffers { neighbors, order, atomic_numbers, edges, network, output } = buffers;
+        let Buffers { neighbors, order, counts, atomic_numbers, edges, network, output } = buffers;
         neighbors.update(systems)?;
         let n_atoms = neighbors.n_atoms();
         if n_atoms > CHECKED && output.energies.len() != n_atoms {
             self.check_memory(n_atoms, neighbors.n_edges())?;
         }
         order.update(systems, neighbors, self.rule.cutoff);
-        edges.fill(neighbors, order, self.rule.symmetric || self.rule.neighbors == Neighbors::All);
+        count_edges(neighbors, order, counts);
+        edges.fill(
+            counts,
+            N::ATOMS_PER_TASK,
+            self.rule.symmetric || self.rule.neighbors == Neighbors::All,
+            |atom| {
+                let all = neighbors.neighbors(order.of_caller(atom));
+                all.map(|neighbor| Neighbor {
+                    other: order.of_engine(neighbor.source),
+                    displacement: neighbor.displacement,
+                    distance2: neighbor.distance2,
+                })
+            },
+            |distances, edges| self.network.place(distances, edges),
+        );
         let given = neighbors.atomic_numbers();
         atomic_numbers.clear();
         atomic_numbers.extend((0..n_atoms).map(|atom| given[order.of_caller(atom)]));
-        let tasks = edges.tasks(self.n_tasks(n_atoms));
-        let batch = Batch { n_local: n_atoms, atomic_numbers, edges, tasks: &tasks };
+        let batch = Batch { n_local: n_atoms, atomic_numbers, edges };
         self.network.evaluate(&batch, &mut NoGhosts, network, output);
 
         let mut prediction = energies(systems, scale, output, order)?;
@@ -188,14 +196,21 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
         out: &mut DomainPrediction,
     ) -> Result<()> {
         let DomainCall { domain, positions, n_atoms, exchange, wants_atomic_virials, scale } = call;
-        let Buffers { edges, network, output, .. } = buffers;
-        domain.fill(positions, self.rule.cutoff, edges.symmetric())?;
+        let Buffers { counts, edges, network, output, .. } = buffers;
+        let cutoff = self.rule.cutoff;
+        domain.count_edges(positions, cutoff, counts)?;
         let (n_local, n_rows, atomic_numbers) = (domain.n_local(), domain.n_rows(), domain.atomic_numbers());
         if n_rows > CHECKED && output.energies.len() != n_local {
-            self.check_memory(n_rows, edges.len())?;
+            self.check_memory(n_rows, counts[n_local])?;
         }
-        let tasks = edges.tasks(self.n_tasks(n_local));
-        self.network.evaluate(&Batch { n_local, atomic_numbers, edges, tasks: &tasks }, exchange, network, output);
+        edges.fill(
+            counts,
+            N::ATOMS_PER_TASK,
+            true,
+            |atom| domain.within(atom, positions, cutoff * cutoff),
+            |distances, edges| self.network.place(distances, edges),
+        );
+        self.network.evaluate(&Batch { n_local, atomic_numbers, edges }, exchange, network, output);
 
         let raw = output.energies.iter().map(|energy| energy.to_f64());
         out.atomic_energies.clear();
@@ -211,8 +226,7 @@ impl<T: Number, N: Network<T>> Evaluator<T, N> {
             }
             None => {
                 out.atomic_virials.resize(if wants_atomic_virials { n_rows } else { 0 }, [[0.0; 3]; 3]);
-                let (list, gradients) = (edges.by_source(), &output.edge_gradients);
-                out.add_edges(list, gradients, scale.gradient_factor(), wants_atomic_virials);
+                out.add_edges(edges, &output.edge_gradients, scale.gradient_factor(), wants_atomic_virials);
             }
         }
         Ok(())
@@ -290,21 +304,28 @@ impl<'a> ForceSums<'a> {
 
     /// Adds what edges contribute.
     fn add_edges<T: Number>(&mut self, edges: &EdgeLists<T>, output: &Output<T>, order: &Order, factor: f64) {
-        let (list, gradients) = (edges.by_source(), &output.edge_gradients);
-        for atom in 0..self.system_index.len() {
-            let source = order.of_caller(atom);
-            let virial = &mut self.virials[self.system_index[source] as usize];
-            for e in list.of(&(atom..atom + 1)) {
-                let (displacement, gradient) = gradient(list, gradients, e, factor);
-                let target = order.of_caller(list.other[e] as usize);
-                for c in 0..3 {
-                    self.forces[target][c] += gradient[c];
-                    self.forces[source][c] -= gradient[c];
-                    for k in 0..3 {
-                        virial[c][k] -= gradient[c] * displacement[k];
-                    }
+        edges.for_each_gradient(&output.edge_gradients, factor, |atom, other, displacement, gradient| {
+            let (atom, other) = (order.of_caller(atom), order.of_caller(other));
+            let virial = &mut self.virials[self.system_index[atom] as usize];
+            for c in 0..3 {
+                self.forces[atom][c] += gradient[c];
+                self.forces[other][c] -= gradient[c];
+                for k in 0..3 {
+                    virial[c][k] -= gradient[c] * displacement[k];
                 }
             }
-        }
+        });
     }
+}
+
+/// Counts the edges of all atoms before each of the engine's, and of all at the end.
+fn count_edges(list: &NeighborList, order: &Order, counts: &mut Vec<usize>) {
+    counts.clear();
+    counts.push(0);
+    let mut total = 0;
+    counts.extend((0..list.n_atoms()).map(|atom| {
+        let of_list = &list.first_edges()[order.of_caller(atom)..];
+        total += of_list[1] - of_list[0];
+        total
+    }));
 }

@@ -61,6 +61,7 @@ mod engine;
 mod evaluator;
 mod networks;
 mod order;
+mod sums;
 mod tasks;
 mod weights;
 

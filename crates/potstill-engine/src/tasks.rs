@@ -42,7 +42,7 @@ pub fn within(atoms: &Range<usize>, start: usize) -> Range<usize> {
 
 /// Runs tasks, on this thread alone where there is one.
 pub fn run<P: Send>(mut parts: Vec<P>, work: impl Fn(P) + Sync + Send) {
-    match parts.len() {
+    match parts.len().min(rayon::current_num_threads()) {
         1 => parts.drain(..).for_each(work),
         _ => parts.into_par_iter().for_each(work),
     }

@@ -40,8 +40,8 @@ fn a_call_allocates_its_answer_and_lists_of_tasks() {
     for architecture in [Architecture::SchNet(schnet), Architecture::PaiNN(painn)] {
         save(&path, architecture, 0.0);
         let engine = Engine::<f32>::load(&path, FilterChoice::default()).unwrap();
-        let (mut small, mut large) = (crystal(4, [true; 3], 1), crystal(40, [true; 3], 2));
-        // Counted on this thread: with one thread there is one task, and a call stays where it was made.
+        let (mut small, mut large) = (crystal(33, [true; 3], 1), crystal(60, [true; 3], 2));
+        // Counted on this thread: with one thread a call stays where it was made. Both systems are cut into as many tasks.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let found = pool.install(|| [&mut small, &mut large].map(|system| beyond_the_answer(&engine, system)));
         assert!(found[0] < 16 << 10, "{} bytes beside the answer", found[0]);

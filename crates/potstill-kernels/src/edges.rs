@@ -13,21 +13,42 @@ pub struct Edges<'a, T> {
     pub direction: &'a [[T; 3]],
 }
 
-impl<T> Edges<'_, T> {
+/// Edges grouped by an atom, as kernels read them.
+pub trait EdgeEnds<T>: Copy {
     /// Edges of one atom.
-    #[inline(always)]
-    pub fn of(&self, atom: usize) -> Range<usize> {
-        self.first[atom]..self.first[atom + 1]
-    }
+    fn of(&self, atom: usize) -> Range<usize>;
+
+    /// Atom at the other end.
+    fn other(&self, edge: usize) -> usize;
+
+    /// Unit vector from the atom to the other.
+    fn direction(&self, edge: usize) -> [T; 3];
 
     /// Largest number of edges that one of the atoms has.
     #[inline(always)]
-    pub fn most(&self, atoms: Range<usize>) -> usize {
+    fn most(&self, atoms: Range<usize>) -> usize {
         let mut most = 0;
         for atom in atoms {
             most = most.max(self.of(atom).len());
         }
         most
+    }
+}
+
+impl<T: Copy> EdgeEnds<T> for Edges<'_, T> {
+    #[inline(always)]
+    fn of(&self, atom: usize) -> Range<usize> {
+        self.first[atom]..self.first[atom + 1]
+    }
+
+    #[inline(always)]
+    fn other(&self, edge: usize) -> usize {
+        self.other[edge] as usize
+    }
+
+    #[inline(always)]
+    fn direction(&self, edge: usize) -> [T; 3] {
+        self.direction[edge]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
+use std::sync::LazyLock;
 
 pub use pulp::{Simd, WithSimd};
 
@@ -79,10 +80,36 @@ pub fn lanes_here<T: Number>() -> usize {
     dispatch(Ask::<T>(std::marker::PhantomData))
 }
 
-/// Runs a kernel with the widest registers of this machine.
+/// Runs a kernel with the widest registers of this machine, or with those that the environment variable `POTSTILL_INSTRUCTIONS` names,
+/// `avx2` or `avx512`, where the machine has them: with it tests try narrower ones.
 #[inline(always)]
 pub fn dispatch<W: WithSimd>(work: W) -> W::Output {
-    pulp::Arch::new().dispatch(work)
+    instructions().dispatch(work)
+}
+
+/// Instructions that kernels use.
+fn instructions() -> pulp::Arch {
+    static CHOSEN: LazyLock<pulp::Arch> = LazyLock::new(|| {
+        let asked = std::env::var("POTSTILL_INSTRUCTIONS");
+        named(asked.as_deref().unwrap_or_default()).unwrap_or_default()
+    });
+    *CHOSEN
+}
+
+/// Instructions of that name, where this machine has them.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn named(name: &str) -> Option<pulp::Arch> {
+    match name {
+        "avx2" => pulp::x86::V3::try_new().map(pulp::Arch::V3),
+        "avx512" => pulp::x86::V4::try_new().map(pulp::Arch::V4),
+        _ => None,
+    }
+}
+
+/// Instructions of that name, where this machine has them.
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+fn named(_: &str) -> Option<pulp::Arch> {
+    None
 }
 
 /// Methods of [`Number`] on registers, by the names that `pulp` gives them.
@@ -204,7 +231,7 @@ impl Number for f32 {
 /// Runs a loop compiled for the widest vector instructions of this machine.
 #[inline(always)]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+    instructions().dispatch(work)
 }
 
 #[cfg(test)]

@@ -4,38 +4,32 @@ use potstill_core::system::Mat3;
 use potstill_kernels::Number;
 
 use super::DomainPrediction;
-use crate::buffers::EdgeGradients;
-use crate::edges::{EdgeList, gradient};
+use crate::edges::{EdgeLists, TaskGradients};
 
 impl DomainPrediction {
-    /// Adds what the edges out of own atoms contribute to forces and virials. `factor`: from derivatives of the network's energy to eV.
+    /// Adds what the edges of own atoms contribute to forces and virials. `factor`: from derivatives of the network's energy to eV.
     pub(crate) fn add_edges<T: Number>(
         &mut self,
-        list: &EdgeList<T>,
-        gradients: &EdgeGradients<T>,
+        edges: &EdgeLists<T>,
+        gradients: &[TaskGradients<T>],
         factor: f64,
         wants_atomic_virials: bool,
     ) {
-        let n_local = list.first.len().saturating_sub(1);
         let mut total: Mat3 = [[0.0; 3]; 3];
-        for source in 0..n_local {
-            for e in list.of(&(source..source + 1)) {
-                let target = list.other[e] as usize;
-                let (displacement, gradient) = gradient(list, gradients, e, factor);
-                let virial: Mat3 = std::array::from_fn(|c| displacement.map(|d| -gradient[c] * d));
-                for (force, gradient) in self.forces[target].iter_mut().zip(gradient) {
-                    *force += gradient;
-                }
-                for (force, gradient) in self.forces[source].iter_mut().zip(gradient) {
-                    *force -= gradient;
-                }
-                add(&mut total, &virial, 1.0);
-                if wants_atomic_virials {
-                    add(&mut self.atomic_virials[target], &virial, 0.5);
-                    add(&mut self.atomic_virials[source], &virial, 0.5);
-                }
+        edges.for_each_gradient(gradients, factor, |atom, other, displacement, gradient| {
+            let virial: Mat3 = std::array::from_fn(|c| displacement.map(|d| -gradient[c] * d));
+            for (force, gradient) in self.forces[atom].iter_mut().zip(gradient) {
+                *force += gradient;
             }
-        }
+            for (force, gradient) in self.forces[other].iter_mut().zip(gradient) {
+                *force -= gradient;
+            }
+            add(&mut total, &virial, 1.0);
+            if wants_atomic_virials {
+                add(&mut self.atomic_virials[atom], &virial, 0.5);
+                add(&mut self.atomic_virials[other], &virial, 0.5);
+            }
+        });
         self.virial = Some(total);
     }
 }

@@ -5,14 +5,12 @@
 pub mod painn;
 pub mod schnet;
 
-use std::fmt::Debug;
-use std::ops::Range;
-
 use potstill_kernels::Number;
+use potstill_kernels::filters::PlacedEdge;
+use std::fmt::Debug;
 
-use crate::buffers::EdgeGradients;
 use crate::domain::Exchange;
-use crate::edges::EdgeLists;
+use crate::edges::{EdgeLists, TaskGradients};
 
 /// Input of a network: the atoms and edges of all systems.
 #[derive(Debug)]
@@ -21,10 +19,8 @@ pub struct Batch<'a, T> {
     pub n_local: usize,
     /// Atomic numbers of atoms, then of ghosts. Shape: `[n_rows]`.
     pub atomic_numbers: &'a [u8],
-    /// Edges of the atoms, each within the cutoff.
+    /// Edges of the atoms, each within the cutoff, in tasks that threads work on side by side; together all atoms in their order.
     pub edges: &'a EdgeLists<T>,
-    /// Ranges of atoms that threads work on side by side; together all atoms in their order.
-    pub tasks: &'a [Range<usize>],
 }
 
 /// Output of a network in its normalised units.
@@ -34,8 +30,8 @@ pub struct Output<T> {
     pub energies: Vec<T>,
     /// Force on each atom, where they come from a head of their own. Shape: `[n_atoms, 3]`.
     pub direct_forces: Option<Vec<[T; 3]>>,
-    /// Gradients of the energy with respect to the edges, where forces come from these.
-    pub edge_gradients: EdgeGradients<T>,
+    /// Gradients of the energy with respect to the edges of each task, where forces come from these.
+    pub edge_gradients: Vec<TaskGradients<T>>,
 }
 
 /// Network compiled for this processor.
@@ -43,11 +39,14 @@ pub trait Network<T: Number>: Debug + Send + Sync + 'static {
     /// Activations, gradients and scratch memory of a call, reused by the next.
     type Buffers: Default + Debug + Send;
 
-    /// Minimum number of atoms of a task: below, waking another thread takes longer than it saves.
+    /// Minimum number of atoms of one of two tasks: below, waking another thread takes longer than it saves.
     const ATOMS_PER_TASK: usize;
 
-    /// Largest number of segments of a filter table; none for exact filters.
+    /// Number of segments of a filter table; none for exact filters.
     fn n_segments(&self) -> Option<usize>;
+
+    /// Finds the filters of edges of some lengths in Å. Shapes: `[n_edges]`, all edges of a list.
+    fn place(&self, distances: &[T], edges: &mut [PlacedEdge<T>]);
 
     /// Bytes of the buffers of a call.
     fn bytes(&self, n_atoms: usize) -> usize;
@@ -66,4 +65,16 @@ pub trait Network<T: Number>: Debug + Send + Sync + 'static {
         buffers: &mut Self::Buffers,
         output: &mut Output<T>,
     );
+}
+
+impl<T: Number> Output<T> {
+    /// Sets all gradients of the edges to zero; no directions where lengths are all that the energy depends on.
+    pub fn clear_edges(&mut self, edges: &EdgeLists<T>, has_directions: bool) {
+        let n = edges.tasks().len();
+        self.edge_gradients.resize_with(n.max(self.edge_gradients.len()), TaskGradients::default);
+        for (own, task) in self.edge_gradients.iter_mut().zip(edges.tasks()) {
+            own.pairs.clear(edges.pairs(task).len(), has_directions);
+            own.singles.clear(edges.singles_out(task).len(), has_directions);
+        }
+    }
 }

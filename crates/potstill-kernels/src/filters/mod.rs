@@ -18,7 +18,7 @@ mod table;
 
 pub use self::dense::DenseRows;
 pub use self::sparse::{RadialRows, SparseRows};
-pub use self::table::{Filters, RowBuffers, SplineRows};
+pub use self::table::{Filters, PlacedEdge, PlacedEdges, SplineRows};
 use crate::number::{Number, Simd};
 use crate::radial::Slope;
 

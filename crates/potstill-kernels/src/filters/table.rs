@@ -6,11 +6,14 @@
 //! coefficients for each knot makes the table small: PaiNN with 128 radial functions needs 1 MB a layer, which the second cache holds a
 //! part of; cubic Hermite segments of the same accuracy took 12 MB, and waiting for them was half of the time.
 //!
-//! The number of knots grows until values and derivatives between them are as close to the network's as was asked for.
+//! The number of knots grows until values and derivatives between them are as close to the networks' as was asked for. All layers have
+//! the same knots, so that the place of an edge among them is found once for all.
 #![allow(
     clippy::needless_range_loop,
     reason = "what touches a register must be inlined: loops over indices, no closures"
 )]
+
+use std::ops::Range;
 
 use potstill_core::{Error, Result};
 
@@ -19,45 +22,145 @@ use super::layout::{chunked, exact_rows};
 use super::spline::Spline;
 use super::{FilterNetwork, FilterRows};
 use crate::aligned::Aligned;
+use crate::edges::EdgeEnds;
 use crate::number::{Number, Simd, vectorized};
+use crate::rows::LANES;
 
 /// Segments that a table starts with, and the most it may have.
 const FEWEST: usize = 96;
 const MOST: usize = 16_384;
 
-/// Filters of one layer.
+/// Filters of all layers of a network.
 #[derive(Debug)]
 pub enum Filters<T> {
-    /// Filters from a table.
-    Table(Table<T>),
-    /// Filters from the network itself, with the number of parts of its rows.
-    Exact(Box<dyn FilterNetwork>, usize),
+    /// Filters from tables.
+    Tables(Tables<T>),
+    /// Filters from the networks themselves, with the number of parts of their rows.
+    Exact(Vec<Box<dyn FilterNetwork>>, usize),
 }
 
-/// Splines of the filters of one layer.
+/// Splines of the filters of all layers, on the same knots.
 #[derive(Debug)]
-pub struct Table<T> {
-    /// Coefficients as kernels read them, see [`SplineRows`].
-    rows: Aligned<T>,
+pub struct Tables<T> {
+    /// Coefficients of each layer as kernels read them, see [`SplineRows`].
+    layers: Vec<Aligned<T>>,
     n_segments: usize,
     inverse_length: f64,
 }
 
-/// Filters of some edges as weighted sums of rows of a table.
+/// Edge as the engine's kernels read it, with the rows of a table that make its filter.
 ///
-/// The value at edge `e` is the sum over `m` of `weights[m][e]` times row `starts[e] + m`, its derivative that with `slopes`. Chunks are
-/// small enough for the second cache.
+/// The filter is the sum over `m` of `weights[m]` times row `row + m`, its derivative with respect to the distance that with `slopes`.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub struct PlacedEdge<T> {
+    /// Atom at the other end.
+    pub other: u32,
+    /// Row of sums that belongs to the other end; for kernels that write there.
+    pub sums: u32,
+    /// First row of the table.
+    pub row: u32,
+    /// Unit vector from the atom to the other.
+    pub direction: [T; 3],
+    /// Weights of the rows in the filter.
+    pub weights: [T; TERMS],
+    /// Weights of the rows in its derivative.
+    pub slopes: [T; TERMS],
+}
+
+/// Read-only view of placed edges that are grouped by an atom, side by side for each.
+#[derive(Debug, Clone, Copy)]
+pub struct PlacedEdges<'a, T> {
+    /// First edge of each atom, and the number of edges at the end. Shape: `[n_atoms + 1]`.
+    pub first: &'a [usize],
+    /// Edges. Shape: `[n_edges]`.
+    pub edges: &'a [PlacedEdge<T>],
+}
+
+impl<T: Copy> EdgeEnds<T> for PlacedEdges<'_, T> {
+    #[inline(always)]
+    fn of(&self, atom: usize) -> Range<usize> {
+        self.first[atom]..self.first[atom + 1]
+    }
+
+    #[inline(always)]
+    fn other(&self, edge: usize) -> usize {
+        self.edges[edge].other as usize
+    }
+
+    #[inline(always)]
+    fn direction(&self, edge: usize) -> [T; 3] {
+        self.edges[edge].direction
+    }
+}
+
+/// Filters of some edges as weighted sums of rows of a table. Chunks are small enough for the second cache.
 #[derive(Debug, Clone, Copy)]
 pub struct SplineRows<'a, T> {
     /// Shape: `[chunk, n_rows, part, lanes]`.
     numbers: &'a [T],
     n_rows: usize,
-    /// First row of each edge.
-    starts: &'a [u32],
-    /// Shape: `[TERMS][n_edges]`.
-    weights: [&'a [T]; TERMS],
-    /// Shape: `[TERMS][n_edges]`.
-    slopes: [&'a [T]; TERMS],
+    /// Number of the table's first row.
+    first_row: u32,
+    edges: &'a [PlacedEdge<T>],
+}
+
+impl<'a, T: Number> SplineRows<'a, T> {
+    /// Edges whose filters these are.
+    pub fn edges(&self) -> &'a [PlacedEdge<T>] {
+        self.edges
+    }
+
+    /// Chunk of all rows.
+    #[inline(always)]
+    pub fn table<S: Simd, const P: usize>(&self, chunk: usize) -> &'a [[T::Register<S>; P]] {
+        let (rows, _) = T::registers::<S>(self.numbers).as_chunks::<P>();
+        &rows[chunk * self.n_rows..(chunk + 1) * self.n_rows]
+    }
+
+    /// Rows that the filter of an edge is made of.
+    #[inline(always)]
+    pub fn rows_of<'r, R>(&self, table: &'r [R], edge: &PlacedEdge<T>) -> &'r [R; TERMS] {
+        let start = edge.row.wrapping_sub(self.first_row) as usize;
+        &table[start..start + TERMS].as_chunks().0[0]
+    }
+}
+
+impl<T: Number> PlacedEdge<T> {
+    /// Filter, given its rows.
+    #[inline(always)]
+    pub fn value<S: Simd, const P: usize>(&self, simd: S, rows: &[[T::Register<S>; P]; TERMS]) -> [T::Register<S>; P] {
+        let mut value = rows[0];
+        let weight = T::splat(simd, self.weights[0]);
+        for p in 0..P {
+            value[p] = T::times(simd, weight, rows[0][p]);
+        }
+        for m in 1..TERMS {
+            let weight = T::splat(simd, self.weights[m]);
+            for p in 0..P {
+                value[p] = T::fused(simd, weight, rows[m][p], value[p]);
+            }
+        }
+        value
+    }
+
+    /// Part `p` of the filter, and of its derivative, given its rows. One part at a time, since the rows of all are more than there are
+    /// registers.
+    #[inline(always)]
+    pub fn part<S: Simd, const P: usize>(
+        &self,
+        simd: S,
+        rows: &[[T::Register<S>; P]; TERMS],
+        p: usize,
+    ) -> [T::Register<S>; 2] {
+        let mut value = T::times(simd, T::splat(simd, self.weights[0]), rows[0][p]);
+        let mut slope = T::times(simd, T::splat(simd, self.slopes[0]), rows[0][p]);
+        for m in 1..TERMS {
+            value = T::fused(simd, T::splat(simd, self.weights[m]), rows[m][p], value);
+            slope = T::fused(simd, T::splat(simd, self.slopes[m]), rows[m][p], slope);
+        }
+        [value, slope]
+    }
 }
 
 impl<'a, T: Number, const P: usize> FilterRows<T, P> for SplineRows<'a, T> {
@@ -68,21 +171,13 @@ impl<'a, T: Number, const P: usize> FilterRows<T, P> for SplineRows<'a, T> {
 
     #[inline(always)]
     fn chunk<S: Simd>(&self, chunk: usize) -> &'a [[T::Register<S>; P]] {
-        let (rows, _) = T::registers::<S>(self.numbers).as_chunks::<P>();
-        &rows[chunk * self.n_rows..(chunk + 1) * self.n_rows]
+        self.table::<S, P>(chunk)
     }
 
     #[inline(always)]
     fn value<S: Simd>(&self, simd: S, chunk: &'a [[T::Register<S>; P]], edge: usize) -> [T::Register<S>; P] {
-        let rows = self.rows_of(chunk, edge);
-        let mut value = [T::splat(simd, T::ZERO); P];
-        for m in 0..TERMS {
-            let weight = T::splat(simd, self.weights[m][edge]);
-            for p in 0..P {
-                value[p] = T::fused(simd, weight, rows[m][p], value[p]);
-            }
-        }
-        value
+        let edge = &self.edges[edge];
+        edge.value::<S, P>(simd, self.rows_of(chunk, edge))
     }
 
     #[inline(always)]
@@ -92,53 +187,37 @@ impl<'a, T: Number, const P: usize> FilterRows<T, P> for SplineRows<'a, T> {
         chunk: &'a [[T::Register<S>; P]],
         edge: usize,
     ) -> [[T::Register<S>; P]; 2] {
+        let edge = &self.edges[edge];
         let rows = self.rows_of(chunk, edge);
-        let zero = T::splat(simd, T::ZERO);
-        let (mut value, mut slope) = ([zero; P], [zero; P]);
-        for m in 0..TERMS {
-            let weight = T::splat(simd, self.weights[m][edge]);
-            let weight_slope = T::splat(simd, self.slopes[m][edge]);
-            for p in 0..P {
-                value[p] = T::fused(simd, weight, rows[m][p], value[p]);
-                slope[p] = T::fused(simd, weight_slope, rows[m][p], slope[p]);
-            }
+        let (mut value, mut slope) = (rows[0], rows[0]);
+        for p in 0..P {
+            [value[p], slope[p]] = edge.part::<S, P>(simd, rows, p);
         }
         [value, slope]
     }
 }
 
-impl<T: Number> SplineRows<'_, T> {
-    /// Rows that the filter of an edge is made of.
-    #[inline(always)]
-    fn rows_of<'r, R>(&self, rows: &'r [R], edge: usize) -> &'r [R; TERMS] {
-        let start = self.starts[edge] as usize;
-        &rows[start..start + TERMS].as_chunks().0[0]
-    }
-}
-
-/// Buffers of [`SplineRows`], reused between calls.
-#[derive(Debug, Default)]
-pub struct RowBuffers<T> {
-    starts: Vec<u32>,
-    places: Vec<T>,
-    weights: Vec<T>,
-    slopes: Vec<T>,
-    exact: Vec<T>,
-}
-
 impl<T: Number> Filters<T> {
-    /// Table whose values and derivatives are right to `accuracy`, relative to the largest of each; rows have so many parts.
+    /// Tables whose values and derivatives are right to `accuracy`, relative to the largest of each in the layer; rows have so many
+    /// parts.
     ///
     /// # Errors
     /// A network too rough for the finest table.
-    pub fn table(network: &dyn FilterNetwork, parts: usize, cutoff: f64, accuracy: f64) -> Result<Self> {
+    pub fn tables(networks: &[Box<dyn FilterNetwork>], parts: usize, cutoff: f64, accuracy: f64) -> Result<Self> {
         let mut n = FEWEST;
         loop {
-            let spline = Spline::new(network, cutoff, n);
-            let error = spline.error(network);
+            let splines: Vec<_> = networks.iter().map(|network| Spline::new(network.as_ref(), cutoff, n)).collect();
+            let errors = splines.iter().zip(networks).map(|(spline, network)| spline.error(network.as_ref()));
+            let error = errors.fold(0.0, f64::max);
             if error <= accuracy {
-                let rows = Aligned::new(&chunked(&spline.coefficients, network.width() / parts, parts));
-                return Ok(Self::Table(Table { rows, n_segments: n, inverse_length: n as f64 / cutoff }));
+                let rows = splines.iter().zip(networks).map(|(spline, network)| {
+                    Aligned::new(&chunked(&spline.coefficients, network.width() / parts, parts))
+                });
+                return Ok(Self::Tables(Tables {
+                    layers: rows.collect(),
+                    n_segments: n,
+                    inverse_length: n as f64 / cutoff,
+                }));
             }
             if n == MOST {
                 break;
@@ -155,78 +234,83 @@ impl<T: Number> Filters<T> {
     /// Number of segments; none for exact filters.
     pub fn n_segments(&self) -> Option<usize> {
         match self {
-            Self::Table(table) => Some(table.n_segments),
+            Self::Tables(tables) => Some(tables.n_segments),
             Self::Exact(..) => None,
         }
     }
 
-    /// Filters at some distances in Å.
-    pub fn rows<'a>(&'a self, distances: &[T], buffers: &'a mut RowBuffers<T>) -> SplineRows<'a, T> {
-        let n = distances.len();
-        buffers.starts.resize(n, 0);
-        buffers.weights.resize(TERMS * n, T::ZERO);
-        buffers.slopes.resize(TERMS * n, T::ZERO);
-        let (numbers, n_rows) = match self {
-            Self::Table(table) => {
-                buffers.places.resize(n, T::ZERO);
-                table.place(distances, buffers);
-                (&*table.rows, table.n_segments + TERMS - 1)
-            }
+    /// Finds the rows of edges with some lengths in Å, and their weights. Shapes: `[n_edges]`, all edges of a list.
+    pub fn place(&self, distances: &[T], edges: &mut [PlacedEdge<T>]) {
+        match self {
+            Self::Tables(tables) => tables.place(distances, edges),
             // A table with two rows for each edge: value and derivative.
-            Self::Exact(network, parts) => {
-                let n_rows = 2 * n + TERMS - 2;
-                buffers.starts.iter_mut().zip((0..).step_by(2)).for_each(|(start, row)| *start = row);
-                for (array, m) in [(&mut buffers.weights, 0), (&mut buffers.slopes, 1)] {
-                    array.fill(T::ZERO);
-                    array[m * n..(m + 1) * n].fill(T::ONE);
+            Self::Exact(..) => {
+                for (edge, row) in edges.iter_mut().zip((0..).step_by(2)) {
+                    edge.row = row;
+                    (edge.weights, edge.slopes) = ([T::ZERO; TERMS], [T::ZERO; TERMS]);
+                    (edge.weights[0], edge.slopes[1]) = (T::ONE, T::ONE);
                 }
-                exact_rows(network.as_ref(), *parts, distances, n_rows, &mut buffers.exact);
-                (&*buffers.exact, n_rows)
             }
-        };
-        let terms = |array: &'a [T]| std::array::from_fn(|m| &array[m * n..(m + 1) * n]);
-        let (weights, slopes) = (terms(&buffers.weights), terms(&buffers.slopes));
-        SplineRows { numbers, n_rows, starts: &buffers.starts, weights, slopes }
+        }
+    }
+
+    /// Filters of a layer for a range of the edges of a list, all of which are given with their lengths in Å; `exact` is a buffer.
+    pub fn rows<'a>(
+        &'a self,
+        layer: usize,
+        (distances, edges): (&[T], &'a [PlacedEdge<T>]),
+        range: Range<usize>,
+        exact: &'a mut Vec<T>,
+    ) -> SplineRows<'a, T> {
+        match self {
+            Self::Tables(tables) => SplineRows {
+                numbers: &tables.layers[layer],
+                n_rows: tables.n_segments + TERMS - 1,
+                first_row: 0,
+                edges: &edges[range],
+            },
+            Self::Exact(networks, parts) => {
+                let n_rows = 2 * range.len() + TERMS - 2;
+                exact_rows(networks[layer].as_ref(), *parts, &distances[range.clone()], n_rows, exact);
+                let first_row = edges.get(range.start).map_or(0, |edge| edge.row);
+                SplineRows { numbers: exact, n_rows, first_row, edges: &edges[range] }
+            }
+        }
     }
 }
 
-impl<T: Number> Table<T> {
+impl<T: Number> Tables<T> {
     /// Finds the rows of each distance and their weights.
-    fn place(&self, distances: &[T], buffers: &mut RowBuffers<T>) {
-        let n = distances.len();
-        let RowBuffers { starts, places, weights, slopes, .. } = buffers;
+    fn place(&self, distances: &[T], edges: &mut [PlacedEdge<T>]) {
         let last = self.n_segments as i32 - 1;
+        let inverse = T::of(self.inverse_length);
         vectorized(
             #[inline(always)]
             || {
-                for ((&d, start), place) in distances.iter().zip(starts.iter_mut()).zip(places.iter_mut()) {
-                    let x = d.to_f64() * self.inverse_length;
-                    let k = (x as i32).clamp(0, last);
-                    (*start, *place) = (k as u32, T::of(x - f64::from(k)));
-                }
-                let inverse = T::of(self.inverse_length);
-                let [w0, w1, w2, w3, w4, w5] = cut_terms(weights, n);
-                let [s0, s1, s2, s3, s4, s5] = cut_terms(slopes, n);
-                for (i, &t) in places[..n].iter().enumerate() {
-                    [w0[i], w1[i], w2[i], w3[i], w4[i], w5[i]] = basis(t);
-                    [s0[i], s1[i], s2[i], s3[i], s4[i], s5[i]] = basis_slope(t).map(
-                        #[inline(always)]
-                        |s| s * inverse,
-                    );
+                for (distances, edges) in distances.chunks(LANES).zip(edges.chunks_mut(LANES)) {
+                    let (mut rows, mut places) = ([0; LANES], [T::ZERO; LANES]);
+                    for (i, d) in distances.iter().enumerate() {
+                        let x = d.to_f64() * self.inverse_length;
+                        let k = (x as i32).clamp(0, last);
+                        (rows[i], places[i]) = (k as u32, T::of(x - f64::from(k)));
+                    }
+                    let (mut weights, mut slopes) = ([[T::ZERO; LANES]; TERMS], [[T::ZERO; LANES]; TERMS]);
+                    for i in 0..LANES {
+                        let (values, derivatives) = (basis(places[i]), basis_slope(places[i]));
+                        for m in 0..TERMS {
+                            (weights[m][i], slopes[m][i]) = (values[m], derivatives[m] * inverse);
+                        }
+                    }
+                    for (i, edge) in edges.iter_mut().enumerate() {
+                        edge.row = rows[i];
+                        for m in 0..TERMS {
+                            (edge.weights[m], edge.slopes[m]) = (weights[m][i], slopes[m][i]);
+                        }
+                    }
                 }
             },
         );
     }
-}
-
-#[inline(always)]
-fn cut_terms<T>(array: &mut [T], n: usize) -> [&mut [T]; TERMS] {
-    let (a, rest) = array.split_at_mut(n);
-    let (b, rest) = rest.split_at_mut(n);
-    let (c, rest) = rest.split_at_mut(n);
-    let (d, rest) = rest.split_at_mut(n);
-    let (e, f) = rest.split_at_mut(n);
-    [a, b, c, d, e, &mut f[..n]]
 }
 
 #[cfg(test)]
@@ -253,22 +337,23 @@ mod tests {
 
     /// Value and derivative, as a kernel would read them.
     fn row(filters: &Filters<f64>, d: f64) -> [Vec<f64>; 2] {
-        let mut buffers = RowBuffers::default();
-        let rows = filters.rows(&[d], &mut buffers);
-        let lanes = lanes_here::<f64>();
-        let sum = |weights: &[&[f64]; TERMS], i: usize| -> f64 {
-            let at =
-                |m: usize| rows.numbers[(i / lanes * rows.n_rows + rows.starts[0] as usize + m) * lanes + i % lanes];
-            (0..TERMS).map(|m| weights[m][0] * at(m)).sum()
+        let (mut edges, mut exact) = ([PlacedEdge::default()], Vec::new());
+        filters.place(&[d], &mut edges);
+        let rows = filters.rows(0, (&[d], &edges), 0..1, &mut exact);
+        let (lanes, row) = (lanes_here::<f64>(), edges[0].row as usize);
+        let sum = |weights: &[f64; TERMS], i: usize| -> f64 {
+            let at = |m: usize| rows.numbers[(i / lanes * rows.n_rows + row + m) * lanes + i % lanes];
+            (0..TERMS).map(|m| weights[m] * at(m)).sum()
         };
-        [(0..16).map(|i| sum(&rows.weights, i)).collect(), (0..16).map(|i| sum(&rows.slopes, i)).collect()]
+        [edges[0].weights, edges[0].slopes].map(|weights| (0..16).map(|i| sum(&weights, i)).collect())
     }
 
     #[test]
     fn tables_are_as_accurate_as_asked_and_their_slopes_are_their_own() {
+        let networks: Vec<Box<dyn FilterNetwork>> = vec![Box::new(Wave)];
         let mut last = 0;
         for accuracy in [1e-3, 1e-5, 1e-7] {
-            let filters = Filters::<f64>::table(&Wave, 1, 6.0, accuracy).unwrap();
+            let filters = Filters::<f64>::tables(&networks, 1, 6.0, accuracy).unwrap();
             assert!(filters.n_segments().unwrap() > last);
             last = filters.n_segments().unwrap();
             let (mut exact, mut exact_slopes) = (vec![0.0; 16], vec![0.0; 16]);
@@ -289,6 +374,6 @@ mod tests {
                 }
             }
         }
-        assert!(Filters::<f64>::table(&Wave, 1, 6.0, 1e-16).unwrap_err().to_string().contains("exact"));
+        assert!(Filters::<f64>::tables(&networks, 1, 6.0, 1e-16).unwrap_err().to_string().contains("exact"));
     }
 }

@@ -6,17 +6,17 @@
 
 use std::ops::Range;
 
-use crate::edges::Edges;
+use crate::edges::EdgeEnds;
 use crate::filters::FilterRows;
 use crate::number::{Number, Simd, WithSimd, lanes};
 use crate::registers::{dot, fused_three, scaled, set_three, splat_three, three};
 
-/// Gradients that some atoms get from the edges out of them and, with `GEOMETRY`, gradients of these edges.
-pub struct MessageAdjoint<'a, T, F, const GEOMETRY: bool> {
+/// Gradients that some atoms get from the edges out of them and, with `GEOMETRY`, gradients of these edges; all are added.
+pub struct MessageAdjoint<'a, T, F, E, const GEOMETRY: bool> {
     /// Filters of the edges out of the atoms.
     pub filters: F,
     /// Edges by source.
-    pub edges: Edges<'a, T>,
+    pub edges: E,
     /// Range of the atoms.
     pub atoms: Range<usize>,
     /// `x` of these atoms, laid out as in [`MessageSum`](super::MessageSum). Shape: `[n, 3w]`.
@@ -29,12 +29,10 @@ pub struct MessageAdjoint<'a, T, F, const GEOMETRY: bool> {
     pub vector_gradient: &'a [T],
     /// Padded width `w` of a row.
     pub width: usize,
-    /// Result `x̄` of the atoms; empty where nobody wants it. Shape: `[n, 3w]`.
+    /// Gradient `x̄` of the atoms, to which is added; empty where nobody wants it. Shape: `[n, 3w]`.
     pub sent_out: &'a mut [T],
-    /// Result `v̄` of the atoms; unused where there are no vectors. Shape: `[n, 3, w]`.
+    /// Gradient `v̄` of the atoms, to which is added; unused where there are no vectors. Shape: `[n, 3, w]`.
     pub vector_out: &'a mut [T],
-    /// Whether `v̄` starts from the gradient of the atom's own vector sum, since `ṽ_i` contains `v_i`.
-    pub has_input: bool,
     /// Results of the edges.
     pub geometry: EdgeGradients<'a, T>,
 }
@@ -49,7 +47,9 @@ pub struct EdgeGradients<'a, T> {
     pub partial: &'a mut Vec<T>,
 }
 
-impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> WithSimd for MessageAdjoint<'_, T, F, GEOMETRY> {
+impl<T: Number, F: FilterRows<T, 3>, E: EdgeEnds<T>, const GEOMETRY: bool> WithSimd
+    for MessageAdjoint<'_, T, F, E, GEOMETRY>
+{
     type Output = ();
 
     #[inline(always)]
@@ -62,7 +62,7 @@ impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> WithSimd for MessageA
     }
 }
 
-impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> MessageAdjoint<'_, T, F, GEOMETRY> {
+impl<T: Number, F: FilterRows<T, 3>, E: EdgeEnds<T>, const GEOMETRY: bool> MessageAdjoint<'_, T, F, E, GEOMETRY> {
     #[inline(always)]
     fn run<S: Simd, const VECTORS: bool, const SOURCES: bool>(self, simd: S) {
         let wide = self.width / lanes::<T, S>();
@@ -77,7 +77,7 @@ impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> MessageAdjoint<'_, T,
         let v_gradient = T::registers::<S>(self.vector_gradient);
         let (filters, edges) = (self.filters, self.edges);
         let zero = T::splat(simd, T::ZERO);
-        let offset = edges.first[self.atoms.start];
+        let offset = edges.of(self.atoms.start).start;
         for group in (0..wide).step_by(F::CHUNKS_PER_SUM) {
             for (k, atom) in self.atoms.clone().enumerate() {
                 let own = edges.of(atom);
@@ -86,21 +86,22 @@ impl<T: Number, F: FilterRows<T, 3>, const GEOMETRY: bool> MessageAdjoint<'_, T,
                     let table = filters.chunk::<S>(chunk);
                     let mut source =
                         Source { x: sent[k * wide + chunk], v: [zero; 3], x_sums: [zero; 3], v_sums: [zero; 3] };
+                    if SOURCES {
+                        source.x_sums = sent_out[k * wide + chunk];
+                    }
                     if VECTORS {
                         source.v = three(vector, 3 * k * wide + chunk, wide);
-                        if self.has_input {
-                            source.v_sums = three(v_gradient, 3 * atom * wide + chunk, wide);
-                        }
+                        source.v_sums = three(vector_out, 3 * k * wide + chunk, wide);
                     }
                     for (i, e) in own.clone().enumerate() {
-                        let target = edges.other[e] as usize;
+                        let target = edges.other(e);
                         let filter = match GEOMETRY {
                             true => filters.value_and_slope(simd, table, e - offset),
                             false => [filters.value(simd, table, e - offset), [zero; 3]],
                         };
                         let a = s_gradient[target * wide + chunk];
                         let b = three(v_gradient, 3 * target * wide + chunk, wide);
-                        let g = factors::<T, S, VECTORS>(simd, a, b, source.v, edges.direction[e]);
+                        let g = factors::<T, S, VECTORS>(simd, a, b, source.v, edges.direction(e));
                         source.add::<T, S, VECTORS, SOURCES>(simd, g, b, filter[0]);
                         if GEOMETRY {
                             let add = source.geometry::<T, S, VECTORS>(simd, g, filter);
@@ -211,7 +212,12 @@ fn add_edge<T: Number, S: Simd>(
 
 /// Adds the sums of some edges, over all lanes, to their gradients.
 #[inline(always)]
-fn add_lanes<T: Number, S: Simd>(simd: S, sums: &[[T::Register<S>; 4]], distance: &mut [T], direction: &mut [[T; 3]]) {
+pub(super) fn add_lanes<T: Number, S: Simd>(
+    simd: S,
+    sums: &[[T::Register<S>; 4]],
+    distance: &mut [T],
+    direction: &mut [[T; 3]],
+) {
     for (i, sums) in sums.iter().enumerate() {
         distance[i] += T::sum(simd, sums[0]);
         for c in 0..3 {

@@ -121,7 +121,7 @@ fn adjoint<T: Number, const GEOMETRY: bool>(
     let mut sent_out = vec![T::ZERO; n * wide];
     let mut by_source = vec![T::ZERO; if GEOMETRY { edges.row.len() } else { 0 }];
     let order = &edges.by_source;
-    dispatch(ConvolutionAdjoint::<_, _, GEOMETRY> {
+    dispatch(ConvolutionAdjoint::<_, _, _, GEOMETRY> {
         filters: DenseRows { values: &values, slopes: &slopes, width: wide, row: &edges.row, edge: &order.edge },
         edges: order.view(&[]),
         atoms: 0..n,

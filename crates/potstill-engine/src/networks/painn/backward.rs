@@ -5,42 +5,50 @@ use std::ops::Range;
 use potstill_kernels::Number;
 use potstill_kernels::activation::scaled_silu_adjoint;
 use potstill_kernels::number::dispatch;
-use potstill_kernels::painn::{EdgeGradients as EdgeSlices, MessageAdjoint};
+use potstill_kernels::painn::{EdgeGradients as EdgeSlices, MessageAdjoint, PairAdjoint};
 
 use super::buffers::{Buffers, Gradients, Saved, TaskBuffers};
 use super::update::FeatureGradients;
 use super::{Layer, PaiNN};
-use crate::buffers::{EdgeGradients, resize};
+use crate::buffers::EdgeBuffers;
 use crate::domain::Exchange;
-use crate::edges::EdgeList;
+use crate::edges::{EdgeLists, TaskEdges, TaskGradients};
 use crate::networks::Batch;
-use crate::tasks::{Parts, blocks, rows, run, within};
+use crate::sums::{PairSums, collect};
+use crate::tasks::{Parts, blocks, rows, run};
 
-/// Slices of a task in the backward pass of a layer.
-struct BackwardTask<'a, T> {
-    atoms: Range<usize>,
+/// Slices of a task that computes the adjoint of the messages of its pairs.
+struct MessageTask<'a, T> {
+    edges: &'a TaskEdges<T>,
+    buffers: &'a mut EdgeBuffers<T>,
+    /// Results: `x̄` and `v̄` of its atoms, the latter from `ṽ̄_i` on, and in its halo; empty for the first message, whose inputs depend on
+    /// nothing.
+    sent: &'a mut [T],
+    vector: &'a mut [T],
+    /// Gradients of its edges, to which is added.
+    out: &'a mut TaskGradients<T>,
+}
+
+/// Slices of a task that computes the gradients of a layer's sums at its atoms.
+struct LayerTask<'a, T> {
+    edges: &'a TaskEdges<T>,
     buffers: &'a mut TaskBuffers<T>,
-    /// Results: gradients of the atoms; empty for the first message, whose inputs depend on nothing.
+    /// `x̄` and `v̄` of the message above; empty for the last layer.
+    sent: &'a mut [T],
+    through: &'a mut [T],
+    /// Gradients of the sums of the message above, of which the scalars are read, and results.
     scalar: &'a mut [T],
     vector: &'a mut [T],
-    /// Gradients of the edges out of the atoms, to which is added.
-    distance: &'a mut [T],
-    direction: &'a mut [[T; 3]],
 }
 
-/// Slices of a block of atoms of a [`BackwardTask`].
-struct Block<'a, T> {
-    atoms: Range<usize>,
-    distance: &'a mut [T],
-    direction: &'a mut [[T; 3]],
-}
-
-/// Message whose adjoint is computed, with the gradients of its sums at all atoms.
+/// Message whose adjoint is computed.
 struct Message<'a, T> {
+    number: usize,
     layer: &'a Layer<T>,
     saved: &'a Saved<T>,
-    gradients: &'a Gradients<T>,
-    edges: &'a EdgeList<T>,
+    /// `x` and `W₁ norm(s) + b₁` of all atoms.
+    sent: &'a [T],
+    hidden: &'a [T],
 }
 
 impl<T: Number> PaiNN<T> {
@@ -50,48 +58,172 @@ impl<T: Number> PaiNN<T> {
         batch: &Batch<'_, T>,
         exchange: &mut dyn Exchange<T>,
         buffers: &mut Buffers<T>,
-        out: &mut EdgeGradients<T>,
+        out: &mut [TaskGradients<T>],
     ) {
         let (w, n_rows) = (self.wide, batch.atomic_numbers.len());
-        let edges = batch.edges.by_source();
-        out.clear(batch.edges.len(), true);
-        let Buffers { layers, energy_hidden, gradients: [own, above], tasks, .. } = buffers;
-        let (mut own, mut above) = (own, above);
-        for layer in (0..layers.len()).rev() {
-            own.resize(n_rows, w);
-            let message = layers.get(layer + 1).map(|saved| Message {
-                layer: &self.layers[layer + 1],
-                saved,
-                gradients: above,
-                edges,
-            });
-            let parts = backward_tasks(batch, tasks, (&mut *own, w), out);
-            let (hidden, saved) = (&*energy_hidden, &layers[layer]);
-            run(parts, |task| self.layer_adjoint(&self.layers[layer], saved, message.as_ref(), hidden, task));
-            own.refresh(w, exchange);
-            std::mem::swap(&mut own, &mut above);
+        let mut gradients = std::mem::take(&mut buffers.gradients);
+        gradients.resize(n_rows, w);
+        for layer in (0..self.layers.len()).rev() {
+            if layer + 1 < self.layers.len() {
+                self.messages_adjoint(layer + 1, batch, buffers, &gradients, out);
+            }
+            self.layer_adjoint(layer, batch, buffers, &mut gradients);
+            gradients.refresh(w, exchange);
         }
         // The first message: nothing before it depends on positions, but its edges do.
-        let Some(saved) = layers.first() else { return };
-        let message = Message { layer: &self.layers[0], saved, gradients: above, edges };
-        let mut none = Gradients::default();
-        let parts = backward_tasks(batch, tasks, (&mut none, 0), out);
-        run(parts, |task| self.first_message_adjoint(&message, task));
+        if !self.layers.is_empty() {
+            self.messages_adjoint(0, batch, buffers, &gradients, out);
+        }
+        buffers.gradients = gradients;
     }
 
-    /// Gradients of the sums of a layer's message, given those of the message above, or the energies where there is none.
+    /// Adjoint of a layer's messages, given the gradients of their sums.
+    fn messages_adjoint(
+        &self,
+        layer: usize,
+        batch: &Batch<'_, T>,
+        buffers: &mut Buffers<T>,
+        gradients: &Gradients<T>,
+        out: &mut [TaskGradients<T>],
+    ) {
+        if buffers.layers[layer].sent.is_empty() {
+            self.send(layer, batch, buffers);
+        }
+        let w = if layer == 0 { 0 } else { self.wide };
+        let Buffers { layers, sent, hidden, sums: [sent_sums, vector_sums], tasks, .. } = buffers;
+        let message = self.message(layer, &layers[layer], (sent, hidden));
+        let sums = sent_sums.iter_mut().zip(vector_sums).zip(out);
+        let parts =
+            batch.edges.tasks().iter().zip(tasks).zip(sums).map(|((edges, buffers), (sums, out))| MessageTask {
+                edges,
+                buffers: &mut buffers.edges,
+                sent: sums.0.start(edges, 3 * w),
+                vector: sums.1.start(edges, 3 * w),
+                out,
+            });
+        run(parts.collect(), |task| self.message_adjoint(&message, gradients, batch.edges, task));
+    }
+
+    /// Message of a layer; `recomputed` are `x` and `W₁ norm(s) + b₁` where the layer does not save them.
+    fn message<'a>(&'a self, number: usize, saved: &'a Saved<T>, recomputed: (&'a [T], &'a [T])) -> Message<'a, T> {
+        let (sent, hidden) = if saved.sent.is_empty() { recomputed } else { (&*saved.sent, &*saved.hidden) };
+        Message { number, layer: &self.layers[number], saved, sent, hidden }
+    }
+
+    fn message_adjoint(
+        &self,
+        message: &Message<'_, T>,
+        gradients: &Gradients<T>,
+        edges: &EdgeLists<T>,
+        task: MessageTask<'_, T>,
+    ) {
+        let w = self.wide;
+        let MessageTask { edges: own, buffers: EdgeBuffers { exact, partial }, sent, vector, out } = task;
+        let Gradients { scalar: scalar_gradient, vector: vector_gradient } = gradients;
+        let n = own.atoms.len();
+        if message.number > 0 {
+            sent[..n * 3 * w].fill(T::ZERO);
+            // Since `ṽ_i` contains `v_i`.
+            vector[..n * 3 * w].copy_from_slice(&vector_gradient[rows(&own.atoms, 3 * w)]);
+        }
+        let (all_singles, all_pairs) = (edges.singles_out(own), edges.pairs(own));
+        for block in blocks(0..n) {
+            let (singles, pairs) = (all_singles.of(block.clone()), all_pairs.of(block.clone()));
+            let atoms = own.atoms.start + block.start..own.atoms.start + block.end;
+            let block_rows = |width: usize| if message.number > 0 { rows(&block, width) } else { 0..0 };
+            if singles.len() > 0 {
+                let own_edges = singles.within(&all_singles);
+                dispatch(MessageAdjoint::<_, _, _, true> {
+                    filters: self.filters.rows(message.number, singles.arrays(), singles.range(), exact),
+                    edges: singles.view(),
+                    atoms: 0..block.len(),
+                    sent: &message.sent[rows(&atoms, 3 * w)],
+                    vector: match message.number {
+                        0 => &[],
+                        _ => &message.saved.vector[rows(&atoms, 3 * w)],
+                    },
+                    scalar_gradient,
+                    vector_gradient,
+                    width: w,
+                    sent_out: &mut sent[block_rows(3 * w)],
+                    vector_out: &mut vector[block_rows(3 * w)],
+                    geometry: EdgeSlices {
+                        distance: &mut out.singles.distance[own_edges.clone()],
+                        direction: &mut out.singles.direction[own_edges],
+                        partial,
+                    },
+                });
+            }
+            let own_pairs = pairs.within(&all_pairs);
+            dispatch(PairAdjoint {
+                filters: self.filters.rows(message.number, pairs.arrays(), pairs.range(), exact),
+                first: pairs.first,
+                atoms,
+                sent: message.sent,
+                vector: &message.saved.vector,
+                scalar_gradient,
+                vector_gradient,
+                width: w,
+                own_sums: block.start,
+                sent_out: &mut *sent,
+                vector_out: &mut *vector,
+                geometry: EdgeSlices {
+                    distance: &mut out.pairs.distance[own_pairs.clone()],
+                    direction: &mut out.pairs.direction[own_pairs],
+                    partial,
+                },
+            });
+        }
+    }
+
+    /// Turns the gradients of the sums of the message above, whose adjoint was computed, or of the energies where there is none, into those
+    /// of the sums of a layer's message.
     fn layer_adjoint(
+        &self,
+        layer: usize,
+        batch: &Batch<'_, T>,
+        buffers: &mut Buffers<T>,
+        gradients: &mut Gradients<T>,
+    ) {
+        let Buffers { layers, sent, hidden, energy_hidden, sums: [sent_sums, vector_sums], tasks, .. } = buffers;
+        let is_last = layer + 1 == layers.len();
+        let w = self.wide;
+        let message = layers.get(layer + 1).map(|saved| self.message(layer + 1, saved, (&*sent, &*hidden)));
+        let width = if is_last { 0 } else { 3 * w };
+        let (sent_sums, sent_halos) = PairSums::parts(sent_sums, batch.edges.tasks(), width);
+        let (vector_sums, vector_halos) = PairSums::parts(vector_sums, batch.edges.tasks(), width);
+        let (mut scalar, mut vector) = (Parts::of(&mut gradients.scalar), Parts::of(&mut gradients.vector));
+        let own_sums = sent_sums.into_iter().zip(vector_sums);
+        let parts = batch.edges.tasks().iter().zip(tasks).zip(own_sums).map(|((edges, buffers), own_sums)| LayerTask {
+            edges,
+            buffers,
+            sent: own_sums.0,
+            through: own_sums.1,
+            scalar: scalar.next(edges.atoms.len() * w),
+            vector: vector.next(edges.atoms.len() * 3 * w),
+        });
+        let (saved, energy_hidden) = (&layers[layer], &*energy_hidden);
+        run(parts.collect(), |task| {
+            if message.is_some() {
+                collect(task.edges, &sent_halos, task.sent, width);
+                collect(task.edges, &vector_halos, task.through, width);
+            }
+            self.layer_task(&self.layers[layer], saved, message.as_ref(), energy_hidden, task);
+        });
+    }
+
+    fn layer_task(
         &self,
         layer: &Layer<T>,
         saved: &Saved<T>,
         above: Option<&Message<'_, T>>,
         energy_hidden: &[T],
-        task: BackwardTask<'_, T>,
+        task: LayerTask<'_, T>,
     ) {
         let w = self.wide;
-        let (start, buffers) = (task.atoms.start, &mut *task.buffers);
-        for atoms in blocks(task.atoms.clone()) {
-            let own = within(&atoms, start);
+        let (start, buffers) = (task.edges.atoms.start, task.buffers);
+        for own in blocks(0..task.edges.atoms.len()) {
+            let atoms = start + own.start..start + own.end;
             let mut gradients = FeatureGradients {
                 scalar: &mut task.scalar[rows(&own, w)],
                 vector: &mut task.vector[rows(&own, 3 * w)],
@@ -102,39 +234,30 @@ impl<T: Number> PaiNN<T> {
                     gradients.vector.fill(T::ZERO);
                 }
                 Some(message) => {
-                    let (distance, direction) = (&mut *task.distance, &mut *task.direction);
-                    let block = message.block(&atoms, start, distance, direction);
-                    self.message_adjoint(message, block, buffers, &mut gradients);
+                    gradients.vector.copy_from_slice(&task.through[rows(&own, 3 * w)]);
+                    let sent_gradient = &task.sent[rows(&own, 3 * w)];
+                    self.sent_adjoint(message, &atoms, sent_gradient, buffers, gradients.scalar);
                 }
             }
             self.update_adjoint(layer, saved, &atoms, above.is_none(), buffers, &mut gradients);
         }
     }
 
-    /// Gradients of the edges of the first message.
-    fn first_message_adjoint(&self, message: &Message<'_, T>, task: BackwardTask<'_, T>) {
-        let BackwardTask { atoms: all, buffers, distance, direction, .. } = task;
-        for atoms in blocks(all.clone()) {
-            self.recompute_sent(message, &atoms, buffers);
-            let block = message.block(&atoms, all.start, distance, direction);
-            let TaskBuffers { edges, sent, .. } = &mut *buffers;
-            let sent = message.sent(&atoms, self.wide, sent);
-            let Block { atoms, distance, direction } = block;
-            dispatch(MessageAdjoint::<_, _, true> {
-                filters: message.layer.filters.rows(message.edges.distances(&atoms), &mut edges.rows),
-                edges: message.edges.view(),
-                atoms,
-                sent,
-                vector: &[],
-                scalar_gradient: &message.gradients.scalar,
-                vector_gradient: &message.gradients.vector,
-                width: self.wide,
-                sent_out: &mut [],
-                vector_out: &mut [],
-                has_input: false,
-                geometry: EdgeSlices { distance, direction, partial: &mut edges.partial },
-            });
-        }
+    /// Turns the gradient of a message's scalar sums into `s̄` of its input, given `x̄`.
+    fn sent_adjoint(
+        &self,
+        message: &Message<'_, T>,
+        atoms: &Range<usize>,
+        sent_gradient: &[T],
+        buffers: &mut TaskBuffers<T>,
+        scalar: &mut [T],
+    ) {
+        let scalar_rows = rows(atoms, self.wide);
+        let [hidden_gradient, normalized] = buffers.scratch.arrays([scalar_rows.len(); 2]);
+        message.layer.scalar_out.adjoint(sent_gradient, hidden_gradient);
+        scaled_silu_adjoint(&message.hidden[scalar_rows.clone()], hidden_gradient);
+        message.layer.scalar_in.adjoint(hidden_gradient, normalized);
+        message.layer.norm.adjoint(&message.saved.scalar[scalar_rows], normalized, scalar);
     }
 
     /// Gradient `s̄` of the last layer's scalars.
@@ -150,97 +273,4 @@ impl<T: Number> PaiNN<T> {
         scaled_silu_adjoint(hidden, hidden_gradient);
         self.energy_in.adjoint(hidden_gradient, scalar);
     }
-
-    /// Recomputes `W₁ norm(s) + b₁` and `x` of some atoms where they were not saved.
-    fn recompute_sent(&self, message: &Message<'_, T>, atoms: &Range<usize>, buffers: &mut TaskBuffers<T>) {
-        if !message.saved.sent.is_empty() {
-            return;
-        }
-        let scalar = &message.saved.scalar[rows(atoms, self.wide)];
-        let TaskBuffers { scratch, hidden, sent, .. } = buffers;
-        resize(hidden, scalar.len());
-        resize(sent, 3 * scalar.len());
-        message.layer.send(scalar, hidden, sent, scratch.arrays([scalar.len(); 2]));
-    }
-
-    /// Gradients `s̄`, `v̄` of a message's input, and of its edges.
-    fn message_adjoint(
-        &self,
-        message: &Message<'_, T>,
-        block: Block<'_, T>,
-        buffers: &mut TaskBuffers<T>,
-        out: &mut FeatureGradients<'_, T>,
-    ) {
-        let w = self.wide;
-        self.recompute_sent(message, &block.atoms, buffers);
-        let TaskBuffers { scratch, edges, sent_gradient, hidden, sent, .. } = buffers;
-        let Block { atoms, distance, direction } = block;
-        let scalar_rows = rows(&atoms, w);
-        resize(sent_gradient, 3 * scalar_rows.len());
-        let sent = message.sent(&atoms, w, sent);
-        let hidden = if message.saved.hidden.is_empty() { hidden } else { &message.saved.hidden[scalar_rows.clone()] };
-        dispatch(MessageAdjoint::<_, _, true> {
-            filters: message.layer.filters.rows(message.edges.distances(&atoms), &mut edges.rows),
-            edges: message.edges.view(),
-            atoms: atoms.clone(),
-            sent,
-            vector: &message.saved.vector[rows(&atoms, 3 * w)],
-            scalar_gradient: &message.gradients.scalar,
-            vector_gradient: &message.gradients.vector,
-            width: w,
-            sent_out: sent_gradient,
-            vector_out: &mut *out.vector,
-            has_input: true,
-            geometry: EdgeSlices { distance, direction, partial: &mut edges.partial },
-        });
-        let [hidden_gradient, normalized] = scratch.arrays([scalar_rows.len(); 2]);
-        message.layer.scalar_out.adjoint(sent_gradient, hidden_gradient);
-        scaled_silu_adjoint(hidden, hidden_gradient);
-        message.layer.scalar_in.adjoint(hidden_gradient, normalized);
-        out.scalar.copy_from_slice(&message.gradients.scalar[scalar_rows.clone()]);
-        message.layer.norm.adjoint(&message.saved.scalar[scalar_rows], normalized, out.scalar);
-    }
-}
-
-impl<T: Number> Message<'_, T> {
-    /// `x` of some atoms: saved, or recomputed.
-    fn sent<'a>(&'a self, atoms: &Range<usize>, w: usize, recomputed: &'a [T]) -> &'a [T] {
-        if self.saved.sent.is_empty() { recomputed } else { &self.saved.sent[rows(atoms, 3 * w)] }
-    }
-
-    /// Edges out of a block of atoms, of a task that starts at an atom.
-    fn block<'a>(
-        &self,
-        atoms: &Range<usize>,
-        start: usize,
-        distance: &'a mut [T],
-        direction: &'a mut [[T; 3]],
-    ) -> Block<'a, T> {
-        let edges = within(&self.edges.of(atoms), self.edges.first[start]);
-        Block { atoms: atoms.clone(), distance: &mut distance[edges.clone()], direction: &mut direction[edges] }
-    }
-}
-
-/// Tasks with their parts of the gradients of atoms, of rows of a width, and of edges.
-fn backward_tasks<'a, T: Number>(
-    batch: &Batch<'_, T>,
-    tasks: &'a mut [TaskBuffers<T>],
-    (gradients, w): (&'a mut Gradients<T>, usize),
-    edges: &'a mut EdgeGradients<T>,
-) -> Vec<BackwardTask<'a, T>> {
-    let (mut scalar, mut vector) = (Parts::of(&mut gradients.scalar), Parts::of(&mut gradients.vector));
-    let (mut distance, mut direction) = (Parts::of(&mut edges.distance), Parts::of(&mut edges.direction));
-    let list = batch.edges.by_source();
-    let parts = batch.tasks.iter().zip(tasks).map(|(atoms, buffers)| {
-        let n_edges = list.of(atoms).len();
-        BackwardTask {
-            atoms: atoms.clone(),
-            buffers,
-            scalar: scalar.next(atoms.len() * w),
-            vector: vector.next(atoms.len() * 3 * w),
-            distance: distance.next(n_edges),
-            direction: direction.next(n_edges),
-        }
-    });
-    parts.collect()
 }

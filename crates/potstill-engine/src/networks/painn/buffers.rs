@@ -7,6 +7,7 @@ use potstill_kernels::Number;
 use super::direct::GatedBuffers;
 use crate::buffers::{EdgeBuffers, Scratch, resize};
 use crate::domain::{Exchange, Rows};
+use crate::sums::PairSums;
 use crate::tasks::{Parts, rows};
 
 /// Buffers of a call, reused by the next.
@@ -14,15 +15,18 @@ use crate::tasks::{Parts, rows};
 pub struct Buffers<T> {
     /// Activations of each layer.
     pub layers: Vec<Saved<T>>,
-    /// `x` of the current layer, where layers do not save it.
+    /// `x` of the current layer and `W₁ norm(s) + b₁`, where layers do not save them.
     pub sent: Vec<T>,
+    pub hidden: Vec<T>,
     /// Scalars and vectors after the last layer.
     pub scalar: Vec<T>,
     pub vector: Vec<T>,
     /// Argument of the activation in the energy head.
     pub energy_hidden: Vec<T>,
-    /// Gradients of the layer above and of the one that is being worked on.
-    pub gradients: [Gradients<T>; 2],
+    /// Sums of the messages of the current layer, or `x̄` and `v̄`.
+    pub sums: [Vec<PairSums<T>>; 2],
+    /// Gradients of the sums of the layer that is being worked on.
+    pub gradients: Gradients<T>,
     pub head: [GatedBuffers<T>; 2],
     pub tasks: Vec<TaskBuffers<T>>,
 }
@@ -57,8 +61,6 @@ pub struct Saved<T> {
 pub struct UpdateSaved<T> {
     /// `p, q` of each component. Shape: `[n, 3, 2h]`.
     mixed: Vec<T>,
-    /// `‖q‖`. Shape: `[n, h]`.
-    norm: Vec<T>,
     /// Argument of the activation. Shape: `[n, h]`.
     hidden: Vec<T>,
     /// `γ`. Shape: `[n, 3h]`.
@@ -69,7 +71,6 @@ pub struct UpdateSaved<T> {
 #[derive(Debug)]
 pub struct UpdateSlicesMut<'a, T> {
     pub mixed: &'a mut [T],
-    pub norm: &'a mut [T],
     pub hidden: &'a mut [T],
     pub gates: &'a mut [T],
 }
@@ -78,7 +79,6 @@ pub struct UpdateSlicesMut<'a, T> {
 #[derive(Debug)]
 pub struct UpdateSlices<'a, T> {
     pub mixed: &'a [T],
-    pub norm: &'a [T],
     pub hidden: &'a [T],
     pub gates: &'a [T],
 }
@@ -88,16 +88,19 @@ pub struct UpdateSlices<'a, T> {
 pub struct TaskBuffers<T> {
     pub scratch: Scratch<T>,
     pub edges: EdgeBuffers<T>,
-    /// `x̄`
-    pub sent_gradient: Vec<T>,
-    /// Recomputed `W₁ norm(s) + b₁` and `x`.
-    pub hidden: Vec<T>,
-    pub sent: Vec<T>,
     /// Recomputed activations of the update.
     pub update: UpdateSaved<T>,
 }
 
 impl<T: Number> Buffers<T> {
+    /// Makes buffers for so many tasks.
+    pub fn resize_tasks(&mut self, n: usize) {
+        let Self { tasks, sums: [scalar, vector], .. } = self;
+        tasks.resize_with(n.max(tasks.len()), TaskBuffers::default);
+        scalar.resize_with(n.max(scalar.len()), PairSums::default);
+        vector.resize_with(n.max(vector.len()), PairSums::default);
+    }
+
     /// Sets all lengths for `n` atoms, with ghosts `n_rows`, and rows of width `w`.
     pub fn resize(&mut self, n: usize, n_rows: usize, n_layers: usize, w: usize, recomputes: bool) {
         self.layers.resize_with(n_layers, Saved::default);
@@ -108,6 +111,7 @@ impl<T: Number> Buffers<T> {
             resize(&mut saved.vector, if i == 0 { 0 } else { 3 * n_rows * w });
         }
         resize(&mut self.sent, if recomputes { 3 * n_rows * w } else { 0 });
+        resize(&mut self.hidden, if recomputes { n * w } else { 0 });
         resize(&mut self.scalar, n * w);
         resize(&mut self.vector, 3 * n * w);
     }
@@ -151,26 +155,19 @@ impl<T: Number> UpdateSaved<T> {
     /// Sets the lengths for `n` atoms and rows of width `w`.
     pub fn resize(&mut self, n: usize, w: usize) {
         resize(&mut self.mixed, 6 * n * w);
-        resize(&mut self.norm, n * w);
         resize(&mut self.hidden, n * w);
         resize(&mut self.gates, 3 * n * w);
     }
 
     /// Mutable view of all atoms.
     pub fn all(&mut self) -> UpdateSlicesMut<'_, T> {
-        UpdateSlicesMut {
-            mixed: &mut self.mixed,
-            norm: &mut self.norm,
-            hidden: &mut self.hidden,
-            gates: &mut self.gates,
-        }
+        UpdateSlicesMut { mixed: &mut self.mixed, hidden: &mut self.hidden, gates: &mut self.gates }
     }
 
     /// Read-only view of some atoms.
     pub fn read(&self, atoms: &Range<usize>, w: usize) -> UpdateSlices<'_, T> {
         UpdateSlices {
             mixed: &self.mixed[rows(atoms, 6 * w)],
-            norm: &self.norm[rows(atoms, w)],
             hidden: &self.hidden[rows(atoms, w)],
             gates: &self.gates[rows(atoms, 3 * w)],
         }
@@ -180,7 +177,6 @@ impl<T: Number> UpdateSaved<T> {
 /// Parts of [`UpdateSaved`], handed out one after the other.
 pub struct UpdateParts<'a, T> {
     mixed: Parts<'a, T>,
-    norm: Parts<'a, T>,
     hidden: Parts<'a, T>,
     gates: Parts<'a, T>,
 }
@@ -190,7 +186,6 @@ impl<'a, T> UpdateParts<'a, T> {
     pub fn of(saved: &'a mut UpdateSaved<T>) -> Self {
         Self {
             mixed: Parts::of(&mut saved.mixed),
-            norm: Parts::of(&mut saved.norm),
             hidden: Parts::of(&mut saved.hidden),
             gates: Parts::of(&mut saved.gates),
         }
@@ -200,7 +195,6 @@ impl<'a, T> UpdateParts<'a, T> {
     pub fn next(&mut self, n: usize, w: usize) -> UpdateSlicesMut<'a, T> {
         UpdateSlicesMut {
             mixed: self.mixed.next(6 * n * w),
-            norm: self.norm.next(n * w),
             hidden: self.hidden.next(n * w),
             gates: self.gates.next(3 * n * w),
         }
@@ -212,7 +206,6 @@ impl<T> UpdateSlicesMut<'_, T> {
     pub fn block(&mut self, atoms: &Range<usize>, w: usize) -> UpdateSlicesMut<'_, T> {
         UpdateSlicesMut {
             mixed: &mut self.mixed[rows(atoms, 6 * w)],
-            norm: &mut self.norm[rows(atoms, w)],
             hidden: &mut self.hidden[rows(atoms, w)],
             gates: &mut self.gates[rows(atoms, 3 * w)],
         }

@@ -4,7 +4,7 @@ use potstill_core::Result;
 use potstill_core::model::{Forces, PaiNNConfig, RadialKind, Weights};
 use potstill_kernels::Number;
 use potstill_kernels::dense::Parts;
-use potstill_kernels::filters::Filters;
+use potstill_kernels::filters::{FilterNetwork, Filters};
 use potstill_kernels::norm::LayerNorm;
 use potstill_kernels::radial::{Envelope, Gaussians, RadialBasis, RadialFunctions};
 use potstill_kernels::rows::padded;
@@ -27,8 +27,12 @@ impl<T: Number> PaiNN<T> {
         let (one, half) = (Parts::of(1, h), Parts::of(1, h / 2));
         let basis = radial_basis(config, weights)?;
         let embedding = padded_rows(&weights.take("embedding.weight", &[EMBEDDING_ROWS, h])?, h);
-        let layers = (0..config.n_layers).map(|i| layer(config, &basis, weights, i, accuracy));
-        let layers = layers.collect::<Result<Vec<_>>>()?;
+        let layers = (0..config.n_layers).map(|i| layer(config, &basis, weights, i));
+        let (layers, filters): (Vec<_>, Vec<_>) = layers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let filters = match accuracy {
+            Some(accuracy) => Filters::tables(&filters, 3, config.cutoff, accuracy)?,
+            None => Filters::Exact(filters, 3),
+        };
         let direct = match config.forces {
             Forces::Direct => Some([
                 GatedBlock::new(weights, "direct_forces.first", h, h / 2)?,
@@ -42,6 +46,7 @@ impl<T: Number> PaiNN<T> {
             embedding,
             first_sent: Vec::new(),
             layers,
+            filters,
             energy_in: dense(weights, "energy_in", one, half, true)?,
             energy_out: dense(weights, "energy_out", half, Parts::of(1, 1), true)?,
             direct,
@@ -61,14 +66,13 @@ impl<T: Number> PaiNN<T> {
     }
 }
 
-/// Message and update number `i`.
+/// Message and update number `i`, and the filters of the message.
 fn layer<T: Number>(
     config: &PaiNNConfig,
     basis: &RadialBasis,
     weights: &mut Weights,
     i: usize,
-    accuracy: Option<f64>,
-) -> Result<Layer<T>> {
+) -> Result<(Layer<T>, Box<dyn FilterNetwork>)> {
     let h = config.hidden_channels;
     let (one, two) = (Parts::of(1, h), Parts::of(2, h));
     let message = |name: &str| format!("messages.{i}.{name}");
@@ -83,19 +87,16 @@ fn layer<T: Number>(
     };
     let norm = ["norm.weight", "norm.bias"].map(|name| weights.take(&message(name), &[h]));
     let [norm_weight, norm_bias] = norm;
-    Ok(Layer {
+    let layer = Layer {
         norm: LayerNorm::new(&norm_weight?, &norm_bias?),
         scalar_in: dense(weights, &message("scalar_in"), one, one, true)?,
         scalar_out: dense(weights, &message("scalar_out"), one, Parts::interleaved::<T>(3, h), true)?,
-        filters: match accuracy {
-            Some(accuracy) => Filters::table(&filter, 3, config.cutoff, accuracy)?,
-            None => Filters::Exact(Box::new(filter), 3),
-        },
         vector_mix: dense(weights, &update("vector_mix"), one, two, false)?,
         gate_in: dense(weights, &update("gate_in"), two, one, true)?,
         gate_out: dense(weights, &update("gate_out"), one, Parts::of(3, h), true)?,
         scale: T::of(config.update_scales.get(i).copied().unwrap_or(1.0)),
-    })
+    };
+    Ok((layer, Box::new(filter)))
 }
 
 /// Radial basis, with the weights that it may have.

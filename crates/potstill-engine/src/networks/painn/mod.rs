@@ -29,8 +29,9 @@
 //! s̄_j = s̃̄_j / √2 + norm*(W₁ᵀ (σ′ ∘ W₂ᵀ x̄_j))
 //! ```
 //!
-//! The sums over `i` run over the edges out of `j`, so that every atom writes to itself alone and nothing is atomic; and the gradient
-//! of an edge is written by its source alone.
+//! An edge and its reverse have the same filter, so the kernels take both at once and write to both atoms; a task has rows of its own for
+//! atoms of other tasks, which these add up afterwards, so that nothing is atomic (`crate::edges`). Edges without a reverse here, those
+//! from ghosts among them, are taken one by one.
 //!
 //! | file | contents |
 //! |---|---|
@@ -52,7 +53,7 @@ mod update;
 use potstill_kernels::Number;
 use potstill_kernels::activation::scaled_silu;
 use potstill_kernels::dense::Dense;
-use potstill_kernels::filters::Filters;
+use potstill_kernels::filters::{Filters, PlacedEdge};
 use potstill_kernels::norm::LayerNorm;
 
 use self::buffers::{Buffers, TaskBuffers};
@@ -78,6 +79,7 @@ pub struct PaiNN<T> {
     /// `x` of the first layer, which depends on the element alone. Shape: `[83, 3h]`.
     first_sent: Vec<T>,
     layers: Vec<Layer<T>>,
+    filters: Filters<T>,
     energy_in: Dense<T>,
     energy_out: Dense<T>,
     direct: Option<[GatedBlock<T>; 2]>,
@@ -91,7 +93,6 @@ struct Layer<T> {
     norm: LayerNorm<T>,
     scalar_in: Dense<T>,
     scalar_out: Dense<T>,
-    filters: Filters<T>,
     vector_mix: Dense<T>,
     gate_in: Dense<T>,
     gate_out: Dense<T>,
@@ -101,10 +102,14 @@ struct Layer<T> {
 impl<T: Number> Network<T> for PaiNN<T> {
     type Buffers = Buffers<T>;
 
-    const ATOMS_PER_TASK: usize = 8;
+    const ATOMS_PER_TASK: usize = 10;
 
     fn n_segments(&self) -> Option<usize> {
-        self.layers.iter().filter_map(|layer| layer.filters.n_segments()).max()
+        self.filters.n_segments()
+    }
+
+    fn place(&self, distances: &[T], edges: &mut [PlacedEdge<T>]) {
+        self.filters.place(distances, edges);
     }
 
     fn bytes(&self, n_atoms: usize) -> usize {
@@ -129,7 +134,7 @@ impl<T: Number> Network<T> for PaiNN<T> {
     ) {
         let (n, n_rows) = (batch.n_local, batch.atomic_numbers.len());
         buffers.resize(n, n_rows, self.layers.len(), self.wide, self.recomputes(n_rows));
-        buffers.tasks.resize_with(batch.tasks.len().max(buffers.tasks.len()), TaskBuffers::default);
+        buffers.resize_tasks(batch.edges.tasks().len());
         resize(&mut buffers.energy_hidden, n * self.energy_in.output());
         resize(&mut output.energies, n);
         self.embed(batch, buffers);
@@ -146,7 +151,10 @@ impl<T: Number> Network<T> for PaiNN<T> {
                 let Buffers { scalar, vector, head, .. } = buffers;
                 output.direct_forces = Some(self.direct_forces(blocks, scalar, vector, head));
             }
-            None => self.backward(batch, exchange, buffers, &mut output.edge_gradients),
+            None => {
+                output.clear_edges(batch.edges, true);
+                self.backward(batch, exchange, buffers, &mut output.edge_gradients);
+            }
         }
     }
 }
@@ -167,7 +175,8 @@ impl<T: Number> PaiNN<T> {
 
     /// Bytes of the buffers of an atom.
     fn bytes_per_atom(&self, recomputes: bool) -> usize {
-        let (each, once) = if recomputes { (8, 15) } else { (19, 12) };
+        // Rows of sums: those of the atoms, and about as many in halos.
+        let (each, once) = if recomputes { (8, 12 + 12) } else { (18, 8 + 12) };
         (self.layers.len() * each + once) * self.wide * size_of::<T>()
     }
 
@@ -194,11 +203,11 @@ impl<T: Number> PaiNN<T> {
         let (w, half, one) = (self.wide, self.energy_in.output(), self.energy_out.output());
         let Buffers { scalar, energy_hidden, tasks, .. } = buffers;
         let (mut hidden, mut energies) = (Parts::of(energy_hidden), Parts::of(energies));
-        let parts = batch.tasks.iter().zip(tasks).map(|(atoms, buffers)| EnergyTask {
-            scalar: &scalar[rows(atoms, w)],
+        let parts = batch.edges.tasks().iter().zip(tasks).map(|(task, buffers)| EnergyTask {
+            scalar: &scalar[rows(&task.atoms, w)],
             buffers,
-            hidden: hidden.next(atoms.len() * half),
-            energies: energies.next(atoms.len()),
+            hidden: hidden.next(task.atoms.len() * half),
+            energies: energies.next(task.atoms.len()),
         });
         run(parts.collect(), |task| {
             let EnergyTask { scalar, buffers, hidden, energies } = task;

@@ -43,24 +43,21 @@ impl<T: Number> PaiNN<T> {
         layer.gate_out.forward(activated, update.gates);
     }
 
-    /// Writes `‖q‖`, and the input of the gate: `[s̃, ‖q‖]`.
-    fn gate_input(&self, s: &[T], update: &mut UpdateSlicesMut<'_, T>, input: &mut [T]) {
+    /// Writes the input of the gate: `[s̃, ‖q‖]`.
+    fn gate_input(&self, s: &[T], update: &UpdateSlicesMut<'_, T>, input: &mut [T]) {
         let w = self.wide;
-        let epsilon = T::of(NORM_EPSILON);
-        let UpdateSlicesMut { mixed, norm, .. } = update;
+        let mixed = &*update.mixed;
         vectorized(
             #[inline(always)]
             || {
                 let atoms = s.chunks_exact(w).zip(mixed.chunks_exact(6 * w));
-                let out = norm.chunks_exact_mut(w).zip(input.chunks_exact_mut(2 * w));
-                for ((s, mixed), (norm, input)) in atoms.zip(out) {
-                    let [_, x, _, y, _, z] = split::<6, T>(mixed, w);
-                    for (((n, &x), &y), &z) in norm.iter_mut().zip(x).zip(y).zip(z) {
-                        *n = x.times_plus(x, y.times_plus(y, z.times_plus(z, epsilon))).root();
-                    }
+                for ((s, mixed), input) in atoms.zip(input.chunks_exact_mut(2 * w)) {
                     let [left, right] = split_mut::<2, T>(input, w);
                     left.copy_from_slice(s);
-                    right.copy_from_slice(norm);
+                    let [_, x, _, y, _, z] = split::<6, T>(mixed, w);
+                    for (((n, &x), &y), &z) in right.iter_mut().zip(x).zip(y).zip(z) {
+                        *n = norm([x, y, z]);
+                    }
                 }
             },
         );
@@ -162,11 +159,11 @@ impl<T: Number> PaiNN<T> {
         );
     }
 
-    /// Writes `p̄`, `q̄` and adds `s′`, given `[s′, n̄]`, the gradient of the gate's input.
+    /// Writes `p̄`, `q̄` and adds `s′`, given `[s′, n̄]`, the gradient of the gate's input, which is overwritten.
     fn mixed_adjoint(
         &self,
         update: &UpdateSlices<'_, T>,
-        input_gradient: &[T],
+        input_gradient: &mut [T],
         gradients: &mut FeatureGradients<'_, T>,
         mixed_gradient: &mut [T],
     ) {
@@ -175,12 +172,11 @@ impl<T: Number> PaiNN<T> {
             #[inline(always)]
             || {
                 let features = gradients.scalar.chunks_exact_mut(w).zip(gradients.vector.chunks_exact(3 * w));
-                let own = input_gradient.chunks_exact(2 * w).zip(mixed_gradient.chunks_exact_mut(6 * w));
+                let own = input_gradient.chunks_exact_mut(2 * w).zip(mixed_gradient.chunks_exact_mut(6 * w));
                 for (k, ((s, v), (input, out))) in features.zip(own).enumerate() {
                     let atom = k..k + 1;
                     let atom = UpdateSlices {
                         mixed: &update.mixed[rows(&atom, 6 * w)],
-                        norm: &update.norm[rows(&atom, w)],
                         hidden: &[],
                         gates: &update.gates[rows(&atom, 3 * w)],
                     };
@@ -192,12 +188,15 @@ impl<T: Number> PaiNN<T> {
 
     /// Adjoint of one atom's `p`, `q`, and `s̃̄ / √2`.
     #[inline(always)]
-    fn atom_mixed_adjoint(&self, atom: &UpdateSlices<'_, T>, s: &mut [T], v: &[T], input: &[T], out: &mut [T]) {
+    fn atom_mixed_adjoint(&self, atom: &UpdateSlices<'_, T>, s: &mut [T], v: &[T], input: &mut [T], out: &mut [T]) {
         let w = self.wide;
         let (half, root) = self.factors();
         let [_, g1, g2] = split::<3, T>(atom.gates, w);
-        let [through, norm_gradient] = split::<2, T>(input, w);
-        let norm = &atom.norm[..w];
+        let [through, norm_gradient] = split_mut::<2, T>(input, w);
+        let [_, x, _, y, _, z] = split::<6, T>(atom.mixed, w);
+        for (((gradient, &x), &y), &z) in norm_gradient.iter_mut().zip(x).zip(y).zip(z) {
+            *gradient = *gradient / norm([x, y, z]);
+        }
         let s = &mut s[..w];
         let components = atom.mixed.chunks_exact(2 * w).zip(v.chunks_exact(w)).zip(out.chunks_exact_mut(2 * w));
         for ((mixed, v), out) in components {
@@ -207,11 +206,17 @@ impl<T: Number> PaiNN<T> {
             for k in 0..w {
                 let dot_gradient = s[k] * half * g1[k] * root;
                 p_gradient[k] = q[k].times_plus(dot_gradient, v[k] * g2[k]);
-                q_gradient[k] = p[k].times_plus(dot_gradient, q[k] * (norm_gradient[k] / norm[k]));
+                q_gradient[k] = p[k].times_plus(dot_gradient, q[k] * norm_gradient[k]);
             }
         }
-        for (s, &t) in s.iter_mut().zip(through) {
+        for (s, &t) in s.iter_mut().zip(&*through) {
             *s = (*s + t) * half;
         }
     }
+}
+
+/// Norm `‖q‖` of one channel.
+#[inline(always)]
+fn norm<T: Number>([x, y, z]: [T; 3]) -> T {
+    x.times_plus(x, y.times_plus(y, z.times_plus(z, T::of(NORM_EPSILON)))).root()
 }

@@ -4,7 +4,7 @@ use potstill_core::Result;
 use potstill_core::model::{SchNetConfig, Weights};
 use potstill_kernels::Number;
 use potstill_kernels::dense::Parts;
-use potstill_kernels::filters::Filters;
+use potstill_kernels::filters::{FilterNetwork, Filters};
 use potstill_kernels::radial::Gaussians;
 use potstill_kernels::rows::padded;
 use potstill_kernels::schnet::parts;
@@ -22,25 +22,31 @@ impl<T: Number> SchNet<T> {
         let h = config.hidden_channels;
         let (one, half) = (Parts::of(1, h), Parts::of(1, h / 2));
         let embedding = padded_rows(&weights.take("embedding.weight", &[EMBEDDING_ROWS, h])?, h);
-        let blocks = (0..config.n_interactions).map(|i| interaction(config, weights, i, accuracy));
+        let blocks = (0..config.n_interactions).map(|i| interaction(config, weights, i));
+        let (blocks, filters): (Vec<_>, Vec<_>) = blocks.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let parts = parts::<T>(padded(config.n_filters));
+        let filters = match accuracy {
+            Some(accuracy) => Filters::tables(&filters, parts, config.cutoff, accuracy)?,
+            None => Filters::Exact(filters, parts),
+        };
         Ok(Self {
             wide: padded(h),
             filter_wide: padded(config.n_filters),
             embedding,
-            blocks: blocks.collect::<Result<_>>()?,
+            blocks,
+            filters,
             energy_in: dense(weights, "energy_in", one, half, true)?,
             energy_out: dense(weights, "energy_out", half, Parts::of(1, 1), true)?,
         })
     }
 }
 
-/// Interaction block number `i`.
+/// Interaction block number `i`, and its filters.
 fn interaction<T: Number>(
     config: &SchNetConfig,
     weights: &mut Weights,
     i: usize,
-    accuracy: Option<f64>,
-) -> Result<Interaction<T>> {
+) -> Result<(Interaction<T>, Box<dyn FilterNetwork>)> {
     let (f, g) = (config.n_filters, config.n_gaussians);
     let (features, filters) = (Parts::of(1, config.hidden_channels), Parts::of(1, f));
     let name = |name: &str| format!("interactions.{i}.{name}");
@@ -53,14 +59,10 @@ fn interaction<T: Number>(
         weight_out: weights.take(&name("filter_out.weight"), &[f, f])?,
         bias_out: weights.take(&name("filter_out.bias"), &[f])?,
     };
-    let parts = parts::<T>(padded(f));
-    Ok(Interaction {
-        filters: match accuracy {
-            Some(accuracy) => Filters::table(&filter, parts, config.cutoff, accuracy)?,
-            None => Filters::Exact(Box::new(filter), parts),
-        },
+    let block = Interaction {
         source: dense(weights, &name("source"), features, filters, false)?,
         message: dense(weights, &name("message"), filters, features, true)?,
         output: dense(weights, &name("output"), features, features, true)?,
-    })
+    };
+    Ok((block, Box::new(filter)))
 }

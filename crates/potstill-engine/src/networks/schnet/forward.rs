@@ -1,22 +1,32 @@
 //! Interaction blocks and energies.
 
-use std::ops::Range;
-
 use potstill_kernels::Number;
 use potstill_kernels::activation::{shifted_softplus, shifted_softplus_adjoint};
 use potstill_kernels::number::dispatch;
 use potstill_kernels::rows::add;
-use potstill_kernels::schnet::Convolution;
+use potstill_kernels::schnet::{Convolution, PairConvolution};
 
 use super::{Buffers, Interaction, SchNet, TaskBuffers};
-use crate::edges::EdgeList;
+use crate::buffers::EdgeBuffers;
+use crate::edges::{EdgeLists, TaskEdges};
 use crate::networks::Batch;
-use crate::tasks::{Parts, blocks, rows, run, within};
+use crate::sums::{PairSums, collect};
+use crate::tasks::{Parts, blocks, rows, run};
 
-/// Slices of a task that computes the messages into its atoms.
+/// Slices of a task that sums up the messages of its pairs.
+struct ConvolutionTask<'a, T> {
+    edges: &'a TaskEdges<T>,
+    buffers: &'a mut EdgeBuffers<T>,
+    /// Results: sums at its atoms and in its halo.
+    sums: &'a mut [T],
+}
+
+/// Slices of a task that computes the features of its atoms after a block.
 struct ReceiveTask<'a, T> {
-    atoms: Range<usize>,
+    edges: &'a TaskEdges<T>,
     buffers: &'a mut TaskBuffers<T>,
+    /// Sums of the messages of its pairs at its atoms.
+    sums: &'a mut [T],
     features: &'a mut [T],
     messages: &'a mut [T],
 }
@@ -36,46 +46,77 @@ impl<T: Number> SchNet<T> {
         let Buffers { features, sent, .. } = buffers;
         let mut sent = Parts::of(&mut sent[block]);
         let parts = batch
-            .tasks
+            .edges
+            .tasks()
             .iter()
-            .map(|atoms| (&features[rows(atoms, self.wide)], sent.next(atoms.len() * self.filter_wide)));
+            .map(|task| (&features[rows(&task.atoms, self.wide)], sent.next(task.atoms.len() * self.filter_wide)));
         run(parts.collect(), |(features, sent)| self.blocks[block].source.forward(features, sent));
     }
 
     /// Computes `m` of every atom, and its features after the block.
     pub(super) fn receive(&self, block: usize, batch: &Batch<'_, T>, buffers: &mut Buffers<T>) {
-        let Buffers { features, sent, messages, tasks, .. } = buffers;
-        let (mut features, mut messages) = (Parts::of(features), Parts::of(&mut messages[block]));
-        let parts = batch.tasks.iter().zip(tasks).map(|(atoms, buffers)| ReceiveTask {
-            atoms: atoms.clone(),
-            buffers,
-            features: features.next(atoms.len() * self.wide),
-            messages: messages.next(atoms.len() * self.wide),
+        let Buffers { features, sent, messages, sums, tasks, .. } = buffers;
+        let all = batch.edges.tasks();
+        let parts = all.iter().zip(&mut *tasks).zip(&mut *sums).map(|((edges, buffers), sums)| ConvolutionTask {
+            edges,
+            buffers: &mut buffers.edges,
+            sums: sums.start(edges, self.filter_wide),
         });
-        let edges = &batch.edges.by_target;
-        run(parts.collect(), |task| self.receive_task(&self.blocks[block], edges, &sent[block], task));
+        run(parts.collect(), |task| self.convolution_task(block, batch.edges, &sent[block], task));
+
+        let (sums, halos) = PairSums::parts(sums, all, self.filter_wide);
+        let (mut features, mut messages) = (Parts::of(features), Parts::of(&mut messages[block]));
+        let parts = all.iter().zip(tasks).zip(sums).map(|((edges, buffers), sums)| ReceiveTask {
+            edges,
+            buffers,
+            sums,
+            features: features.next(edges.atoms.len() * self.wide),
+            messages: messages.next(edges.atoms.len() * self.wide),
+        });
+        run(parts.collect(), |task| {
+            collect(task.edges, &halos, task.sums, self.filter_wide);
+            self.receive_task(&self.blocks[block], task);
+        });
     }
 
-    fn receive_task(&self, block: &Interaction<T>, edges: &EdgeList<T>, sent: &[T], task: ReceiveTask<'_, T>) {
-        let (w, f) = (self.wide, self.filter_wide);
-        let ReceiveTask { atoms: all, buffers: TaskBuffers { scratch, edges: edge_buffers }, features, messages } =
-            task;
-        for atoms in blocks(all.clone()) {
-            let m = atoms.len();
-            let own = rows(&within(&atoms, all.start), w);
-            let (features, messages) = (&mut features[own.clone()], &mut messages[own]);
-            let [sums, activated, update] = scratch.arrays([m * f, m * w, m * w]);
-            dispatch(Convolution {
-                filters: block.filters.rows(edges.distances(&atoms), &mut edge_buffers.rows),
-                edges: edges.view(),
-                atoms,
+    fn convolution_task(&self, block: usize, edges: &EdgeLists<T>, sent: &[T], task: ConvolutionTask<'_, T>) {
+        let f = self.filter_wide;
+        let ConvolutionTask { edges: own, buffers: EdgeBuffers { exact, .. }, sums } = task;
+        let n = own.atoms.len();
+        sums[..n * f].fill(T::ZERO);
+        for atoms in blocks(0..n) {
+            let (singles, pairs) = (edges.singles(own).of(atoms.clone()), edges.pairs(own).of(atoms.clone()));
+            if singles.len() > 0 {
+                dispatch(Convolution {
+                    filters: self.filters.rows(block, singles.arrays(), singles.range(), exact),
+                    edges: singles.view(),
+                    atoms: 0..atoms.len(),
+                    sent,
+                    width: f,
+                    sums: &mut sums[rows(&atoms, f)],
+                });
+            }
+            dispatch(PairConvolution {
+                filters: self.filters.rows(block, pairs.arrays(), pairs.range(), exact),
+                first: pairs.first,
+                atoms: own.atoms.start + atoms.start..own.atoms.start + atoms.end,
                 sent,
                 width: f,
+                own_sums: atoms.start,
                 sums: &mut *sums,
             });
-            block.message.forward(sums, messages);
+        }
+    }
+
+    fn receive_task(&self, weights: &Interaction<T>, task: ReceiveTask<'_, T>) {
+        let (w, f) = (self.wide, self.filter_wide);
+        for atoms in blocks(0..task.edges.atoms.len()) {
+            let own = rows(&atoms, w);
+            let (features, messages) = (&mut task.features[own.clone()], &mut task.messages[own]);
+            let [activated, update] = task.buffers.scratch.arrays([atoms.len() * w; 2]);
+            weights.message.forward(&task.sums[rows(&atoms, f)], messages);
             shifted_softplus(messages, activated);
-            block.output.forward(activated, update);
+            weights.output.forward(activated, update);
             add(features, update);
         }
     }
@@ -86,12 +127,12 @@ impl<T: Number> SchNet<T> {
         let Buffers { features, energy_hidden, features_gradient, tasks, .. } = buffers;
         let (mut hidden, mut gradient) = (Parts::of(energy_hidden), Parts::of(features_gradient));
         let mut energies = Parts::of(energies);
-        let parts = batch.tasks.iter().zip(tasks).map(|(atoms, buffers)| EnergyTask {
-            features: &features[rows(atoms, w)],
+        let parts = batch.edges.tasks().iter().zip(tasks).map(|(task, buffers)| EnergyTask {
+            features: &features[rows(&task.atoms, w)],
             buffers,
-            hidden: hidden.next(atoms.len() * half),
-            features_gradient: gradient.next(atoms.len() * w),
-            energies: energies.next(atoms.len()),
+            hidden: hidden.next(task.atoms.len() * half),
+            features_gradient: gradient.next(task.atoms.len() * w),
+            energies: energies.next(task.atoms.len()),
         });
         run(parts.collect(), |task| self.energy_task(task));
     }

@@ -30,11 +30,12 @@ mod forward;
 
 use potstill_kernels::Number;
 use potstill_kernels::dense::Dense;
-use potstill_kernels::filters::Filters;
+use potstill_kernels::filters::{Filters, PlacedEdge};
 
 use super::{Batch, Network, Output};
 use crate::buffers::{EdgeBuffers, Scratch, resize};
 use crate::domain::{Exchange, Rows};
+use crate::sums::PairSums;
 use crate::tasks::rows;
 
 /// Rows of the embedding: atomic numbers 0 to 99.
@@ -49,6 +50,7 @@ pub struct SchNet<T> {
     /// Features before the first block. Shape: `[100, wide]`.
     embedding: Vec<T>,
     blocks: Vec<Interaction<T>>,
+    filters: Filters<T>,
     energy_in: Dense<T>,
     energy_out: Dense<T>,
 }
@@ -56,7 +58,6 @@ pub struct SchNet<T> {
 /// Weights of an interaction block.
 #[derive(Debug)]
 struct Interaction<T> {
-    filters: Filters<T>,
     source: Dense<T>,
     message: Dense<T>,
     output: Dense<T>,
@@ -75,6 +76,8 @@ pub struct Buffers<T> {
     features_gradient: Vec<T>,
     /// `z̄`
     sum_gradient: Vec<T>,
+    /// Sums `z` of the current block, or `ȳ`.
+    sums: Vec<PairSums<T>>,
     tasks: Vec<TaskBuffers<T>>,
 }
 
@@ -91,11 +94,16 @@ impl<T: Number> Network<T> for SchNet<T> {
     const ATOMS_PER_TASK: usize = 32;
 
     fn n_segments(&self) -> Option<usize> {
-        self.blocks.iter().filter_map(|block| block.filters.n_segments()).max()
+        self.filters.n_segments()
+    }
+
+    fn place(&self, distances: &[T], edges: &mut [PlacedEdge<T>]) {
+        self.filters.place(distances, edges);
     }
 
     fn bytes(&self, n_atoms: usize) -> usize {
-        let each = self.blocks.len() * (self.wide + self.filter_wide) + 3 * self.wide + self.filter_wide;
+        // Rows of sums: those of the atoms, and about as many in halos.
+        let each = self.blocks.len() * (self.wide + self.filter_wide) + 3 * self.wide + 3 * self.filter_wide;
         n_atoms.saturating_mul(each * size_of::<T>())
     }
 
@@ -112,7 +120,9 @@ impl<T: Number> Network<T> for SchNet<T> {
     ) {
         let n = batch.n_local;
         self.resize(n, batch.atomic_numbers.len(), buffers);
-        buffers.tasks.resize_with(batch.tasks.len().max(buffers.tasks.len()), TaskBuffers::default);
+        let n_tasks = batch.edges.tasks().len();
+        buffers.tasks.resize_with(n_tasks.max(buffers.tasks.len()), TaskBuffers::default);
+        buffers.sums.resize_with(n_tasks.max(buffers.sums.len()), PairSums::default);
         resize(&mut output.energies, n);
         for (row, &z) in buffers.features.chunks_exact_mut(self.wide).zip(batch.atomic_numbers) {
             let z = usize::from(z).min(EMBEDDING_ROWS - 1);
@@ -124,11 +134,11 @@ impl<T: Number> Network<T> for SchNet<T> {
             self.receive(block, batch, buffers);
         }
         self.energies(batch, buffers, &mut output.energies);
-        output.edge_gradients.clear(batch.edges.len(), false);
+        output.clear_edges(batch.edges, false);
         for block in (0..self.blocks.len()).rev() {
             self.receive_adjoint(block, batch, buffers);
             exchange.refresh(&mut [Rows { values: &mut buffers.sum_gradient, width: self.filter_wide }]);
-            self.send_adjoint(block, batch, buffers, &mut output.edge_gradients.distance);
+            self.send_adjoint(block, batch, buffers, &mut output.edge_gradients);
         }
     }
 }

@@ -115,7 +115,6 @@ impl Operation<3> for Messages {
             atoms: 0..layout.n,
             sent: &layout.interleaved(sent.values),
             vector: &layout.padded(vector.values),
-            scalar: &[],
             width: layout.width,
             scalar_out: &mut scalar_out,
             vector_out: &mut vector_out,
@@ -167,7 +166,7 @@ fn adjoint<T: Number, const GEOMETRY: bool>(
     direction: &mut [[T; 3]],
 ) -> [Vec<T>; 2] {
     let (mut sent_out, mut vector_out) = (layout.zeros(3), vec![T::ZERO; vector.len()]);
-    dispatch(MessageAdjoint::<_, _, GEOMETRY> {
+    dispatch(MessageAdjoint::<_, _, _, GEOMETRY> {
         filters: layout.filters(table, &edges.by_source),
         // From the source to the target: the other way round.
         edges: edges.by_source.view(&layout.directions(&edges.by_source, -T::ONE)),
@@ -179,7 +178,6 @@ fn adjoint<T: Number, const GEOMETRY: bool>(
         width: layout.width,
         sent_out: &mut sent_out,
         vector_out: &mut vector_out,
-        has_input: false,
         geometry: EdgeGradients { distance, direction, partial: &mut Vec::new() },
     });
     [layout.deinterleaved(&sent_out), layout.unpadded(vector_out)]

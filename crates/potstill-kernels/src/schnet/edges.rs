@@ -1,13 +1,4 @@
-//! SchNet's continuous-filter convolution over edges and its adjoint (Schütt et al., NeurIPS 2017, arXiv 1706.08566, eq. 2).
-//!
-//! With `y_j` what an atom sends, `w` the filter of an edge `j → i` of length `d`, and bars for gradients of the energy:
-//!
-//! ```text
-//! z_i = Σ_j y_j ∘ w
-//! ȳ_j = Σ_i z̄_i ∘ w,   d̄ = Σ z̄_i ∘ y_j ∘ w′       (over the edges out of j; sum over channels)
-//! ```
-//!
-//! Both kernels work on some registers of each row at a time and take all edges of an atom for them.
+//! Convolution over directed edges and its adjoint.
 #![allow(
     clippy::needless_range_loop,
     reason = "what touches a register must be inlined: loops over indices, no closures"
@@ -15,41 +6,28 @@
 
 use std::ops::Range;
 
-use crate::edges::Edges;
+use super::{ConvolutionFilters, parts};
+use crate::edges::EdgeEnds;
 use crate::filters::FilterRows;
-use crate::number::{Number, Simd, WithSimd, lanes, lanes_here};
+use crate::number::{Number, Simd, WithSimd, lanes};
 
-/// Registers of a row of that width that kernels work on together: as many as divide the row, up to four.
-pub fn parts<T: Number>(width: usize) -> usize {
-    match width / lanes_here::<T>() {
-        n if n % 4 == 0 => 4,
-        n if n % 2 == 0 => 2,
-        _ => 1,
-    }
-}
-
-/// Filters whose rows have one, two or four parts.
-pub trait ConvolutionFilters<T: Number>: FilterRows<T, 1> + FilterRows<T, 2> + FilterRows<T, 4> {}
-
-impl<T: Number, F: FilterRows<T, 1> + FilterRows<T, 2> + FilterRows<T, 4>> ConvolutionFilters<T> for F {}
-
-/// Convolution sums of some atoms.
-pub struct Convolution<'a, T, F> {
+/// Convolution sums of some atoms, to which is added.
+pub struct Convolution<'a, T, F, E> {
     /// Filters of the edges into the atoms, with [`parts`] of the width.
     pub filters: F,
     /// Edges by target.
-    pub edges: Edges<'a, T>,
+    pub edges: E,
     /// Range of the atoms.
     pub atoms: Range<usize>,
     /// `y` of all atoms. Shape: `[n_atoms, width]`.
     pub sent: &'a [T],
     /// Padded width of a row.
     pub width: usize,
-    /// Result `z` of the atoms. Shape: `[n, width]`.
+    /// Sums `z` of the atoms, to which is added. Shape: `[n, width]`.
     pub sums: &'a mut [T],
 }
 
-impl<T: Number, F: ConvolutionFilters<T>> WithSimd for Convolution<'_, T, F> {
+impl<T: Number, F: ConvolutionFilters<T>, E: EdgeEnds<T>> WithSimd for Convolution<'_, T, F, E> {
     type Output = ();
 
     #[inline(always)]
@@ -62,7 +40,7 @@ impl<T: Number, F: ConvolutionFilters<T>> WithSimd for Convolution<'_, T, F> {
     }
 }
 
-impl<T: Number, F> Convolution<'_, T, F> {
+impl<T: Number, F, E: EdgeEnds<T>> Convolution<'_, T, F, E> {
     #[inline(always)]
     fn run<S: Simd, const P: usize>(self, simd: S)
     where
@@ -73,7 +51,7 @@ impl<T: Number, F> Convolution<'_, T, F> {
         let n_chunks = wide / P;
         let (sent, sums) = (T::registers::<S>(sent), T::registers_mut::<S>(sums));
         let zero = T::splat(simd, T::ZERO);
-        let offset = edges.first[atoms.start];
+        let offset = edges.of(atoms.start).start;
         // A chunk of a table serves all atoms; rows of their own are best read while they are near.
         let (outer, inner) = if F::FROM_TABLE { (n_chunks, atoms.len()) } else { (atoms.len(), n_chunks) };
         for o in 0..outer {
@@ -81,8 +59,11 @@ impl<T: Number, F> Convolution<'_, T, F> {
                 let (chunk, k) = if F::FROM_TABLE { (o, i) } else { (i, o) };
                 let table = filters.chunk::<S>(chunk);
                 let mut sum = [zero; P];
+                for p in 0..P {
+                    sum[p] = sums[k * wide + p * n_chunks + chunk];
+                }
                 for e in edges.of(atoms.start + k) {
-                    let source = edges.other[e] as usize;
+                    let source = edges.other(e);
                     let f = filters.value(simd, table, e - offset);
                     let y = &sent[source * wide..(source + 1) * wide];
                     for p in 0..P {
@@ -98,11 +79,11 @@ impl<T: Number, F> Convolution<'_, T, F> {
 }
 
 /// Gradients that some atoms get from the edges out of them and, with `GEOMETRY`, gradients of the lengths of these edges.
-pub struct ConvolutionAdjoint<'a, T, F, const GEOMETRY: bool> {
+pub struct ConvolutionAdjoint<'a, T, F, E, const GEOMETRY: bool> {
     /// Filters of the edges out of the atoms, with [`parts`] of the width.
     pub filters: F,
     /// Edges by source.
-    pub edges: Edges<'a, T>,
+    pub edges: E,
     /// Range of the atoms.
     pub atoms: Range<usize>,
     /// `y` of these atoms; unused without geometry. Shape: `[n, width]`.
@@ -111,7 +92,7 @@ pub struct ConvolutionAdjoint<'a, T, F, const GEOMETRY: bool> {
     pub sum_gradient: &'a [T],
     /// Padded width of a row.
     pub width: usize,
-    /// Result `ȳ` of the atoms. Shape: `[n, width]`.
+    /// Gradient `ȳ` of the atoms, to which is added. Shape: `[n, width]`.
     pub sent_out: &'a mut [T],
     /// Result `d̄` of the edges out of the atoms, to which is added. Shape: `[n_edges]`.
     pub distance: &'a mut [T],
@@ -119,7 +100,9 @@ pub struct ConvolutionAdjoint<'a, T, F, const GEOMETRY: bool> {
     pub partial: &'a mut Vec<T>,
 }
 
-impl<T: Number, F: ConvolutionFilters<T>, const GEOMETRY: bool> WithSimd for ConvolutionAdjoint<'_, T, F, GEOMETRY> {
+impl<T: Number, F: ConvolutionFilters<T>, E: EdgeEnds<T>, const GEOMETRY: bool> WithSimd
+    for ConvolutionAdjoint<'_, T, F, E, GEOMETRY>
+{
     type Output = ();
 
     #[inline(always)]
@@ -132,7 +115,7 @@ impl<T: Number, F: ConvolutionFilters<T>, const GEOMETRY: bool> WithSimd for Con
     }
 }
 
-impl<T: Number, F, const GEOMETRY: bool> ConvolutionAdjoint<'_, T, F, GEOMETRY> {
+impl<T: Number, F, E: EdgeEnds<T>, const GEOMETRY: bool> ConvolutionAdjoint<'_, T, F, E, GEOMETRY> {
     #[inline(always)]
     fn run<S: Simd, const P: usize>(self, simd: S)
     where
@@ -147,20 +130,23 @@ impl<T: Number, F, const GEOMETRY: bool> ConvolutionAdjoint<'_, T, F, GEOMETRY> 
         let (sent, sent_out) = (T::registers::<S>(sent), T::registers_mut::<S>(sent_out));
         let sum_gradient = T::registers::<S>(sum_gradient);
         let zero = T::splat(simd, T::ZERO);
-        let offset = edges.first[atoms.start];
+        let offset = edges.of(atoms.start).start;
         for (k, atom) in atoms.clone().enumerate() {
             let own = edges.of(atom);
             let partial = if GEOMETRY { &mut partial[..own.len()] } else { &mut partial[..0] };
             for chunk in 0..n_chunks {
                 let table = filters.chunk::<S>(chunk);
                 let (mut y, mut sums) = ([zero; P], [zero; P]);
+                for p in 0..P {
+                    sums[p] = sent_out[k * wide + p * n_chunks + chunk];
+                }
                 if GEOMETRY {
                     for p in 0..P {
                         y[p] = sent[k * wide + p * n_chunks + chunk];
                     }
                 }
                 for (i, e) in own.clone().enumerate() {
-                    let target = edges.other[e] as usize;
+                    let target = edges.other(e);
                     let [f, df] = match GEOMETRY {
                         true => filters.value_and_slope(simd, table, e - offset),
                         false => [filters.value(simd, table, e - offset), [zero; P]],
