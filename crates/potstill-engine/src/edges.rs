@@ -292,20 +292,10 @@ impl<T: Number> EdgeLists<T> {
         &self.tasks[..self.n_tasks]
     }
 
-    /// Pairs of the atoms of a task.
-    pub fn pairs<'a>(&'a self, task: &'a TaskEdges<T>) -> Edges<'a, T> {
-        task.pairs.of(0..task.atoms.len())
-    }
-
-    /// Edges into the atoms of a task that belong to no pair; `other` is the source.
-    pub fn singles<'a>(&'a self, task: &'a TaskEdges<T>) -> Edges<'a, T> {
-        task.singles.of(0..task.atoms.len())
-    }
-
     /// Edges out of the atoms of a task that belong to no pair; `other` is the target. Where every edge has its reverse, there or in
     /// another process, these lie as the edges into the atoms do.
     pub fn singles_out<'a>(&'a self, task: &'a TaskEdges<T>) -> Edges<'a, T> {
-        if self.is_symmetric { self.singles(task) } else { self.one_way.of(task.atoms.clone()) }
+        if self.is_symmetric { task.singles() } else { self.one_way.of(task.atoms.clone()) }
     }
 
     /// Calls a function with each atom, each edge that is listed with it, the displacement from it to the other end in Å and the gradient
@@ -318,7 +308,7 @@ impl<T: Number> EdgeLists<T> {
     ) {
         for (task, own) in self.tasks().iter().zip(gradients) {
             for (list, gradients, sign) in
-                [(self.pairs(task), &own.pairs, T::ONE), (self.singles_out(task), &own.singles, -T::ONE)]
+                [(task.pairs(), &own.pairs, T::ONE), (self.singles_out(task), &own.singles, -T::ONE)]
             {
                 let start = list.range().start;
                 for (k, atom) in task.atoms.clone().enumerate() {
@@ -369,6 +359,16 @@ impl<T: Number> TaskEdges<T> {
     /// Number of rows in which the sums of a task's pairs are added up: for its own atoms, then for its halo.
     pub fn n_sums(&self) -> usize {
         self.atoms.len() + self.halo.len()
+    }
+
+    /// Pairs of the atoms with later ones.
+    pub fn pairs(&self) -> Edges<'_, T> {
+        self.pairs.of(0..self.atoms.len())
+    }
+
+    /// Edges into the atoms that belong to no pair; `other` is the source.
+    pub fn singles(&self) -> Edges<'_, T> {
+        self.singles.of(0..self.atoms.len())
     }
 
     /// Lists the edges of the atoms. `marks` are zero before and after. Shape: at least `[n_atoms]`.
@@ -443,7 +443,7 @@ mod tests {
                 prop_assert_eq!(atoms, (0..n).collect::<Vec<_>>());
                 let (mut found, mut reversed) = (vec![Vec::new(); n], vec![Vec::new(); n]);
                 for (t, task) in lists.tasks().iter().enumerate() {
-                    let (pairs, singles, out) = (lists.pairs(task), lists.singles(task), lists.singles_out(task));
+                    let (pairs, singles, out) = (task.pairs(), task.singles(), lists.singles_out(task));
                     for (k, atom) in task.atoms.clone().enumerate() {
                         for edge in &pairs.edges[pairs.first[k]..pairs.first[k + 1]] {
                             let (other, row) = (edge.other as usize, edge.sums as usize);

@@ -73,7 +73,7 @@ impl<T: Number> Output<T> {
         let n = edges.tasks().len();
         self.edge_gradients.resize_with(n.max(self.edge_gradients.len()), TaskGradients::default);
         for (own, task) in self.edge_gradients.iter_mut().zip(edges.tasks()) {
-            own.pairs.clear(edges.pairs(task).len(), has_directions);
+            own.pairs.clear(task.pairs().len(), has_directions);
             own.singles.clear(edges.singles_out(task).len(), has_directions);
         }
     }

@@ -126,7 +126,7 @@ impl<T: Number> PaiNN<T> {
             // Since `ṽ_i` contains `v_i`.
             vector[..n * 3 * w].copy_from_slice(&vector_gradient[rows(&own.atoms, 3 * w)]);
         }
-        let (all_singles, all_pairs) = (edges.singles_out(own), edges.pairs(own));
+        let (all_singles, all_pairs) = (edges.singles_out(own), own.pairs());
         for block in blocks(0..n) {
             let (singles, pairs) = (all_singles.of(block.clone()), all_pairs.of(block.clone()));
             let atoms = own.atoms.start + block.start..own.atoms.start + block.end;

@@ -11,7 +11,7 @@ use potstill_kernels::painn::{MessageSum, PairSum};
 use super::buffers::{Buffers, Saved, TaskBuffers, UpdateParts, UpdateSlicesMut};
 use super::{Layer, PaiNN};
 use crate::buffers::EdgeBuffers;
-use crate::edges::{EdgeLists, TaskEdges};
+use crate::edges::TaskEdges;
 use crate::networks::Batch;
 use crate::sums::{PairSums, collect};
 use crate::tasks::{Parts, blocks, rows, run, within};
@@ -158,10 +158,10 @@ impl<T: Number> PaiNN<T> {
             scalar: sums.0.start(edges, w),
             vector: sums.1.start(edges, 3 * w),
         });
-        run(parts.collect(), |task| self.message_task(input, batch.edges, task));
+        run(parts.collect(), |task| self.message_task(input, task));
     }
 
-    fn message_task(&self, input: &MessageInput<'_, T>, edges: &EdgeLists<T>, task: MessageTask<'_, T>) {
+    fn message_task(&self, input: &MessageInput<'_, T>, task: MessageTask<'_, T>) {
         let w = self.wide;
         let MessageTask { edges: own, buffers: EdgeBuffers { exact, .. }, scalar, vector } = task;
         let n = own.atoms.len();
@@ -171,7 +171,7 @@ impl<T: Number> PaiNN<T> {
             false => vector[..n * 3 * w].copy_from_slice(&input.vector[rows(&own.atoms, 3 * w)]),
         }
         for block in blocks(0..n) {
-            let (singles, pairs) = (edges.singles(own).of(block.clone()), edges.pairs(own).of(block.clone()));
+            let (singles, pairs) = (own.singles().of(block.clone()), own.pairs().of(block.clone()));
             if singles.len() > 0 {
                 dispatch(MessageSum {
                     filters: self.filters.rows(input.layer, singles.arrays(), singles.range(), exact),

@@ -121,7 +121,7 @@ impl<T: Number> SchNet<T> {
         let ConvolutionTask { edges: own, buffers: EdgeBuffers { exact, partial }, sums, out } = task;
         let n = own.atoms.len();
         sums[..n * f].fill(T::ZERO);
-        let (all_singles, all_pairs) = (edges.singles_out(own), edges.pairs(own));
+        let (all_singles, all_pairs) = (edges.singles_out(own), own.pairs());
         for block_atoms in blocks(0..n) {
             let (singles, pairs) = (all_singles.of(block_atoms.clone()), all_pairs.of(block_atoms.clone()));
             let atoms = own.atoms.start + block_atoms.start..own.atoms.start + block_atoms.end;

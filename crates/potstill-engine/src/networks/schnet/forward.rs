@@ -8,7 +8,7 @@ use potstill_kernels::schnet::{Convolution, PairConvolution};
 
 use super::{Buffers, Interaction, SchNet, TaskBuffers};
 use crate::buffers::EdgeBuffers;
-use crate::edges::{EdgeLists, TaskEdges};
+use crate::edges::TaskEdges;
 use crate::networks::Batch;
 use crate::sums::{PairSums, collect};
 use crate::tasks::{Parts, blocks, rows, run};
@@ -62,7 +62,7 @@ impl<T: Number> SchNet<T> {
             buffers: &mut buffers.edges,
             sums: sums.start(edges, self.filter_wide),
         });
-        run(parts.collect(), |task| self.convolution_task(block, batch.edges, &sent[block], task));
+        run(parts.collect(), |task| self.convolution_task(block, &sent[block], task));
 
         let (sums, halos) = PairSums::parts(sums, all, self.filter_wide);
         let (mut features, mut messages) = (Parts::of(features), Parts::of(&mut messages[block]));
@@ -79,13 +79,13 @@ impl<T: Number> SchNet<T> {
         });
     }
 
-    fn convolution_task(&self, block: usize, edges: &EdgeLists<T>, sent: &[T], task: ConvolutionTask<'_, T>) {
+    fn convolution_task(&self, block: usize, sent: &[T], task: ConvolutionTask<'_, T>) {
         let f = self.filter_wide;
         let ConvolutionTask { edges: own, buffers: EdgeBuffers { exact, .. }, sums } = task;
         let n = own.atoms.len();
         sums[..n * f].fill(T::ZERO);
         for atoms in blocks(0..n) {
-            let (singles, pairs) = (edges.singles(own).of(atoms.clone()), edges.pairs(own).of(atoms.clone()));
+            let (singles, pairs) = (own.singles().of(atoms.clone()), own.pairs().of(atoms.clone()));
             if singles.len() > 0 {
                 dispatch(Convolution {
                     filters: self.filters.rows(block, singles.arrays(), singles.range(), exact),
